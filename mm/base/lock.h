@@ -1,0 +1,45 @@
+/*
+ * Spin locks with a rank. The order is one enum: a CPU may take a lock only if it holds none of equal
+ * or higher rank. Debug builds (BELLOWS_DEBUG, and all host tests) check that on every acquire. Nothing is
+ * held across I/O or a return to a guest. Root mode runs with interrupts off, so locks need not
+ * disable them; NMI and #MC handlers take none.
+ */
+#ifndef MM_BASE_LOCK_H
+#define MM_BASE_LOCK_H
+
+#include "mm/base/types.h"
+
+enum lock_rank {
+	LOCK_RANK_VM_LIST = 1, /* hv: the list of VMs */
+	LOCK_RANK_VM,	       /* hv: one VM's life cycle and devices */
+	LOCK_RANK_VCPU,	       /* hv: run queue */
+	LOCK_RANK_SPACE,       /* mm: one VM's memory as a whole (create, destroy, sweeps) */
+	LOCK_RANK_REGION,      /* mm: entries of one 2 MiB region */
+	LOCK_RANK_SHARE,
+	LOCK_RANK_ZCACHE,
+	LOCK_RANK_SWAP,
+	LOCK_RANK_TABLES,      /* mm: a space's reserve of table frames */
+	LOCK_RANK_FRAMES,      /* mm: the global frame pool behind the per-CPU caches */
+	LOCK_RANK_FLUSH,       /* hv/x86: the shoot-down mailbox */
+	LOCK_RANK_LOG,
+	LOCK_RANK_UART,
+	LOCK_RANK_COUNT
+};
+
+struct spinlock {
+	u32 next, owner; /* ticket lock: [a] */
+	u8 rank;
+};
+
+#define SPINLOCK(r) {.next = 0, .owner = 0, .rank = (r)}
+
+void spin_init(struct spinlock *lock, enum lock_rank rank);
+void spin_lock(struct spinlock *lock);
+bool spin_trylock(struct spinlock *lock);
+void spin_unlock(struct spinlock *lock);
+bool spin_is_locked(const struct spinlock *lock);
+
+/* Forget this CPU's held ranks: only for a panic. */
+void lock_forget_held(void);
+
+#endif

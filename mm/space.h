@@ -1,0 +1,86 @@
+/*
+ * One VM's memory: the second-level tables whose entries record each page's state, the locks that
+ * guard them, and their invariants.
+ *
+ * RAM lies at guest-physical 0 up to SPACE_LOW_END at most, the rest from 4 GiB on; between is the
+ * guest's MMIO hole. Entries of one 2 MiB region are guarded by that region's lock; nothing else is needed
+ * to fault. Leaf tables for the whole VM are set aside when it is created, so no fault fails for want of one.
+ */
+#ifndef MM_SPACE_H
+#define MM_SPACE_H
+
+#include "mm/base/types.h"
+#include "mm/base/err.h"
+#include "mm/base/list.h"
+#include "mm/base/lock.h"
+#include "mm/slat.h"
+#include "mm/tlb.h"
+#include "mm/stats.h"
+
+#define SPACE_LOW_END  GIB(3) /* end of RAM below 4 GiB */
+#define SPACE_HIGH_BASE GIB(4)
+#define SPACE_NAME_BYTES 32
+
+struct space_config {
+	const char *name;
+	u64 memory_bytes;	/* a multiple of 4 KiB, at least 1 MiB */
+	const struct slat_format *format;
+	bool large_pages;	/* may map 2 MiB leaves (Mem.AllocGuestLargePage) */
+	bool large_pages_no_exec; /* Intel part without PSCHANGE_MC_NO: split on fetch */
+};
+
+struct space {
+	char name[SPACE_NAME_BYTES]; /* [I] */
+	const struct slat_format *format; /* [I] */
+	pfn_t root;		 /* [I] level-4 table */
+	u64 page_count;		 /* [I] pages of RAM */
+	u64 low_page_count;	 /* [I] of them below SPACE_LOW_END */
+	bool large_pages, large_pages_no_exec; /* [I] */
+	struct tlb_domain tlb;
+	struct spinlock tables_lock;
+	struct list table_reserve_unused; /* keeps the struct's shape; see space.c for the reserve */
+	u64 table_reserve_head;	 /* [tables] frames set aside, linked through frame.owner */
+	u64 table_reserve_count; /* [tables] */
+	struct spinlock *region_locks; /* one for each 2 MiB region of RAM */
+	u64 region_count;	 /* [I] */
+	struct list all;	 /* in the list of spaces */
+	struct space_stats stats;
+};
+
+/* What creating such a space costs in frames beyond its RAM: tables, locks, the struct. */
+u64 space_overhead_frames(const struct space_config *config);
+
+/*
+ * Make a space with every page UNTOUCHED. Owns: the caller owns *@out until space_destroy().
+ * Returns E_INVAL (sizes), E_NOMEM (nothing is left behind). Cost: O(regions).
+ */
+must_check err_t space_create(struct space **out, const struct space_config *config);
+
+/* Free everything. No vCPU of it runs or will. Pinned frames are freed with their last pin. Cost: O(touched). */
+void space_destroy(struct space *space);
+
+/* All pages become UNTOUCHED again, as after a reset. No vCPU of it runs meanwhile. */
+void space_clear(struct space *space);
+
+bool space_is_ram(const struct space *space, gfn_t gfn);
+/* Is the whole byte range RAM? For any numbers at all; false on wrap-around. */
+bool space_range_is_ram(const struct space *space, gpa_t gpa, u64 bytes);
+
+/*
+ * Pin the frame behind @gfn for an access by the hypervisor or a device, bringing the page in first.
+ * @write: it will be written: it is made PRIVATE first and marked dirty.
+ * Returns 0 with *@out pinned; E_RANGE (not RAM); E_NOMEM; E_WAIT (later: park and retry).
+ */
+must_check err_t space_pin(struct space *space, gfn_t gfn, bool write, pfn_t *out);
+void space_unpin(struct space *space, pfn_t pfn);
+
+/* The state of a page now (console, tests). */
+enum page_state space_page_state(struct space *space, gfn_t gfn);
+
+/* Walk the tables and CHECK every invariant against the statistics. No fault may run meanwhile. */
+bool space_audit(struct space *space);
+
+/* Split every 2 MiB leaf (memory is getting short). Returns how many were split. */
+u64 space_split_all(struct space *space);
+
+#endif

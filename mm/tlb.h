@@ -1,0 +1,56 @@
+/*
+ * Pending flushes, and the frames that wait for them.
+ *
+ * Whoever narrows a mapping first changes the entry, then makes sure that no CPU can still use the old
+ * translation, and only then reuses the frame. A tlb_domain stands for one set of second-level tables. Each
+ * narrowing bumps its generation; a CPU that enters the guest compares the generation with the one it last
+ * flushed for, and flushes first if it is behind; a CPU that is in the guest right now is kicked out and
+ * waited for. A tlb_gather collects frames over many entries so that one round does for all of them.
+ */
+#ifndef MM_TLB_H
+#define MM_TLB_H
+
+#include "mm/base/types.h"
+#include "mm/base/err.h"
+
+struct tlb_domain {
+	u64 generation; /* [a] of the newest narrowing */
+	u64 *seen;	/* [a] by CPU: the generation it last flushed for */
+};
+
+/* Room for every CPU. Returns E_NOMEM. */
+must_check err_t tlb_init_cpus(void);
+
+must_check err_t tlb_domain_init(struct tlb_domain *domain);
+void tlb_domain_destroy(struct tlb_domain *domain);
+
+/*
+ * This CPU is about to enter a guest of @domain; interrupts are off until it is in. Returns whether it must
+ * flush all translations of this domain on this CPU first (the caller does, right now). Cost: a few instructions.
+ */
+bool tlb_enter(struct tlb_domain *domain);
+/* This CPU has left the guest. */
+void tlb_leave(struct tlb_domain *domain);
+
+/* Forget what @cpu-local tags hold: the next entry on any CPU flushes (a tag was given to another VM). */
+void tlb_invalidate_all(struct tlb_domain *domain);
+
+#define TLB_GATHER_FRAMES 64
+
+/* Frames whose mappings were just removed; they belong to the gather until tlb_gather_finish(). */
+struct tlb_gather {
+	struct tlb_domain *domain;
+	bool narrowed;
+	u32 count;
+	pfn_t frames[TLB_GATHER_FRAMES];
+};
+
+void tlb_gather_start(struct tlb_gather *gather, struct tlb_domain *domain);
+/* An entry was narrowed without freeing its frame. */
+void tlb_gather_note(struct tlb_gather *gather);
+/* @pfn's reference by the entry that was just cleared passes to the gather. Flushes by itself when full. */
+void tlb_gather_put(struct tlb_gather *gather, pfn_t pfn);
+/* One flush round for all, then drop the references. May spin until other CPUs left the guest. */
+void tlb_gather_finish(struct tlb_gather *gather);
+
+#endif
