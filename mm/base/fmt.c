@@ -117,9 +117,9 @@ static const char *read_spec(const char *p, struct spec *spec, struct arg_list *
 		spec->width = va_arg(args->v, int);
 		if (spec->width < 0)
 			spec->left = true;
-		spec->width = spec->width < -FIELD_MAX ? FIELD_MAX :
-			spec->width < 0		       ? -spec->width :
-							 min(spec->width, FIELD_MAX);
+		spec->width = spec->width < -FIELD_MAX ? FIELD_MAX
+			      : spec->width < 0        ? -spec->width
+						       : min(spec->width, FIELD_MAX);
 		p++;
 	} else {
 		p = read_int(p, &spec->width);
@@ -128,7 +128,8 @@ static const char *read_spec(const char *p, struct spec *spec, struct arg_list *
 		p++;
 		if (*p == '*') {
 			spec->precision = va_arg(args->v, int);
-			spec->precision = spec->precision < 0 ? -1 : min(spec->precision, FIELD_MAX);
+			spec->precision =
+				spec->precision < 0 ? -1 : min(spec->precision, FIELD_MAX);
 			p++;
 		} else {
 			p = read_int(p, &spec->precision);
@@ -138,7 +139,8 @@ static const char *read_spec(const char *p, struct spec *spec, struct arg_list *
 		if (*p == 'h')
 			spec->length = spec->length == LEN_SHORT ? LEN_CHAR : LEN_SHORT;
 		else
-			spec->length = LEN_LONG; /* long, long long, size_t, intmax_t: 64 bits here */
+			spec->length =
+				LEN_LONG; /* long, long long, size_t, intmax_t: 64 bits here */
 	}
 	spec->conversion = *p;
 	return *p ? p + 1 : p;

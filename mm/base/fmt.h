@@ -1,5 +1,5 @@
 /*
- * printf's formatting without a C library: %d %i %u %x %X %c %s %p %% with -, 0, width, precision and *,
+ * printf's formatting without a C library: %d %i %u %x %X %c %s %p %% with -, 0, #, width, precision and *,
  * h/hh/l/ll/z/j lengths. Anything else is printed as it stands, so a mistake shows.
  */
 #ifndef MM_BASE_FMT_H

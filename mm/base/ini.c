@@ -1,8 +1,8 @@
 /*
- * INI text, a line at a time, in place: nothing is copied, nothing is allocated, and no byte outside
- * the text is read whatever it holds. A line that cannot be understood is reported and skipped. After
- * a bad section line the reader stands in no section, so that the keys below it are not taken for
- * those of the section above.
+ * INI text, a line at a time, in place: nothing is copied, nothing is allocated, and no byte
+ * outside the text is read whatever it holds. A line that cannot be understood is reported and
+ * skipped. After a bad section line the reader stands in no section, so that the keys below it are
+ * not taken for those of the section above.
  */
 #include "mm/base/ini.h"
 #include "mm/base/err.h"
@@ -15,7 +15,7 @@ static bool is_space(char c)
 static bool is_word_char(char c)
 {
 	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-		c == '_' || c == '-' || c == '.';
+	       c == '_' || c == '-' || c == '.';
 }
 
 static char lower(char c)
@@ -234,9 +234,15 @@ int ini_parse_bytes(struct ini_str s, u64 *out)
 		u64 bytes;
 	} units[] = {
 		{"", MIB(1)},
-		{"k", KIB(1)}, {"kb", KIB(1)}, {"kib", KIB(1)},
-		{"m", MIB(1)}, {"mb", MIB(1)}, {"mib", MIB(1)},
-		{"g", GIB(1)}, {"gb", GIB(1)}, {"gib", GIB(1)},
+		{"k", KIB(1)},
+		{"kb", KIB(1)},
+		{"kib", KIB(1)},
+		{"m", MIB(1)},
+		{"mb", MIB(1)},
+		{"mib", MIB(1)},
+		{"g", GIB(1)},
+		{"gb", GIB(1)},
+		{"gib", GIB(1)},
 	};
 	struct ini_str unit;
 	u64 v;
@@ -248,7 +254,10 @@ int ini_parse_bytes(struct ini_str s, u64 *out)
 	for (size_t i = 0; i < ARRAY_COUNT(units); i++) {
 		if (!str_is_nocase(unit, units[i].name))
 			continue;
-		return __builtin_mul_overflow(v, units[i].bytes, out) ? E_RANGE : E_OK;
+		if (__builtin_mul_overflow(v, units[i].bytes, &v))
+			return E_RANGE;
+		*out = v;
+		return E_OK;
 	}
 	return E_INVAL;
 }
