@@ -1,0 +1,53 @@
+/*
+ * A host CPU's own data, found through GS base. One is allocated for each CPU that firmware reports;
+ * nothing is an array of a guessed size.
+ */
+#ifndef HV_X86_CPU_H
+#define HV_X86_CPU_H
+
+#include "mm/base/types.h"
+#include "hv/x86/virt.h"
+
+enum cpu_state { CPU_ABSENT, CPU_STARTING, CPU_ONLINE, CPU_FAILED };
+
+/* Work that an interrupt handler leaves for root mode: bits of cpu.pending. */
+#define CPU_PENDING_TIMER 1u
+#define CPU_PENDING_KICK  2u /* another CPU wants this one out of guest mode */
+#define CPU_PENDING_DEVICE 4u
+
+struct x86_tables; /* GDT, TSS, stacks: hv/x86/tables.c */
+
+struct cpu {
+	struct cpu *self;	/* [I] at GS:0 */
+	u32 id;			/* [I] 0 .. cpu_count() - 1 */
+	u32 apic_id;		/* [I] */
+	u32 state;		/* [a] enum cpu_state */
+	u32 pending;		/* [a] CPU_PENDING_* */
+	u64 stack_top;		/* [I] */
+	struct x86_tables *tables; /* [I] */
+	struct virt_vcpu *loaded;  /* vCPU whose state is in this CPU, or NULL */
+	struct virt_vcpu *fpu_owner; /* vCPU whose FPU state is in the registers, or NULL */
+	void *virt;		/* the backend's own: VMXON region, host save area, ASIDs */
+	const char *running;	/* name of the VM in progress, for a panic; or NULL */
+	u64 held_locks;		/* lock.c: ranks held */
+	u64 idle_ns, interrupts;
+};
+
+static inline struct cpu *this_cpu(void)
+{
+	struct cpu *cpu;
+
+	__asm__("movq %%gs:0, %0" : "=r"(cpu));
+	return cpu;
+}
+
+u32 cpu_count(void);
+struct cpu *cpu_by_id(u32 id);
+
+/* Interrupts on, wait for one, off again. Returns at once if something is pending already. */
+void cpu_idle(void);
+
+/* Take and clear this CPU's pending bits. */
+u32 cpu_take_pending(void);
+
+#endif

@@ -1,0 +1,36 @@
+/*
+ * Guests' floating-point and vector state. The hypervisor itself is compiled without vector registers, so
+ * the registers keep the last vCPU's state until another vCPU is to run on this CPU; then XSAVE and XRSTOR
+ * switch it, explicitly and eagerly. XCR0 (and IA32_XSS = 0) switch with it.
+ */
+#ifndef HV_X86_FPU_H
+#define HV_X86_FPU_H
+
+#include "mm/base/types.h"
+#include "mm/base/err.h"
+
+struct fpu_state {
+	void *area;	/* XSAVE area, 64-byte aligned, fpu_area_bytes(); or FXSAVE's 512 bytes */
+	u64 xcr0;	/* the guest's */
+};
+
+/* Enable what this CPU has (CR4.OSFXSR, OSXSAVE, XCR0). On every CPU. */
+void fpu_init_cpu(void);
+
+/* XCR0 bits that a guest may set here: state components that are switched properly. */
+u64 fpu_guest_xcr0_mask(void);
+/* Bytes of an XSAVE area with all of these. */
+u32 fpu_area_bytes(void);
+
+must_check err_t fpu_state_init(struct fpu_state *state); /* E_NOMEM */
+void fpu_state_destroy(struct fpu_state *state);
+/* Power-on contents: x87 and MXCSR defaults, XCR0 = 1. The state must not be in registers. */
+void fpu_state_reset(struct fpu_state *state);
+
+/* Put registers into @from (unless NULL), take @to's into registers, XCR0 included. */
+void fpu_switch(struct fpu_state *from, struct fpu_state *to);
+
+/* XSETBV by the guest whose state is in the registers. E_INVAL: the value deserves #GP. */
+must_check err_t fpu_set_xcr0(struct fpu_state *state, u64 value);
+
+#endif

@@ -1,0 +1,40 @@
+/*
+ * The hypervisor's own page tables: image with W^X, the frame window over all RAM (never executable), the
+ * frame table, per-CPU stacks between guard pages, device memory.
+ */
+#ifndef HV_X86_PAGING_H
+#define HV_X86_PAGING_H
+
+#include "mm/base/types.h"
+#include "mm/base/err.h"
+#include "boot/boot_info.h"
+
+#define PAGING_WINDOW_VA BOOT_WINDOW_VA		  /* + physical */
+#define PAGING_FRAMES_VA 0xffffc00000000000ull	  /* frame table, region table */
+#define PAGING_STACKS_VA 0xffffd00000000000ull
+#define PAGING_MMIO_VA	 0xffffe00000000000ull
+
+static inline void *paging_window(u64 pa)
+{
+	return (void *)(PAGING_WINDOW_VA + pa);
+}
+
+/* Build and load the final tables; takes frames from the boot map. Boot CPU, once; then mm can be initialised. */
+void paging_init(const struct boot_info *info);
+void paging_load_cpu(void);
+
+/* Device memory, uncached. Returns NULL if there is no room. */
+void *paging_map_mmio(u64 pa, u64 bytes);
+/* Framebuffer: write-combining. */
+void *paging_map_wc(u64 pa, u64 bytes);
+/* Where firmware tables lie (ACPI): read-only, cached; works for any address below max_pa and above. */
+const void *paging_map_firmware(u64 pa, u64 bytes);
+
+/* A stack with an unmapped page below it. Returns its top, or 0. */
+u64 paging_alloc_stack(u64 bytes);
+
+/* Size and alignment in whole pages, zeroed, from frame_alloc_run(FRAME_HV). NULL if there is none. */
+void *kmem_alloc(size_t bytes);
+void kmem_free(void *p, size_t bytes);
+
+#endif

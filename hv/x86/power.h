@@ -1,0 +1,15 @@
+/*
+ * Off and reset of the machine: ACPI (S5, reset register), else UEFI's ResetSystem, else what
+ * emulators offer; never returns.
+ */
+#ifndef HV_X86_POWER_H
+#define HV_X86_POWER_H
+
+#include "mm/base/types.h"
+#include "boot/boot_info.h"
+
+void power_init(const struct boot_info *info);
+noreturn_fn void power_off(void);
+noreturn_fn void power_reset(void);
+
+#endif

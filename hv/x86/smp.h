@@ -1,0 +1,17 @@
+/*
+ * Starting the other CPUs: INIT-SIPI-SIPI through the trampoline page, one after the other, with a time
+ * limit each. One that does not come is reported and left out.
+ */
+#ifndef HV_X86_SMP_H
+#define HV_X86_SMP_H
+
+#include "mm/base/types.h"
+#include "boot/boot_info.h"
+
+/* Make struct cpu for the boot CPU (early, static) and then for all others. */
+void smp_init_boot_cpu(const struct boot_info *info);
+/* Start the others; each runs @entry (on its own stack, tables loaded, interrupts off), which never returns. */
+void smp_start_all(const struct boot_info *info, void (*entry)(void));
+u32 smp_online_count(void);
+
+#endif
