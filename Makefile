@@ -1,0 +1,208 @@
+# Bellows: build, run and test. "make help" lists the targets.
+#
+# User's targets build under a lock, so that two makes at once do not tread on each other; the files
+# they name are made by the rules below them. BUILD=dir builds elsewhere.
+
+BUILD ?= build
+JOBS  ?= $(shell nproc)
+PY    := python3
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.SECONDEXPANSION:
+.SECONDARY:
+.SUFFIXES:
+MAKEFLAGS += --no-builtin-rules
+
+# --- What a user types -------------------------------------------------------------------------
+
+build_locked = @mkdir -p $(BUILD) && flock $(BUILD)/.lock \
+	$(MAKE) --no-print-directory -j$(JOBS) BUILD=$(BUILD)
+
+.PHONY: help
+help: ## list the targets
+	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)$$/  \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 18
+	@echo "Variables: TARGET=qemu|bochs (run), T=PATTERN (test), SECONDS=N (fuzz), BUILD=dir, JOBS=N"
+
+.PHONY: setup
+setup: ## install the Debian packages that are missing (says so first)
+	@tests/setup.sh
+
+.PHONY: run
+run: setup ## boot four Linux guests under the hypervisor; TARGET=bochs for VT-x in Bochs
+	$(build_locked) $(BUILD)/.all
+	@BELLOWS_BUILD=$(BUILD) $(PY) tests/emu/run.py --target $(or $(TARGET),auto) $(RUN_ARGS)
+
+.PHONY: test
+test: setup ## all tests, or those that match T=PATTERN (unit/... model/... fuzz/... qemu/... bochs/... kvm/...)
+	@BELLOWS_BUILD=$(BUILD) $(PY) tests/run.py $(if $(T),--match '$(T)') $(TEST_ARGS)
+
+.PHONY: test-all
+test-all: setup ## as test, with the long cases too
+	@BELLOWS_BUILD=$(BUILD) $(PY) tests/run.py --all $(if $(T),--match '$(T)') $(TEST_ARGS)
+
+.PHONY: fuzz
+fuzz: setup ## fuzz for SECONDS=60 each (those that match T=PATTERN), growing the kept corpus
+	@BELLOWS_BUILD=$(BUILD) $(PY) tests/run.py --fuzz-seconds $(or $(SECONDS),60) --keep-corpus \
+		--match '$(or $(T),fuzz/*)'
+
+.PHONY: all
+all: ## build everything that runs: hypervisor, loader, guests
+	$(build_locked) $(BUILD)/.all
+
+.PHONY: hv
+hv: ## build the hypervisor, build/bellows.elf
+	$(build_locked) $(BUILD)/bellows.elf
+
+.PHONY: loader
+loader: ## build the UEFI loader, build/BOOTX64.EFI
+	$(build_locked) $(BUILD)/BOOTX64.EFI
+
+.PHONY: guests
+guests: ## fetch the guests' kernel, build their initramfs
+	$(build_locked) $(BUILD)/.guests
+
+.PHONY: esp
+esp: setup ## make build/esp.img, a bootable image with the example configuration
+	$(build_locked) $(BUILD)/.all
+	@BELLOWS_BUILD=$(BUILD) $(PY) tests/emu/run.py --image-only $(BUILD)/esp.img
+
+.PHONY: check-style
+check-style: ## who includes whom, and clang-format on the files changed since the last commit
+	@$(PY) tests/check/includes.py .
+	@$(PY) tests/check/style.py
+
+.PHONY: clean
+clean: ## remove build/ (what is fetched or built once stays in the cache)
+	rm -rf $(BUILD)
+
+# --- The hypervisor ----------------------------------------------------------------------------
+
+HV_FLAGS := -std=gnu11 -O2 -g -ffreestanding -mgeneral-regs-only -mno-red-zone -fno-stack-protector \
+	-mcmodel=kernel -fno-omit-frame-pointer -fno-optimize-sibling-calls -fno-pic -fno-pie \
+	-fno-asynchronous-unwind-tables -fcf-protection=none -Wall -Wextra -Werror -I.
+HV_SOURCES := $(sort $(shell find mm drivers hv -name '*.[cS]'))
+HV_OBJECTS := $(patsubst %,$(BUILD)/hv/%.o,$(HV_SOURCES))
+LINKER_SCRIPT := hv/x86/linker.ld
+
+$(BUILD)/bellows.elf: $(HV_OBJECTS) $(LINKER_SCRIPT)
+	@echo "  LD      $@"
+	@ld -nostdlib -static -no-pie -z max-page-size=4096 -z noexecstack --no-warn-rwx-segments \
+		-T $(LINKER_SCRIPT) -o $@ $(HV_OBJECTS)
+
+$(BUILD)/hv/%.c.o: %.c
+	@echo "  CC      $<"
+	@mkdir -p $(@D)
+	@gcc $(HV_FLAGS) -MMD -MP -c -o $@ $<
+
+$(BUILD)/hv/%.S.o: %.S
+	@echo "  AS      $<"
+	@mkdir -p $(@D)
+	@gcc $(HV_FLAGS) -D__ASSEMBLER__ -MMD -MP -c -o $@ $<
+
+# --- The loader --------------------------------------------------------------------------------
+
+# What the loader shares with the hypervisor: the reader of bellows.conf and what that needs.
+LOADER_SHARED := mm/base/ini.c mm/base/err.c
+LOADER_SOURCES := $(sort $(shell find boot -name '*.[cS]')) $(LOADER_SHARED)
+LOADER_OBJECTS := $(patsubst %,$(BUILD)/loader/%.o,$(LOADER_SOURCES))
+LOADER_FLAGS := -std=gnu11 -O2 -g -ffreestanding -fpic -fshort-wchar -mno-red-zone -fno-stack-protector \
+	-maccumulate-outgoing-args -fcf-protection=none -fno-strict-aliasing -DGNU_EFI_USE_MS_ABI -DBELLOWS_LOADER \
+	-Wall -Wextra -Werror -I. -isystem /usr/include/efi -isystem /usr/include/efi/x86_64
+EFI_SECTIONS := .text .sdata .data .rodata .dynamic .dynsym .rel .rela .rel.* .rela.* .reloc
+
+$(BUILD)/BOOTX64.EFI: $(BUILD)/loader/loader.so
+	@echo "  OBJCOPY $@"
+	@objcopy $(addprefix -j ,$(EFI_SECTIONS)) --target efi-app-x86_64 --subsystem=10 $< $@
+
+$(BUILD)/loader/loader.so: $(LOADER_OBJECTS)
+	@echo "  LD      $@"
+	@ld -nostdlib -znocombreloc -shared -Bsymbolic -T /usr/lib/elf_x86_64_efi.lds --no-warn-rwx-segments \
+		-z noexecstack --no-undefined -o $@ /usr/lib/crt0-efi-x86_64.o $(LOADER_OBJECTS) \
+		-L /usr/lib -lefi -lgnuefi
+
+$(BUILD)/loader/%.c.o: %.c
+	@echo "  CC      $< (loader)"
+	@mkdir -p $(@D)
+	@gcc $(LOADER_FLAGS) -MMD -MP -c -o $@ $<
+
+$(BUILD)/loader/%.S.o: %.S
+	@echo "  AS      $< (loader)"
+	@mkdir -p $(@D)
+	@gcc $(LOADER_FLAGS) -D__ASSEMBLER__ -MMD -MP -c -o $@ $<
+
+# --- The guests --------------------------------------------------------------------------------
+
+GUEST_DIR   := tests/emu/guests
+GUEST_FLAGS := -std=gnu11 -O2 -static -s -Wall -Wextra -Werror -I.
+
+$(BUILD)/.guests: $(BUILD)/guests/.kernel $(BUILD)/guests/initrd.img
+	@touch $@
+
+$(BUILD)/.all: $(BUILD)/bellows.elf $(BUILD)/BOOTX64.EFI $(BUILD)/.guests
+	@touch $@
+
+# The kernel lies in the cache, and is fetched again if it went from there; links lead to it.
+$(BUILD)/guests/.kernel: $(GUEST_DIR)/kernel.sh $(GUEST_DIR)/unpack_kernel.py \
+		$(if $(realpath $(BUILD)/guests/vmlinuz),,FORCE)
+	@mkdir -p $(@D)
+	@kernel=$$($(GUEST_DIR)/kernel.sh) && ln -sfn "$$kernel/vmlinux" $(@D)/vmlinux && \
+		ln -sfn "$$kernel/vmlinuz" $(@D)/vmlinuz && touch $@ && echo "  KERNEL  $$(basename "$$kernel")"
+
+.PHONY: FORCE
+
+$(BUILD)/guests/workload: $(addprefix $(GUEST_DIR)/,workload.c workload_linux.c workload.h)
+	@echo "  CC      $@"
+	@mkdir -p $(@D)
+	@gcc $(GUEST_FLAGS) -o $@ $(filter %.c,$^)
+
+$(BUILD)/guests/act: $(GUEST_DIR)/act.c
+	@echo "  CC      $@"
+	@mkdir -p $(@D)
+	@gcc $(GUEST_FLAGS) -o $@ $<
+
+$(BUILD)/guests/initrd.img: $(GUEST_DIR)/initrd.sh $(GUEST_DIR)/init $(BUILD)/guests/workload $(BUILD)/guests/act
+	@echo "  INITRD  $@"
+	@$(GUEST_DIR)/initrd.sh $@ $(GUEST_DIR)/init $(BUILD)/guests/workload $(BUILD)/guests/act
+
+# --- Host tests --------------------------------------------------------------------------------
+#
+# A test is a file that opens with "/* SRCS: mm/x.c mm/base/fmt.c LIBS: -llz4 */": the sources it is
+# linked with (the comment may go on over lines; shell patterns are allowed) and libraries, if any.
+
+tests_in   = $(patsubst %.c,$(BUILD)/%,$(shell grep -ls '^/\* SRCS:' /dev/null $(1)))
+test_words = $(shell sed '/\*\//q' $(1) | tr '\n*' ' %' | sed 's|^/% SRCS:||; s|%/.*||; s|%|\*|g')
+test_srcs  = $(wildcard $(shell echo '$(call test_words,$(1))' | sed 's/LIBS:.*//'))
+test_libs  = $(shell echo '$(call test_words,$(1))' | sed -n 's/.*LIBS://p')
+
+HOST_TESTS := $(call tests_in,tests/unit/*.c tests/model/*.c)
+FUZZERS    := $(call tests_in,tests/fuzz/*.c)
+
+SANITIZE   := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+HOST_FLAGS := -std=gnu11 -O1 -g -DBELLOWS_HOST $(SANITIZE) -Wall -Wextra -Werror -I.
+
+.PHONY: host-tests fuzzers
+host-tests: $(HOST_TESTS)
+fuzzers: $(FUZZERS)
+
+$(BUILD)/host/%.o: %.c
+	@mkdir -p $(@D)
+	@gcc $(HOST_FLAGS) -MMD -MP -c -o $@ $<
+
+$(BUILD)/fuzzed/%.o: %.c
+	@mkdir -p $(@D)
+	@clang $(HOST_FLAGS) -Wno-unknown-warning-option -fsanitize=fuzzer-no-link -MMD -MP -c -o $@ $<
+
+host_objects = $(patsubst %.c,$(BUILD)/$(1)/%.o,$(2) $(call test_srcs,$(2)))
+
+$(BUILD)/tests/fuzz/%: $$(call host_objects,fuzzed,tests/fuzz/$$*.c)
+	@echo "  FUZZER  $@"
+	@mkdir -p $(@D)
+	@clang $(SANITIZE) -fsanitize=fuzzer -o $@ $^ $(call test_libs,tests/fuzz/$*.c)
+
+$(BUILD)/tests/%: $$(call host_objects,host,tests/$$*.c)
+	@echo "  TEST    $@"
+	@mkdir -p $(@D)
+	@gcc $(SANITIZE) -o $@ $^ -lcmocka -lpthread $(call test_libs,tests/$*.c)
+
+-include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
