@@ -28,6 +28,7 @@ enum page_state {
 	PAGE_WRITING,
 	PAGE_ZIPPED_WRITING,
 	PAGE_BALLOONED,
+	PAGE_HIDDEN, /* absent, payload = its frame: see space_hide() */
 	PAGE_STATE_COUNT
 };
 

@@ -80,6 +80,15 @@ enum page_state space_page_state(struct space *space, gfn_t gfn);
 /* Walk the tables and CHECK every invariant against the statistics. No fault may run meanwhile. */
 bool space_audit(struct space *space);
 
+/*
+ * Make a PRIVATE page absent while it keeps its frame (PAGE_HIDDEN); the next touch brings it back as it was,
+ * with no copy. So every touch can be made to fault: tests of restartability and event re-injection, and CPUs without
+ * accessed bits, use it. Pinned pages and other states are left alone. Returns whether it was hidden.
+ * Cost: one flush round; space_hide_all() does one for each gather, and returns how many were hidden.
+ */
+bool space_hide(struct space *space, gfn_t gfn);
+u64 space_hide_all(struct space *space);
+
 /* Split every 2 MiB leaf (memory is getting short). Returns how many were split. */
 u64 space_split_all(struct space *space);
 
