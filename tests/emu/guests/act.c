@@ -1,6 +1,6 @@
 /*
- * Deeds a test asks a Linux guest to do, one word each: proper ones whose effect the hypervisor must
- * get right, and bad ones that it must answer to this guest alone.
+ * Deeds a test asks a Linux guest to do, one word each: proper ones whose effect the hypervisor
+ * must get right, and bad ones that it must answer to this guest alone.
  *
  * Prints "ACTION name ok" or "ACTION name FAIL why" after each; the bad ones never return.
  */
@@ -95,7 +95,8 @@ static const char *act_ports(void)
 /* Vector registers must survive everything that happens to this CPU meanwhile. */
 static const char *act_avx(void)
 {
-	static const uint8_t pattern[32] __attribute__((aligned(32))) = "Each register is one of a kind.";
+	static const uint8_t pattern[32] __attribute__((aligned(32))) =
+		"Each register is one of a kind.";
 	uint8_t back[32] __attribute__((aligned(32)));
 	double end = now_seconds() + 2;
 
@@ -133,8 +134,8 @@ static const char *act_clock(void)
 		close(fd);
 	}
 	usleep(1100000);
-	printf("ACTION clocksource %s, 1.1 s took %.2f s, year %d\n", source,
-		now_seconds() - start, 1970 + (int)(wall / 31556952));
+	printf("ACTION clocksource %s, 1.1 s took %.2f s, year %d\n", source, now_seconds() - start,
+		1970 + (int)(wall / 31556952));
 	if (now_seconds() - start < 1.0)
 		return "time runs too fast";
 	if (strcmp(source, "tsc") != 0 && strcmp(source, "kvm-clock") != 0)
@@ -182,10 +183,17 @@ static const struct {
 	const char *name;
 	const char *(*run)(void); /* returns what went wrong, or NULL */
 } deeds[] = {
-	{"oob", act_oob},     {"oob-high", act_oob_high}, {"mmio", act_mmio},
-	{"ports", act_ports}, {"avx", act_avx},           {"clock", act_clock},
-	{"hang", act_hang},   {"idle", act_idle},         {"sleep", act_sleep},
-	{"panic", act_panic}, {"reboot", act_reboot},
+	{"oob", act_oob},
+	{"oob-high", act_oob_high},
+	{"mmio", act_mmio},
+	{"ports", act_ports},
+	{"avx", act_avx},
+	{"clock", act_clock},
+	{"hang", act_hang},
+	{"idle", act_idle},
+	{"sleep", act_sleep},
+	{"panic", act_panic},
+	{"reboot", act_reboot},
 };
 
 static int act(const char *name)

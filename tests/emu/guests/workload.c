@@ -1,11 +1,11 @@
 /*
  * The memory workload's core: content, checksums, and the order of operations.
  *
- * A written page starts with one header line: its index, its version and a checksum. The checksum is
- * a sum of one hash a line, finished with index, version and owner. So a rewrite of one line costs
- * two line hashes and not a page, and yet any wrong byte, a page of another address, a page of
- * another guest, and an older version of the same page (versions are also kept beside the pages) are
- * all noticed. Zero pages have no header: they must simply be zero.
+ * A written page starts with one header line: its index, its version and a checksum. The checksum
+ * is a sum of one hash a line, finished with index, version and owner. So a rewrite of one line
+ * costs two line hashes and not a page, and yet any wrong byte, a page of another address, a page
+ * of another guest, and an older version of the same page (versions are also kept beside the pages)
+ * are all noticed. Zero pages have no header: they must simply be zero.
  */
 #include "tests/emu/guests/workload.h"
 
@@ -95,7 +95,8 @@ static uint64_t line_hash(const uint64_t *line, uint32_t line_index)
 {
 	uint64_t hash = 0xa0761d6478bd642full * (line_index + 1);
 
-	/* Each step is a bijection of the hash and of the word: no single wrong word goes unseen. */
+	/* Each step is a bijection of the hash and of the word: no single wrong word goes unseen.
+	 */
 	for (uint32_t i = 0; i < LINE_WORDS; i++) {
 		hash = (hash ^ line[i]) * 0x9fb21c651e98df25ull;
 		hash ^= hash >> 29;
@@ -130,8 +131,8 @@ static uint64_t owner_of(const struct workload *w, enum workload_class class)
 
 static void line_write(uint64_t *line, enum workload_class class, uint64_t *state)
 {
-	uint32_t random_words = class == WORKLOAD_COMPRESSIBLE ? COMPRESSIBLE_RANDOM_WORDS :
-								 LINE_WORDS;
+	uint32_t random_words =
+		class == WORKLOAD_COMPRESSIBLE ? COMPRESSIBLE_RANDOM_WORDS : LINE_WORDS;
 
 	for (uint32_t i = 0; i < random_words; i++)
 		line[i] = random_next(state);
@@ -180,8 +181,8 @@ static bool page_verify(struct workload *w, uint32_t page, uint64_t *sum)
 		good = any == 0;
 	} else {
 		*sum = page_sum(words);
-		good = words[HEADER_CHECK] == check_of(*sum, owner_of(w, class), page,
-						       w->versions[page]);
+		good = words[HEADER_CHECK] ==
+		       check_of(*sum, owner_of(w, class), page, w->versions[page]);
 	}
 	if (!good && w->wrong_count++ == 0)
 		w->wrong_page = page;

@@ -2,9 +2,10 @@
  * The memory workload that every measurement of this project uses: a buffer of pages of known
  * content, hit by operations whose pages follow a Zipf distribution.
  *
- * The core is freestanding: it allocates nothing, prints nothing and uses no floating point, so that
- * the Linux program, the bare test guests and the host's unit tests all run this very source. The
- * caller hands in the memory and asks for operations; the core counts every wrong byte it can find.
+ * The core is freestanding: it allocates nothing, prints nothing and uses no floating point, so
+ * that the Linux program, the bare test guests and the host's unit tests all run this very source.
+ * The caller hands in the memory and asks for operations; the core counts every wrong byte it can
+ * find.
  */
 #ifndef TESTS_EMU_GUESTS_WORKLOAD_H
 #define TESTS_EMU_GUESTS_WORKLOAD_H

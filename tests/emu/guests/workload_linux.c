@@ -2,10 +2,9 @@
  * The memory workload as a static Linux program: what a guest's /init starts.
  *
  * Takes one argument, "key=value,key=value,...": profile (unique, mixed), mib, ops and/or seconds
- * (whichever ends first), seed, corrupt (a page to damage on purpose, which must end in FAIL). Prints
- * exactly one result line, by which the hypervisor judges the VM:
- *   WORKLOAD ok profile=mixed mib=64 ops=20000 writes=10012 seconds=3.21 wrong=0
- *   WORKLOAD FAIL ...
+ * (whichever ends first), seed, corrupt (a page to damage on purpose, which must end in FAIL).
+ * Prints exactly one result line, by which the hypervisor judges the VM: WORKLOAD ok profile=mixed
+ * mib=64 ops=20000 writes=10012 seconds=3.21 wrong=0 WORKLOAD FAIL ...
  */
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,0 +1,2 @@
+/* A sample that must be refused: the contract includes more than <stdint.h>. */
+#include <stddef.h>

@@ -1,0 +1,97 @@
+#!/usr/bin/env python3
+"""The gates, fed with what they must refuse: a runner or a workload that cannot fail proves nothing."""
+import os
+import pathlib
+import subprocess
+import sys
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tests/emu"))
+import cases
+import machine as machines
+import run as runner
+import session
+
+GOOD = session.Outcome("ok", "one\ntwo\nBELLOWS VERDICT ok\n", 1.0, powered_off=True)
+CASE = cases.Case("sample", "", expect=("one", "two"), forbid=("three",))
+
+
+class Script:
+    """Stands in for a machine: gives out pieces of text, takes what is typed, then ends."""
+
+    def __init__(self, *pieces):
+        self.pieces, self.typed = list(pieces), b""
+
+    def read(self, _timeout, _also=()):
+        return self.pieces.pop(0).encode() if self.pieces else b""
+
+    def write(self, data):
+        self.typed += data
+
+    def has_ended(self):
+        return not self.pieces
+
+    def describe(self):
+        return "registers"
+
+
+def watch(*pieces, **more):
+    machine = Script(*pieces)
+    return machine, session.Watcher(machine, 5, **more).run()
+
+
+def check_judge():
+    yield "a good run passes", cases.judge(CASE, GOOD) == []
+    for what, outcome in {
+            "wrong verdict": session.Outcome("failed", GOOD.text, 1.0, powered_off=True),
+            "panic": session.Outcome("panic", GOOD.text, 1.0),
+            "timeout": session.Outcome("timeout", GOOD.text, 1.0),
+            "no power-off": session.Outcome("ok", GOOD.text, 1.0),
+            "missing line": session.Outcome("ok", "one\n", 1.0, powered_off=True),
+            "wrong order": session.Outcome("ok", "two\none\n", 1.0, powered_off=True),
+            "forbidden line": session.Outcome("ok", "one\ntwo\nthree\n", 1.0, powered_off=True)}.items():
+        yield f"{what} is refused", cases.judge(CASE, outcome) != []
+
+
+def check_watcher():
+    yield "verdict ok", watch("BELLOWS VER", "DICT ok\n")[1].end == "ok"
+    yield "verdict failed", watch("x\nBELLOWS VERDICT failed\n")[1].end == "failed"
+    yield "panic", watch("BELLOWS PANIC: no\n", "backtrace\n")[1].end == "panic"
+    yield "panic's report is kept", "backtrace" in watch("BELLOWS PANIC: no\n", "backtrace\n")[1].text
+    yield "an end with no verdict", watch("hello\n")[1].end == "stopped"
+    machine, _ = watch("bellows> ", "vms: g1\nbellows> ", "BELLOWS VERDICT ok\n",
+                       script=(("bellows> ", "vms\r"), ("g1", None), ("bellows> ", "poweroff\r")))
+    yield "the script is typed in order", machine.typed == b"vms\rpoweroff\r"
+
+
+def check_configs():
+    text = "[host]\nx = 1\n[vm a]\nm = 1\n[vm b]\nm = 2\n"
+    yield "autostop is added", "[host]\nautostop = yes\n" in runner.with_autostop(text, True)
+    yield "autostop is replaced", runner.with_autostop("[host]\nautostop = no\n", True) == \
+        "[host]\nautostop = yes\n"
+    yield "guests are cut", "[vm b]" not in runner.with_guests(text, 1) and "[vm a]" in \
+        runner.with_guests(text, 1)
+
+
+def check_workload():
+    program = machines.BUILD / "guests/workload"
+    for what, argument, status, line in (
+            ("a sound workload passes", "profile=mixed,mib=4,ops=2000", 0, "WORKLOAD ok"),
+            ("a wrong byte fails it", "profile=mixed,mib=4,ops=10,corrupt=0", 1, "WORKLOAD FAIL"),
+            ("nonsense fails it", "profile=mixed,mib=four", 1, "WORKLOAD FAIL")):
+        done = subprocess.run([program, argument], stdout=subprocess.PIPE, text=True, check=False)
+        yield what, done.returncode == status and done.stdout.startswith(line)
+
+
+def main():
+    os.chdir(ROOT)
+    failed = 0
+    for check in (check_judge, check_watcher, check_configs, check_workload):
+        for what, good in check():
+            print(f"{'ok  ' if good else 'FAIL'} {what}")
+            failed += not good
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

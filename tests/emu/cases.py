@@ -1,0 +1,156 @@
+"""The emulator cases: what is booted, what is typed, what must and must not be seen.
+
+A case runs as qemu/NAME, bochs/NAME and, where KVM with nesting works, kvm/NAME. `expect` are regular
+expressions that must each be found in the serial log, in this order; `forbid` must not be found at
+all. `verdict` is how the run must end (see session.Outcome.end). Workloads are bounded by operations,
+not by time: the machines differ by a factor of ten.
+"""
+import dataclasses
+import re
+
+import machine as machines
+import session
+
+# Bochs runs about a tenth as fast as QEMU, but the firmware comes up sooner.
+BOCHS_PATIENCE = 4
+FAST_BOOT = "console=ttyS0 quiet nokaslr"
+PROMPT = r"^bellows> "
+
+
+@dataclasses.dataclass
+class Case:
+    name: str
+    config: object                       # text, or None for no file at all
+    expect: tuple = ()
+    forbid: tuple = ()
+    verdict: str = "ok"
+    script: tuple = ()                   # (regex to wait for, line to type)
+    until: object = None                 # a regex that ends the run, instead of a verdict
+    targets: tuple = ("qemu", "bochs")
+    memory: int = 512
+    cpus: object = None
+    timeout: int = 90                    # seconds on QEMU
+    files: dict = dataclasses.field(default_factory=dict)   # more or other files on the ESP
+    qemu_cpu: str = "max,-la57"
+    bochs_cpu: str = machines.BOCHS_CPU
+    tcg_only: bool = False               # has a reason not to run under KVM
+    long: bool = False                   # make test-all only
+
+
+def host(**keys):
+    return "[host]\n" + "".join(f"{key.replace('_', '.')} = {value}\n" for key, value in
+                                {"autostop": "yes", **keys}.items())
+
+
+def vm(name, does, memory="256M", kernel=r"\bellows\vmlinuz", initrd=r"\bellows\initrd.img", extra="",
+       **keys):
+    """One VM's section. `does` is its workload or action, as tests/emu/guests/init takes it."""
+    lines = {"memory": memory, "vcpus": 1, "kernel": kernel, "initrd": initrd,
+             "cmdline": " ".join(filter(None, [FAST_BOOT, extra, f"bellows.{does}"])), **keys}
+    return f"\n[vm {name}]\n" + "".join(f"{key.replace('__', '.')} = {value}\n"
+                                       for key, value in lines.items() if value is not None)
+
+
+def workload(seed=1, mib=48, ops=8000, profile="mixed", **more):
+    return "workload=" + ",".join(f"{key}={value}" for key, value in
+                                  dict(profile=profile, mib=mib, ops=ops, seed=seed, **more).items())
+
+
+CONFIG_ONE = host() + vm("g1", workload())
+PANIC = "BELLOWS PANIC"
+WELL = workload(seed=2, mib=16, ops=2000)
+
+CASES = [
+    Case("linux-one", CONFIG_ONE, expect=(r"g1.*WORKLOAD ok|WORKLOAD ok",)),
+    Case("linux-four", host() + "".join(
+        vm(f"g{i}", workload(seed=i, mib=32, ops=4000), sched__mem__min="120M") for i in range(1, 5)),
+        memory=768, timeout=180),
+    Case("linux-two-cpus", CONFIG_ONE, cpus=2, expect=(r"(?i)\b2 CPUs\b",)),
+
+    # A wrong byte in one guest must be seen, be that guest's alone, and turn the verdict.
+    Case("wrong-byte-is-noticed", host() + vm("bad", workload(corrupt=100, mib=16, ops=500)) +
+         vm("good", WELL), verdict="failed", expect=(r"(?m)^.*\bbad\b.*(?i:fail)", r"(?m)^.*\bgood\b.*\bok\b")),
+
+    # What a guest may ask of its machine.
+    Case("platform", host() + vm("g1", "action=ports,clock,avx", extra=f"bellows.{WELL}"),
+         expect=("ACTION ports ok", "ACTION clock ok", "ACTION avx ok"), timeout=120),
+    Case("vectors-of-two-guests", host() + vm("g1", "action=avx", extra=f"bellows.{WELL}") +
+         vm("g2", "action=avx", extra=f"bellows.{WELL}"),
+         expect=("ACTION avx ok", "ACTION avx ok"), timeout=120),
+
+    # Misdeeds: that VM ends with its reason, the other one goes on and verifies.
+    Case("guest-touches-beyond-memory", host() + vm("bad", "action=oob") + vm("good", WELL),
+         verdict="failed", expect=(r"\bbad\b.*0x80000000", r"\bgood\b.*\bok\b"), forbid=(PANIC,)),
+    Case("guest-triple-faults", host() + vm("bad", "action=reboot", extra="reboot=t") + vm("good", WELL),
+         verdict="failed", expect=(r"\bbad\b.*(?i:triple fault)", r"\bgood\b.*\bok\b"), forbid=(PANIC,)),
+    Case("guest-unknown-mmio", host() + vm("bad", "action=mmio", extra="iomem=relaxed") + vm("good", WELL),
+         verdict="failed", expect=(r"\bbad\b.*(?i:instruction|decode)", r"\bgood\b.*\bok\b"), forbid=(PANIC,)),
+    Case("guest-hangs", host(autostop="no") + vm("bad", "action=hang") + vm("good", WELL),
+         script=((r"\bgood\b.*(?i:power(ed)?.?off|ended|stopped)", "\r"), (PROMPT, "vms\r"),
+                 (r"\bbad\b.*(?i:running)", "stop bad\r"), (PROMPT, "poweroff\r")),
+         verdict="failed", expect=(r"\bgood\b.*\bok\b",), forbid=(PANIC,)),
+
+    # The console.
+    Case("console", host(autostop="no") + vm("g1", "action=idle"), timeout=120, verdict="failed",
+         script=((PROMPT, "help\r"), (r"memtop", None), (PROMPT, "vms\r"), (r"\bg1\b", None),
+                 (PROMPT, "memtop\r"), (r"\bg1\b", None), (PROMPT, "frames\r"), (r"(?i)total", None),
+                 (PROMPT, "log\r"), (PROMPT, "stop g1\r"), (PROMPT, "start g1\r"),
+                 (PROMPT, "reset g1\r"), (PROMPT, "nonsense\r"), (PROMPT, "poweroff\r")),
+         forbid=(PANIC,)),
+
+    # Bad input.
+    Case("config-missing", None, verdict="stopped", until=r"(?i)bellows\.conf", tcg_only=True,
+         expect=(r"(?i)bellows\.conf",), forbid=(PANIC,), timeout=40),
+    Case("config-unknown-key", host() + vm("bad", WELL, colour="blue") + vm("good", WELL),
+         verdict="failed", expect=(r"bellows\.conf:\d+:.*colour", r"\bgood\b.*\bok\b"), forbid=(PANIC,)),
+    Case("config-bad-value", host() + vm("bad", WELL, memory="lots") + vm("good", WELL),
+         verdict="failed", expect=(r"bellows\.conf:\d+:.*memory", r"\bgood\b.*\bok\b"), forbid=(PANIC,)),
+    Case("kernel-is-none", host() + vm("bad", WELL, kernel=r"\bellows\bellows.conf") + vm("good", WELL),
+         verdict="failed", expect=(r"\bbad\b.*(?i:kernel)", r"\bgood\b.*\bok\b"), forbid=(PANIC,)),
+    Case("kernel-missing", host() + vm("bad", WELL, kernel=r"\bellows\absent") + vm("good", WELL),
+         verdict="failed", expect=(r"absent", r"\bgood\b.*\bok\b"), forbid=(PANIC,)),
+    Case("initrd-too-large", host() + vm("bad", WELL, initrd=r"\bellows\huge", memory="96M") + vm("good", WELL),
+         verdict="failed", files={"bellows/huge": bytes(100 << 20)},
+         expect=(r"\bbad\b.*(?i:initrd)", r"\bgood\b.*\bok\b"), forbid=(PANIC,)),
+    Case("memory-does-not-fit", host() + vm("good", WELL) + vm("bad", WELL, memory="4G"),
+         verdict="failed", expect=(r"\bbad\b.*(?i:memory|MiB|fit)", r"\bgood\b.*\bok\b"), forbid=(PANIC,)),
+    Case("no-virtualisation", CONFIG_ONE, targets=("qemu",), qemu_cpu="max,-la57,-svm", tcg_only=True,
+         verdict="until", until=r"(?i)(VT-x|SVM).*", expect=(r"(?i)VT-x|SVM",), forbid=(PANIC,), timeout=40),
+]
+
+
+def judge(case, outcome):
+    """What is wrong with that outcome, as lines; none if it is what the case says."""
+    problems = []
+    if outcome.end != case.verdict:
+        problems.append(f"ended with {outcome.end!r}, not {case.verdict!r}")
+    if outcome.end in ("ok", "failed") and not outcome.powered_off:
+        problems.append("gave its verdict but did not power off")
+    at = 0
+    for pattern in case.expect:
+        found = re.compile(pattern, re.M).search(outcome.text, at)
+        if not found:
+            problems.append(f"not seen{' (any more)' if at else ''}: {pattern}")
+        else:
+            at = found.start()
+    for pattern in case.forbid:
+        if re.search(pattern, outcome.text, re.M):
+            problems.append(f"seen, but forbidden: {pattern}")
+    return problems
+
+
+def run(case, target, directory):
+    """Run the case on the target: ("passed", "") or ("failed", what to show)."""
+    files = {**machines.guest_files(), **case.files}
+    cpus = case.cpus or (machines.default_cpus(target) if target == "qemu" else 1)
+    spec = machines.Spec(target, directory, case.config, case.memory, cpus, files,
+                         qemu_cpu=case.qemu_cpu, bochs_cpu=case.bochs_cpu)
+    timeout = case.timeout * (BOCHS_PATIENCE if target == "bochs" else 1)
+    with machines.Machine(spec) as machine:
+        outcome = session.Watcher(machine, timeout, case.script, case.until).run()
+    problems = judge(case, outcome)
+    if not problems:
+        return "passed", ""
+    tail = "\n".join(outcome.text.rstrip().split("\n")[-60:])
+    return "failed", "\n".join([tail, outcome.detail, f"log: {directory}/serial.log",
+                                *[f"PROBLEM: {problem}" for problem in problems]])

@@ -1,0 +1,93 @@
+"""One run of a machine, watched: what it prints, what is typed to it, and how it ended.
+
+The hypervisor's own lines decide. "BELLOWS VERDICT ok" or "failed" is its last word before it powers
+off; "BELLOWS PANIC" ends a run at once (after its backtrace had time to come out).
+"""
+import dataclasses
+import re
+import sys
+import time
+
+VERDICT = re.compile(r"^.*BELLOWS VERDICT (ok|failed)", re.M)
+PANIC = re.compile(r"BELLOWS PANIC")
+ESCAPES = re.compile(r"\x1b(\[[0-9;?=]*[A-Za-z]|[()][A-Z0-9])|[\r\x00]")
+PANIC_SECONDS = 2.0      # for the rest of a panic's report
+POWER_OFF_SECONDS = 10.0
+
+
+@dataclasses.dataclass
+class Outcome:
+    """`end` is ok, failed, panic, timeout, stopped (the machine ended with no verdict) or until."""
+    end: str
+    text: str
+    seconds: float
+    detail: str = ""       # registers and such, where the end was not orderly
+    powered_off: bool = False
+
+
+class Watcher:
+    """Follows one machine to its end. `script`: (regex to wait for, line to type or None) in order."""
+
+    def __init__(self, machine, timeout, script=(), until=None, echo=False, keyboard=None):
+        self.machine = machine
+        self.deadline = time.monotonic() + timeout if timeout else None
+        self.script = [(re.compile(wait, re.M), line) for wait, line in script]
+        self.until = re.compile(until, re.M) if until else None
+        self.echo = echo
+        self.keyboard = keyboard     # a terminal to pass on, or None
+        self.text = ""
+        self.seen = 0                # how far the script has consumed the text
+        self.start = time.monotonic()
+
+    def _take(self, timeout):
+        also = (self.keyboard.fileno(),) if self.keyboard else ()
+        data = self.machine.read(timeout, also)
+        if self.keyboard:
+            self.keyboard.pass_on(self.machine)
+        if data:
+            self.text += ESCAPES.sub("", data.decode("utf-8", errors="replace"))
+            if self.echo:
+                sys.stdout.buffer.write(data)
+                sys.stdout.buffer.flush()
+        return data
+
+    def _type(self):
+        while self.script:
+            found = self.script[0][0].search(self.text, self.seen)
+            if not found:
+                return
+            self.seen = found.end()
+            line = self.script.pop(0)[1]
+            if line is not None:
+                self.machine.write(line.encode())
+
+    def _drain(self, seconds):
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            if not self._take(0.2) and self.machine.has_ended():
+                return True
+        return self.machine.has_ended()
+
+    def _outcome(self, end, detail=""):
+        return Outcome(end, self.text, time.monotonic() - self.start, detail, self.machine.has_ended())
+
+    def run(self):
+        while True:
+            data = self._take(0.5)
+            self._type()
+            if PANIC.search(self.text):
+                self._drain(PANIC_SECONDS)
+                return self._outcome("panic")
+            verdict = VERDICT.search(self.text)
+            if verdict:
+                self._drain(POWER_OFF_SECONDS)
+                return self._outcome(verdict[1])
+            if self.until and not self.script and self.until.search(self.text, self.seen):
+                return self._outcome("until")
+            if not data and self.machine.has_ended():
+                return self._outcome("stopped", self.machine.describe())
+            if self.keyboard and self.keyboard.wants_out:
+                return self._outcome("stopped")
+            if self.deadline and time.monotonic() > self.deadline:
+                waiting = f"still waiting for {self.script[0][0].pattern!r}\n" if self.script else ""
+                return self._outcome("timeout", waiting + self.machine.describe())

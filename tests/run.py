@@ -1,0 +1,223 @@
+#!/usr/bin/env python3
+"""make test: build what the chosen tests need, run them, count.
+
+Names: unit/X and model/X are host programs (tests/unit/test_X.c, tests/model/X.c), fuzz/X a bounded
+run of tests/fuzz/fuzz_X.c from its kept corpus, qemu/X, bochs/X and kvm/X the cases of
+tests/emu/cases.py on that machine. The last line is "N passed, N failed, N skipped", alone.
+"""
+import argparse
+import concurrent.futures
+import dataclasses
+import fnmatch
+import os
+import pathlib
+import re
+import subprocess
+import sys
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+os.chdir(ROOT)
+sys.path.insert(0, str(ROOT / "tests/emu"))
+import cases
+import machine as machines
+
+BUILD = machines.BUILD
+GROUPS = ("unit", "model", "fuzz", "qemu", "kvm", "bochs")
+HOST_TEST_SECONDS = 600
+TAIL_LINES = 40
+CORES = os.cpu_count() or 1
+
+
+@dataclasses.dataclass
+class Test:
+    name: str
+    run: object              # () -> Result
+    needs: tuple = ()        # make's targets
+    long: bool = False
+
+
+@dataclasses.dataclass
+class Result:
+    status: str              # passed, failed, skipped
+    detail: str = ""
+    seconds: float = 0.0
+
+
+# --- Host tests ---------------------------------------------------------------------------------
+
+def run_program(command, timeout, environment=None):
+    try:
+        done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT, timeout=timeout, check=False,
+                              env={**os.environ, **(environment or {})})
+    except subprocess.TimeoutExpired as late:
+        text = (late.stdout or b"").decode(errors="replace")
+        return Result("failed", f"{text}\nno end within {timeout} s")
+    text = done.stdout.decode(errors="replace")
+    return Result("passed" if done.returncode == 0 else "failed", f"{text}\nexit status {done.returncode}")
+
+
+def has_sources(path):
+    with open(path, encoding="utf-8", errors="replace") as file:
+        return file.readline().startswith("/* SRCS:")
+
+
+def host_tests():
+    for group, prefix in (("unit", "test_"), ("model", "")):
+        for path in sorted((ROOT / "tests" / group).glob("*.c")):
+            if not has_sources(path):
+                continue
+            program = str(BUILD / "tests" / group / path.stem)
+            name = re.sub(rf"^({prefix}|test_|model_)", "", path.stem)
+            yield Test(f"{group}/{name}", lambda p=program: run_program([p], HOST_TEST_SECONDS), (program,))
+
+
+def check_include_order():
+    here = run_program([sys.executable, "tests/check/includes.py", "."], 60)
+    if here.status != "passed":
+        return here
+    return run_program([sys.executable, "tests/check/includes.py", "tests/check/broken",
+                        "--expect-broken"], 60)
+
+
+def check_harness():
+    """A runner that cannot fail proves nothing: feed it what must fail."""
+    return run_program([sys.executable, "tests/check/harness.py"], 120)
+
+
+def fuzz_tests(options):
+    for path in sorted((ROOT / "tests/fuzz").glob("fuzz_*.c")):
+        if has_sources(path):
+            name = path.stem[len("fuzz_"):]
+            program = BUILD / "tests/fuzz" / path.stem
+            yield Test(f"fuzz/{name}", lambda n=name, p=program: run_fuzzer(n, p, options), (str(program),))
+
+
+def run_fuzzer(name, program, options):
+    kept = ROOT / "tests/fuzz/corpus" / name
+    work = BUILD / "fuzz" / name
+    (work / "new").mkdir(parents=True, exist_ok=True)
+    corpora = [str(work / "new")] + ([str(kept)] if kept.is_dir() else [])
+    result = run_program(
+        [str(program), f"-max_total_time={options.fuzz_seconds}", "-seed=1", "-timeout=20",
+         "-rss_limit_mb=2048", "-print_final_stats=1", f"-artifact_prefix={work}/", *corpora],
+        options.fuzz_seconds + 120)
+    if options.keep_corpus and result.status == "passed":
+        kept.mkdir(parents=True, exist_ok=True)
+        run_program([str(program), "-merge=1", str(kept), str(work / "new")], 300)
+        result.detail += f"\ncorpus: {len(list(kept.iterdir()))} inputs kept"
+    return result
+
+
+# --- Emulator tests -----------------------------------------------------------------------------
+
+def emulator_tests():
+    for case in cases.CASES:
+        for target in case.targets:
+            yield Test(f"{target}/{case.name}", lambda c=case, t=target: run_case(c, t),
+                       (str(BUILD / ".all"),), case.long)
+        if "qemu" in case.targets and not case.tcg_only:
+            yield Test(f"kvm/{case.name}", lambda c=case: run_case(c, "kvm"), (), case.long)
+
+
+def run_case(case, target):
+    if target == "kvm":
+        problem = machines.kvm_problem()
+        if problem:
+            return Result("skipped", problem)
+    return Result(*cases.run(case, target, BUILD / "runs" / f"{target}-{case.name}"))
+
+
+# --- Running ------------------------------------------------------------------------------------
+
+def matches(name, pattern):
+    return not pattern or any(fnmatch.fnmatch(name, one) or one in name for one in pattern.split(","))
+
+
+def build(tests):
+    """Make what the tests need. Returns the targets that could not be made, with make's output."""
+    targets = sorted({target for test in tests for target in test.needs})
+    if not targets:
+        return set()
+    relative = [os.path.relpath(target) for target in targets]
+    make = ["make", "--no-print-directory", f"BUILD={os.path.relpath(BUILD)}"]
+    BUILD.mkdir(parents=True, exist_ok=True)
+    start = time.monotonic()
+    done = subprocess.run(["flock", BUILD / ".lock", *make, "-k", f"-j{CORES}", *relative],
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    print(f"built in {time.monotonic() - start:.1f} s")
+    if done.returncode == 0:
+        return set()
+    print(done.stdout)
+    # A stale program of an earlier build must not pass for the new one.
+    return {target for target, name in zip(targets, relative)
+            if subprocess.run([*make, "-q", name], stdout=subprocess.DEVNULL,
+                              stderr=subprocess.DEVNULL, check=False).returncode != 0}
+
+
+def run_one(test, broken):
+    start = time.monotonic()
+    if broken.intersection(test.needs):
+        return Result("failed", "it could not be built (make's words are above)")
+    try:
+        result = test.run()
+    except Exception as problem:  # a broken harness is a failed test, and the others go on
+        result = Result("failed", f"the harness failed: {problem!r}")
+    result.seconds = time.monotonic() - start
+    return result
+
+
+def run_group(group, tests, broken, at_once):
+    start = time.monotonic()
+    counts = {"passed": 0, "failed": 0, "skipped": 0}
+    with concurrent.futures.ThreadPoolExecutor(at_once) as pool:
+        running = {pool.submit(run_one, test, broken): test for test in tests}
+        for future in concurrent.futures.as_completed(running):
+            test, result = running[future], future.result()
+            counts[result.status] += 1
+            note = f"  ({result.detail})" if result.status == "skipped" else ""
+            print(f"{result.status:8}{test.name:40}{result.seconds:7.1f} s{note}", flush=True)
+            if result.status == "failed":
+                lines = result.detail.rstrip().split("\n")[-TAIL_LINES:]
+                print("    | " + "\n    | ".join(lines), flush=True)
+    print(f"-- {group}: {time.monotonic() - start:.1f} s", flush=True)
+    return counts
+
+
+def parse_arguments():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--match", default="", help="PATTERN[,PATTERN]: shell pattern or part of a name")
+    parser.add_argument("--all", action="store_true", help="the long cases too")
+    parser.add_argument("--list", action="store_true", help="print the names only")
+    parser.add_argument("--fuzz-seconds", type=int, default=10)
+    parser.add_argument("--keep-corpus", action="store_true")
+    return parser.parse_args()
+
+
+def main():
+    options = parse_arguments()
+    tests = [*host_tests(), Test("unit/include-order", check_include_order),
+             Test("unit/harness", check_harness, (str(BUILD / "guests/workload"),)), *fuzz_tests(options), *emulator_tests()]
+    tests = [test for test in tests
+             if matches(test.name, options.match) and (options.all or not test.long)]
+    if options.list:
+        print("\n".join(test.name for test in tests))
+        return 0
+    broken = build(tests)
+    if any(test.name.startswith("bochs/") for test in tests):
+        machines.bochs_prefix()
+    total = {"passed": 0, "failed": 0, "skipped": 0}
+    for group in GROUPS:
+        chosen = [test for test in tests if test.name.startswith(group + "/")]
+        if chosen:
+            for status, count in run_group(group, chosen, broken, CORES).items():
+                total[status] += count
+    if not tests:
+        print(f"no test matches {options.match!r}")
+    print(", ".join(f"{count} {status}" for status, count in total.items()))
+    return 1 if total["failed"] or not tests else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
