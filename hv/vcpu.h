@@ -1,0 +1,68 @@
+/*
+ * One virtual CPU: what the backend needs (struct virt_vcpu), where the scheduler has it, and what it
+ * waits for. vcpu.c brings events to it before each entry and keeps the time of its timers.
+ *
+ * "attention" is the hot loop's economy: it is set by whatever may have changed the answer to "which event
+ * next, and when is the next timer": any device access, a kick, a window that opened. Exits that touch
+ * no device (CPUID, page faults) leave it clear, and the next entry asks nothing.
+ */
+#ifndef HV_VCPU_H
+#define HV_VCPU_H
+
+#include "mm/base/types.h"
+#include "mm/base/err.h"
+#include "mm/base/list.h"
+#include "hv/x86/virt.h"
+
+struct vm;
+
+enum vcpu_state {
+	VCPU_OFF,      /* waits for INIT and SIPI, or the VM is not running */
+	VCPU_RUNNABLE, /* in a run queue, or running */
+	VCPU_HALTED,   /* HLT: waits for an event */
+	VCPU_PARKED,   /* waits for memory (FAULT_WAIT); re-executes when woken */
+};
+
+struct vcpu {
+	struct virt_vcpu virt; /* first: this_cpu()->fpu_owner and ->loaded point here */
+	struct vm *vm;		/* [I] */
+	u32 index;		/* [I] in its VM */
+	u32 home_cpu;		/* whose run queue it belongs to */
+	u32 state;		/* [a] enum vcpu_state */
+	u32 attention;		/* [a] */
+	struct list queue;	/* in a run queue */
+	u64 wake_tsc;		/* host TSC of its next timer, ~0 if none; valid while attention is clear */
+	u8 tpr_class;		/* as the local APIC has it */
+	struct virt_event pending; /* an exception for the guest, not yet injected */
+	u64 wall_clock_msr, system_time_msr; /* pvclock.c */
+	u64 run_tsc;		/* ticks spent on a CPU */
+	u64 exits[EXIT_KIND_COUNT];
+	u64 unknown_msr_count;
+};
+
+static inline struct vcpu *vcpu_of(struct virt_vcpu *virt)
+{
+	return (struct vcpu *)virt;
+}
+
+/* Queue a fault for the guest, delivered with the next entry. */
+void vcpu_queue_exception(struct vcpu *vcpu, u8 vector, bool has_error, u32 error);
+void vcpu_inject_gp(struct vcpu *vcpu);
+void vcpu_inject_ud(struct vcpu *vcpu);
+
+/*
+ * Run the vCPU on this CPU until @slice_end (host TSC), or until it halts, parks, or its VM is ending.
+ * Its state tells which. The vCPU is RUNNABLE and in no queue. Interrupts off.
+ */
+void vcpu_run(struct vcpu *vcpu, u64 slice_end);
+
+/* Take it off this CPU's hardware for good: before its VM ends or is reset. */
+void vcpu_detach(struct vcpu *vcpu);
+
+/* Run the timers that are due and see whether a halted vCPU has something to wake for. */
+bool vcpu_check_wake(struct vcpu *vcpu, u64 now_tsc);
+
+/* Something is there for it to look at: from a device, another vCPU, or memory that arrived. */
+void vcpu_kick(struct vcpu *vcpu);
+
+#endif

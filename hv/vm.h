@@ -1,0 +1,115 @@
+/*
+ * A virtual machine and its life: off, running, or stopped with a reason. It owns its memory (a space),
+ * its devices (a vdev), its vCPUs and what its serial line said. Everything but its configuration and
+ * its output ring is released when it ends, so that a VM that is not running costs no guest memory.
+ *
+ * Life-cycle functions are called by the scheduler's loop only (sched.c), never while one of the VM's vCPUs is
+ * in the guest. What a device or an exit wants of the VM's life it leaves as a request (vm_request_end(),
+ * vm_break()), which the loop carries out.
+ *
+ * Legend: [I] fixed after creation, [l] life cycle: changed between guest entries only, [v] lock held,
+ * [a] atomic.
+ */
+#ifndef HV_VM_H
+#define HV_VM_H
+
+#include "mm/base/types.h"
+#include "mm/base/err.h"
+#include "mm/base/list.h"
+#include "mm/base/lock.h"
+#include "mm/memsched.h"
+#include "mm/space.h"
+#include "hv/config.h"
+#include "hv/output.h"
+#include "hv/vcpu.h"
+#include "hv/vdev/vdev.h"
+
+enum vm_state {
+	VM_OFF,	    /* never started, or powered off by itself or the console */
+	VM_RUNNING,
+	VM_STOPPED, /* ended by the hypervisor: .why tells the reason */
+};
+
+/* What is to become of a running VM at the next turn of the scheduler's loop. */
+enum vm_request { VM_REQUEST_NONE, VM_REQUEST_POWER_OFF, VM_REQUEST_RESET, VM_REQUEST_STOP };
+
+/* How a VM's run is judged: see verdict.h. */
+enum vm_verdict { VM_VERDICT_NONE, VM_VERDICT_OK, VM_VERDICT_FAILED, VM_VERDICT_STOPPED };
+
+#define VM_WHY_BYTES 200
+
+/* What is left of a run after its memory is gone, and what memtop shows while it goes on. */
+struct vm_figures {
+	u64 consumed_pages, peak_consumed_pages, zero_pages, faults;
+	u64 exits[EXIT_KIND_COUNT];
+	u64 run_ns; /* time on a CPU */
+};
+
+struct vm {
+	struct list all;		/* in sched.c's list, in the order of the configuration */
+	const struct vm_config *config; /* [I] */
+	struct spinlock lock;		/* rank VM: devices */
+
+	enum vm_state state;		/* [l] */
+	u32 request;			/* [a] enum vm_request */
+	char why[VM_WHY_BYTES];		/* [l] why it was stopped or not started */
+	bool ended;			/* [l] it was started once and is no longer running, or could not start */
+	u32 starts, resets;		/* [l] */
+	enum vm_verdict verdict;	/* [l] of the last run */
+
+	struct space *space;		/* [l] NULL unless running */
+	struct vdev *vdev;		/* [l] likewise; contents [v] */
+	struct vcpu *vcpus;		/* [l] likewise */
+	u32 vcpu_count;			/* [I] */
+	struct memsched_request admitted; /* [l] what memsched was told */
+	u64 tsc_origin;			/* [l] host TSC at which the guest's was 0 */
+	u64 origin_ns;			/* [l] host time at that moment */
+	u64 hide_every;			/* debug: hide all private pages every so many exits; 0 = never */
+	struct vm_figures last;		/* [l] of the run that ended */
+	struct output output;		/* [v] what the guest printed */
+};
+
+static inline const char *vm_name(const struct vm *vm)
+{
+	return vm->config->name;
+}
+
+/* Make a VM that is off. Owns: the caller, for ever. NULL: no memory. */
+struct vm *vm_create(const struct vm_config *config);
+
+/*
+ * Power on: admission, memory, devices, kernel. Returns 0; any error leaves the VM off (VM_OFF) with the
+ * reason in vm->why and nothing allocated. Takes milliseconds: the kernel is copied.
+ */
+must_check err_t vm_start(struct vm *vm);
+
+/* End a running VM and release everything. @why: NULL for an orderly end (VM_OFF), else VM_STOPPED. */
+void vm_end(struct vm *vm, const char *why);
+
+/* Power-on state again on the same memory grant. If the kernel cannot be loaded again, the VM is stopped. */
+void vm_reset(struct vm *vm);
+
+/* From anywhere: the guest wants to end, or to be reset, at the next turn of the loop. */
+void vm_request_end(struct vm *vm, enum vm_request how);
+
+/* From an exit: this VM cannot go on. Keeps the first reason. Its vCPUs run no more. */
+void vm_break(struct vm *vm, const char *fmt, ...) printf_like(2, 3);
+
+/* Is a request pending? One load: asked after every exit. */
+static inline bool vm_is_ending(const struct vm *vm)
+{
+	return __atomic_load_n(&vm->request, __ATOMIC_RELAXED) != VM_REQUEST_NONE;
+}
+
+/* The figures of the run under way, or of the last one. Cost: O(vCPUs). */
+void vm_figures_get(const struct vm *vm, struct vm_figures *out);
+
+const char *vm_state_name(enum vm_state state);
+
+/* The guest's TSC now, and host ns as its devices count it. */
+static inline u64 vm_guest_tsc(const struct vm *vm, u64 host_tsc)
+{
+	return host_tsc - vm->tsc_origin;
+}
+
+#endif
