@@ -229,7 +229,18 @@ class Machine:
             except subprocess.TimeoutExpired:
                 pass
             return self._tail("bochs.log", 70)
-        return self._monitor("info registers -a")
+        return self._registers()
+
+    def _registers(self):
+        text = self._monitor("info registers -a")
+        lines = [line for line in text.split("\n") if re.match(r"CPU#|R[A-Z0-9 ]{2}=|[CS]S =|CR0|CR2|EFER", line)]
+        elf = self.spec.files.get("bellows/bellows.elf")
+        addresses = re.findall(r"RIP=(ffffffff[0-9a-f]{8})", text)
+        if elf and addresses:
+            names = subprocess.run(["addr2line", "-fpe", elf, *addresses], stdout=subprocess.PIPE,
+                                   text=True, check=False).stdout
+            lines.append("the hypervisor is at " + names.strip().replace("\n", ", "))
+        return "\n".join(lines)
 
     def _monitor(self, command):
         answer = b""

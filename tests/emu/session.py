@@ -11,6 +11,8 @@ import time
 VERDICT = re.compile(r"^.*BELLOWS VERDICT (ok|failed)", re.M)
 PANIC = re.compile(r"BELLOWS PANIC")
 ESCAPES = re.compile(r"\x1b(\[[0-9;?=]*[A-Za-z]|[()][A-Z0-9])|[\r\x00]")
+SCREEN = re.compile(rb"\x1b\[(2J|01;01H|=3h|[0-9;]*m)")
+FIRMWARE_DONE = "BdsDxe: starting"
 PANIC_SECONDS = 2.0      # for the rest of a panic's report
 POWER_OFF_SECONDS = 10.0
 
@@ -47,9 +49,15 @@ class Watcher:
         if data:
             self.text += ESCAPES.sub("", data.decode("utf-8", errors="replace"))
             if self.echo:
-                sys.stdout.buffer.write(data)
-                sys.stdout.buffer.flush()
+                self._show(data)
         return data
+
+    def _show(self, data):
+        # The firmware clears the screen again and again; what stood there may be wanted.
+        if not self.keyboard or FIRMWARE_DONE not in self.text:
+            data = SCREEN.sub(b"", data)
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
 
     def _type(self):
         while self.script:
