@@ -12,6 +12,7 @@ VERDICT = re.compile(r"^.*BELLOWS VERDICT (ok|failed)", re.M)
 PANIC = re.compile(r"BELLOWS PANIC")
 ESCAPES = re.compile(r"\x1b(\[[0-9;?=]*[A-Za-z]|[()][A-Z0-9])|[\r\x00]")
 SCREEN = re.compile(rb"\x1b\[(2J|01;01H|=3h|[0-9;]*m)")
+BEGUN = re.compile(rb"\x1b(\[[0-9;?=]*)?$")
 FIRMWARE_DONE = "BdsDxe: starting"
 PANIC_SECONDS = 2.0      # for the rest of a panic's report
 POWER_OFF_SECONDS = 10.0
@@ -39,6 +40,7 @@ class Watcher:
         self.keyboard = keyboard     # a terminal to pass on, or None
         self.text = ""
         self.seen = 0                # how far the script has consumed the text
+        self.held = b""
         self.start = time.monotonic()
 
     def _take(self, timeout):
@@ -47,6 +49,11 @@ class Watcher:
         if self.keyboard:
             self.keyboard.pass_on(self.machine)
         if data:
+            # An escape sequence may come in two pieces: keep its beginning for the next time.
+            data = self.held + data
+            begun = BEGUN.search(data)
+            self.held = data[begun.start():] if begun else b""
+            data = data[:begun.start()] if begun else data
             self.text += ESCAPES.sub("", data.decode("utf-8", errors="replace"))
             if self.echo:
                 self._show(data)
