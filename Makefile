@@ -103,11 +103,11 @@ $(BUILD)/hv/%.S.o: %.S
 # --- The loader --------------------------------------------------------------------------------
 
 # What the loader shares with the hypervisor: the reader of bellows.conf and what that needs.
-LOADER_SHARED := mm/base/ini.c mm/base/err.c
+LOADER_SHARED := mm/base/ini.c mm/base/err.c mm/base/fmt.c mm/base/str.c
 LOADER_SOURCES := $(sort $(shell find boot -name '*.[cS]')) $(LOADER_SHARED)
 LOADER_OBJECTS := $(patsubst %,$(BUILD)/loader/%.o,$(LOADER_SOURCES))
 LOADER_FLAGS := -std=gnu11 -O2 -g -ffreestanding -fpic -fshort-wchar -mno-red-zone -fno-stack-protector \
-	-maccumulate-outgoing-args -fcf-protection=none -fno-strict-aliasing -DGNU_EFI_USE_MS_ABI -DBELLOWS_LOADER \
+	-maccumulate-outgoing-args -fcf-protection=none -fno-strict-aliasing -DGNU_EFI_USE_MS_ABI \
 	-Wall -Wextra -Werror -I. -isystem /usr/include/efi -isystem /usr/include/efi/x86_64
 EFI_SECTIONS := .text .sdata .data .rodata .dynamic .dynsym .rel .rela .rel.* .rela.* .reloc
 
