@@ -27,12 +27,13 @@ enum frame_kind {
 	FRAME_KIND_COUNT
 };
 
+/*
+ * One frame's record. The word holds mapping references (31:0), pins (47:32) and kind (55:48) together, so
+ * that "the last reference and the last pin are gone" is one atomic step, whichever goes last.
+ */
 struct frame {
-	u32 count;  /* [a] references by mappings */
-	u16 pins;   /* [a] accesses in progress by the hypervisor or a device */
-	u8 kind;    /* enum frame_kind */
-	u8 flags;
-	u64 owner;  /* by kind: list link, (space, gfn) hint */
+	u64 word;  /* [a] */
+	u64 owner; /* whoever owns the frame: a list link, a (space, gfn) hint */
 };
 _Static_assert(sizeof(struct frame) == 16, "frame table costs at most 16 bytes a frame");
 
@@ -49,7 +50,8 @@ size_t frame_region_table_bytes(pfn_t end);
 
 /*
  * Take over all RAM. @ranges: every RAM range once, sorted. @table, @regions: virtual arrays for pfns up
- * to @end, backed (and zero) at least where RAM is, sized as above. Once, before any other CPU runs.
+ * to @end, backed (and zero) at least where RAM is, sized as above. @ranges is copied. Once, before any other
+ * CPU runs.
  */
 void frame_init(struct frame *table, void *regions, pfn_t end, const struct frame_range *ranges,
 	u32 range_count);
@@ -64,7 +66,7 @@ must_check err_t frame_init_cpus(void);
 must_check pfn_t frame_alloc(enum frame_kind kind);
 must_check pfn_t frame_alloc_zeroed(enum frame_kind kind);
 
-/* 512 frames, 2 MiB aligned, contents undefined; or PFN_NONE. Each is a frame of its own for freeing. */
+/* 512 frames, 2 MiB aligned, contents undefined; or PFN_NONE. Each is a frame of its own, its count 1. */
 must_check pfn_t frame_alloc_large(enum frame_kind kind);
 
 /* @count contiguous frames (any alignment), zeroed, for set-up work: O(memory). PFN_NONE if there are none. */
@@ -78,11 +80,19 @@ void frame_get(pfn_t pfn);
 /* Drop a reference; frees with the last. Returns whether it was the last. */
 bool frame_put(pfn_t pfn);
 
+/* A word for the frame's owner; meaningless across frame_free(). */
+u64 frame_owner(pfn_t pfn);
+void frame_set_owner(pfn_t pfn, u64 owner);
+
 /* Change a live frame's kind, keeping the account. */
 void frame_set_kind(pfn_t pfn, enum frame_kind kind);
 enum frame_kind frame_kind(pfn_t pfn);
 
-/* A pin keeps the frame's contents where they are. Caller holds what keeps the mapping stable meanwhile. */
+/*
+ * A pin keeps the frame from being freed or reused. Caller of frame_pin() holds what keeps the mapping stable
+ * meanwhile. At most 65535 pins a frame; the caller bounds them. The zero frame is never freed: its pins are
+ * not counted.
+ */
 void frame_pin(pfn_t pfn);
 void frame_unpin(pfn_t pfn);
 u32 frame_pin_count(pfn_t pfn);
@@ -97,6 +107,7 @@ struct frame_account {
 /* Exact when no other CPU allocates meanwhile, else off by what is under way. Cost: O(CPUs). */
 void frame_account_get(struct frame_account *out);
 const char *frame_kind_name(enum frame_kind kind);
+/* Free frames, those in per-CPU caches included. Cost: O(CPUs). */
 u64 frame_free_count(void);
 u64 frame_total_count(void);
 /* How many whole free 2 MiB regions there are. */
@@ -105,7 +116,20 @@ u64 frame_free_large_count(void);
 /* The one zero frame: read-only everywhere, uncounted. */
 pfn_t frame_zero(void);
 
-/* Recount everything from the table and CHECK it against the account (tests, console). Cost: O(memory). */
-bool frame_audit(void);
+/*
+ * Recount everything from the table and compare with the account; false if they differ, and the log tells
+ * where. No other CPU may allocate or free meanwhile. Cost: O(memory).
+ */
+must_check bool frame_audit(void);
+
+#ifdef BELLOWS_HOST
+/* For tests: make allocations fail, and watch frames come and go. Any may be NULL. */
+struct frame_test_hooks {
+	bool (*alloc_fails)(void);
+	void (*allocated)(pfn_t pfn); /* before the caller of frame_alloc() sees it */
+	void (*freed)(pfn_t pfn);     /* before it may be allocated again */
+};
+extern struct frame_test_hooks frame_test_hooks;
+#endif
 
 #endif

@@ -43,7 +43,10 @@ u64 memsched_min_free_frames(u64 total_frames);
 enum mem_state memsched_state(u64 free_frames, u64 min_free_frames, enum mem_state before);
 const char *mem_state_name(enum mem_state state);
 
-/* Host-wide record, kept under no lock of its own (hv calls it under the VM-list lock). */
+/*
+ * Host-wide record, kept under no lock of its own (hv calls it under the VM-list lock). memsched_init() comes
+ * last in start-up: what the hypervisor has allocated by then is what it costs without VMs.
+ */
 void memsched_init(void);
 must_check err_t memsched_power_on(const struct memsched_request *vm, char *why, size_t why_bytes);
 void memsched_power_off(const struct memsched_request *vm);
@@ -51,11 +54,12 @@ void memsched_snapshot_get(struct memsched_snapshot *out);
 
 /*
  * May a whole untouched 2 MiB region be mapped at once? Memory is plentiful: free memory exceeds all that
- * the running VMs could still touch, and 400% of minFree. Cost: O(1).
+ * the running VMs could still touch, and 400% of minFree. Cost: O(CPUs); asked once for a region, not for a page.
  */
 bool memsched_large_pages_ok(void);
-/* A running VM could still touch so many frames more (or fewer): kept by space.c and fault.c. */
-void memsched_touchable_add(u64 frames);
-void memsched_touchable_sub(u64 frames);
+
+/* A space with so much RAM exists, or ceases to: called by space.c. */
+void memsched_guest_pages_add(u64 pages);
+void memsched_guest_pages_sub(u64 pages);
 
 #endif

@@ -55,11 +55,59 @@ static inline bool slat_is_present(const struct slat_format *f, u64 entry)
 	return (entry & f->present_mask) != 0;
 }
 
+/* A 2 MiB leaf? @entry: of level 2. */
+static inline bool slat_is_large(const struct slat_format *f, u64 entry)
+{
+	return slat_is_present(f, entry) && (entry & f->large_bit) != 0;
+}
+
+/* Entries are read and changed while the hardware sets A and D in them. */
+static inline u64 slat_load(const u64 *entry)
+{
+	return __atomic_load_n(entry, __ATOMIC_ACQUIRE);
+}
+
+/* Write an entry that is absent, which hardware never changes; all that it names is written before. */
+static inline void slat_set_absent(u64 *entry, u64 value)
+{
+	__atomic_store_n(entry, value, __ATOMIC_RELEASE);
+}
+
+/* Replace an entry, present or not; returns what stood there, with A and D as they were last. */
+static inline u64 slat_exchange(u64 *entry, u64 value)
+{
+	return __atomic_exchange_n(entry, value, __ATOMIC_SEQ_CST);
+}
+
+static inline void slat_set_bits(u64 *entry, u64 bits)
+{
+	__atomic_fetch_or(entry, bits, __ATOMIC_SEQ_CST);
+}
+
+/* Which entry of a table of @level (4 = root .. 1) maps @gfn. */
+static inline u32 slat_index(gfn_t gfn, u32 level)
+{
+	return (u32)(gfn.v >> (9 * (level - 1))) & 511;
+}
+
 /* A present leaf for @pfn. @rights: SLAT_*; SLAT_READ is implied. */
 u64 slat_make_leaf(const struct slat_format *f, pfn_t pfn, u32 rights, enum page_state state, bool large);
-/* An absent entry of @state with up to 39 bits of payload, safe against L1TF. */
+/* An entry that names the table at @pfn; all rights, for the leaves decide. */
+u64 slat_make_table(const struct slat_format *f, pfn_t pfn);
+
+#define SLAT_PAYLOAD_BITS 39
+/*
+ * An absent entry of @state with a payload of up to 39 bits, safe against L1TF: bits 51:39 are all ones, so
+ * that a speculative access through it names nothing below the top 512 GiB of any address width. UNTOUCHED with
+ * payload 0 is the entry 0, which names frame 0; the hypervisor keeps nothing there.
+ */
 u64 slat_make_absent(const struct slat_format *f, enum page_state state, u64 payload);
+u64 slat_payload(u64 absent_entry);
+
+/* Of an absent entry, or a leaf. */
 enum page_state slat_state(const struct slat_format *f, u64 entry);
+/* What a present leaf allows: SLAT_*; 0 if absent. */
+u32 slat_rights(const struct slat_format *f, u64 entry);
 pfn_t slat_pfn(const struct slat_format *f, u64 entry);
 
 #endif

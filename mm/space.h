@@ -11,7 +11,6 @@
 
 #include "mm/base/types.h"
 #include "mm/base/err.h"
-#include "mm/base/list.h"
 #include "mm/base/lock.h"
 #include "mm/slat.h"
 #include "mm/tlb.h"
@@ -20,6 +19,8 @@
 #define SPACE_LOW_END  GIB(3) /* end of RAM below 4 GiB */
 #define SPACE_HIGH_BASE GIB(4)
 #define SPACE_NAME_BYTES 32
+#define SPACE_MEMORY_MAX GIB(16384)
+#define SPACE_PINS_MAX	 8192u /* pins held at a time */
 
 struct space_config {
 	const char *name;
@@ -37,13 +38,12 @@ struct space {
 	u64 low_page_count;	 /* [I] of them below SPACE_LOW_END */
 	bool large_pages, large_pages_no_exec; /* [I] */
 	struct tlb_domain tlb;
-	struct spinlock tables_lock;
-	struct list table_reserve_unused; /* keeps the struct's shape; see space.c for the reserve */
-	u64 table_reserve_head;	 /* [tables] frames set aside, linked through frame.owner */
-	u64 table_reserve_count; /* [tables] */
-	struct spinlock *region_locks; /* one for each 2 MiB region of RAM */
+	struct spinlock *region_locks; /* [I] one for each 2 MiB region of RAM */
 	u64 region_count;	 /* [I] */
-	struct list all;	 /* in the list of spaces */
+	u64 frame_count;	 /* [I] frames that this struct and its locks lie in */
+	struct spinlock tables_lock;
+	u64 table_reserve_head;	 /* [tables] frames set aside, linked through their owner word; ~0 ends */
+	u64 table_reserve_count; /* [tables] */
 	struct space_stats stats;
 };
 
@@ -56,10 +56,13 @@ u64 space_overhead_frames(const struct space_config *config);
  */
 must_check err_t space_create(struct space **out, const struct space_config *config);
 
-/* Free everything. No vCPU of it runs or will. Pinned frames are freed with their last pin. Cost: O(touched). */
+/*
+ * Free everything. No vCPU of it runs or will. Pinned frames stay until their last pin is dropped, which from
+ * now on is frame_unpin()'s to do. Cost: O(touched + regions).
+ */
 void space_destroy(struct space *space);
 
-/* All pages become UNTOUCHED again, as after a reset. No vCPU of it runs meanwhile. */
+/* All pages become UNTOUCHED again, as after a reset. Pinned frames as above; space_unpin() serves them still. */
 void space_clear(struct space *space);
 
 bool space_is_ram(const struct space *space, gfn_t gfn);
@@ -68,8 +71,11 @@ bool space_range_is_ram(const struct space *space, gpa_t gpa, u64 bytes);
 
 /*
  * Pin the frame behind @gfn for an access by the hypervisor or a device, bringing the page in first.
- * @write: it will be written: it is made PRIVATE first and marked dirty.
- * Returns 0 with *@out pinned; E_RANGE (not RAM); E_NOMEM; E_WAIT (later: park and retry).
+ * @write: it will be written: it is made PRIVATE first and marked dirty. Without, *@out holds what the page
+ * holds now: where it may be the zero frame, what the guest writes later goes elsewhere.
+ * Returns 0 with *@out pinned; E_RANGE (not RAM); E_NOMEM; E_BUSY (SPACE_PINS_MAX are held); E_WAIT (park and
+ * retry; nothing in mm waits yet).
+ * Locks: takes the region's. Cost: as fault_handle().
  */
 must_check err_t space_pin(struct space *space, gfn_t gfn, bool write, pfn_t *out);
 void space_unpin(struct space *space, pfn_t pfn);
@@ -77,8 +83,14 @@ void space_unpin(struct space *space, pfn_t pfn);
 /* The state of a page now (console, tests). */
 enum page_state space_page_state(struct space *space, gfn_t gfn);
 
-/* Walk the tables and CHECK every invariant against the statistics. No fault may run meanwhile. */
-bool space_audit(struct space *space);
+/* Pages in @state now. */
+u64 space_pages_in_state(const struct space *space, enum page_state state);
+
+/*
+ * Walk the tables and compare every invariant with the statistics; false if one fails, and the log tells which.
+ * No fault may run meanwhile. Cost: O(pages touched + regions).
+ */
+must_check bool space_audit(struct space *space);
 
 /*
  * Make a PRIVATE page absent while it keeps its frame (PAGE_HIDDEN); the next touch brings it back as it was,
@@ -89,7 +101,7 @@ bool space_audit(struct space *space);
 bool space_hide(struct space *space, gfn_t gfn);
 u64 space_hide_all(struct space *space);
 
-/* Split every 2 MiB leaf (memory is getting short). Returns how many were split. */
+/* Split every 2 MiB leaf (memory is getting short). Returns how many were split. Cost: O(regions), a lock each. */
 u64 space_split_all(struct space *space);
 
 #endif

@@ -9,7 +9,7 @@
 
 struct space_stats {
 	/* Gauges, in pages of 4 KiB. A VM's consumed memory is private_pages (later: + its part of shared). */
-	u64 pages_by_state[16];	  /* by enum page_state; UNTOUCHED is what is left */
+	u64 pages_by_state[16];	  /* by enum page_state; [0] stays 0: see space_pages_in_state() */
 	u64 peak_consumed_pages;  /* the most that private (and shared) ever were */
 	u64 large_leaves;	  /* 2 MiB leaves now mapped; their pages count as PRIVATE */
 	u64 table_pages;	  /* second-level tables in use */
@@ -33,6 +33,16 @@ static inline void stats_add(u64 *counter, u64 n)
 static inline void stats_sub(u64 *counter, u64 n)
 {
 	__atomic_fetch_sub(counter, n, __ATOMIC_RELAXED);
+}
+
+/* Raise a high-water mark. */
+static inline void stats_max(u64 *mark, u64 value)
+{
+	u64 old = __atomic_load_n(mark, __ATOMIC_RELAXED);
+
+	while (old < value && !__atomic_compare_exchange_n(mark, &old, value, false, __ATOMIC_RELAXED,
+				      __ATOMIC_RELAXED))
+		;
 }
 
 static inline u64 stats_get(const u64 *counter)

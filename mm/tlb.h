@@ -14,14 +14,18 @@
 #include "mm/base/err.h"
 
 struct tlb_domain {
-	u64 generation; /* [a] of the newest narrowing */
-	u64 *seen;	/* [a] by CPU: the generation it last flushed for */
+	u64 generation; /* [a] of the newest narrowing; from 1 */
+	u64 *seen;	/* [a] by CPU: the generation it last flushed for; 0 = never here */
+	u64 *rounds;	/* [a] counts flush rounds */
 };
 
-/* Room for every CPU. Returns E_NOMEM. */
+/* Room for every CPU, after frame_init_cpus(). Returns E_NOMEM. */
 must_check err_t tlb_init_cpus(void);
 
-must_check err_t tlb_domain_init(struct tlb_domain *domain);
+/* @rounds: the counter to add to. Returns E_NOMEM. */
+must_check err_t tlb_domain_init(struct tlb_domain *domain, u64 *rounds);
+/* Frames that a domain costs. */
+u64 tlb_domain_frames(void);
 void tlb_domain_destroy(struct tlb_domain *domain);
 
 /*
@@ -32,7 +36,7 @@ bool tlb_enter(struct tlb_domain *domain);
 /* This CPU has left the guest. */
 void tlb_leave(struct tlb_domain *domain);
 
-/* Forget what @cpu-local tags hold: the next entry on any CPU flushes (a tag was given to another VM). */
+/* Every CPU's next entry flushes: what the hardware's tags hold is not this domain's (any more). Waits for nobody. */
 void tlb_invalidate_all(struct tlb_domain *domain);
 
 #define TLB_GATHER_FRAMES 64
@@ -50,7 +54,10 @@ void tlb_gather_start(struct tlb_gather *gather, struct tlb_domain *domain);
 void tlb_gather_note(struct tlb_gather *gather);
 /* @pfn's reference by the entry that was just cleared passes to the gather. Flushes by itself when full. */
 void tlb_gather_put(struct tlb_gather *gather, pfn_t pfn);
-/* One flush round for all, then drop the references. May spin until other CPUs left the guest. */
+/*
+ * One flush round for all, then drop the references. May spin until other CPUs left the guest, which they do
+ * without any lock, so locks may be held.
+ */
 void tlb_gather_finish(struct tlb_gather *gather);
 
 #endif

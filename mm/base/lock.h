@@ -19,6 +19,7 @@ enum lock_rank {
 	LOCK_RANK_ZCACHE,
 	LOCK_RANK_SWAP,
 	LOCK_RANK_TABLES,      /* mm: a space's reserve of table frames */
+	LOCK_RANK_FRAME_CACHE, /* mm: one CPU's cache of free frames */
 	LOCK_RANK_FRAMES,      /* mm: the global frame pool behind the per-CPU caches */
 	LOCK_RANK_FLUSH,       /* hv/x86: the shoot-down mailbox */
 	LOCK_RANK_LOG,
@@ -38,6 +39,12 @@ void spin_lock(struct spinlock *lock);
 bool spin_trylock(struct spinlock *lock);
 void spin_unlock(struct spinlock *lock);
 bool spin_is_locked(const struct spinlock *lock);
+
+/*
+ * Where the ranks that each CPU holds are recorded. @held: a zeroed word for each CPU, kept for good. Until
+ * this is called only CPU 0 may take locks. No lock may be held. Does nothing where ranks are not checked.
+ */
+void lock_init_cpus(u32 *held, u32 cpu_count);
 
 /* Forget this CPU's held ranks: only for a panic. */
 void lock_forget_held(void);

@@ -1,0 +1,156 @@
+/*
+ * Demand paging. An untouched page reads as zeros from the host's one zero frame, executes the same way, and gets
+ * a zeroed frame of its own with the first write. Where memory is plentiful, a whole untouched 2 MiB region gets
+ * its frames at once. Everything happens under the lock of the page's region, and no other lock is held.
+ *
+ * Making an absent entry present, or granting more rights on the same frame, needs no flush: hardware caches no
+ * absent entry, and a stale narrower one costs a fault that finds the access allowed (counted as spurious). Putting
+ * another frame in place of the zero frame does need one, for CPUs may go on reading zeros through the old translation.
+ */
+#include "mm/fault.h"
+#include "mm/space_entry.h"
+#include "mm/frame.h"
+#include "mm/memsched.h"
+#include "mm/platform.h"
+#include "mm/base/check.h"
+#include "mm/base/str.h"
+
+static void count_state(struct space *space, enum page_state from, enum page_state to, u64 pages)
+{
+	if (from != PAGE_UNTOUCHED)
+		stats_sub(&space->stats.pages_by_state[from], pages);
+	stats_add(&space->stats.pages_by_state[to], pages);
+	if (to == PAGE_PRIVATE)
+		stats_max(&space->stats.peak_consumed_pages,
+			stats_get(&space->stats.pages_by_state[PAGE_PRIVATE]));
+}
+
+/* A zeroed frame for @gfn of @space, or PFN_NONE. */
+static pfn_t frame_for_page(struct space *space, gfn_t gfn)
+{
+	pfn_t frame = frame_alloc_zeroed(FRAME_PRIVATE);
+
+	if (pfn_is_none(frame))
+		stats_add(&space->stats.faults_nomem, 1);
+	else
+		frame_set_owner(frame, gfn.v);
+	return frame;
+}
+
+static enum fault_result untouched_resolve(struct space *space, gfn_t gfn, u64 *entry, u32 access)
+{
+	const struct slat_format *f = space->format;
+
+	if ((access & SLAT_WRITE) == 0) {
+		slat_set_absent(entry, slat_make_leaf(f, frame_zero(), SLAT_READ | SLAT_EXEC, PAGE_ZERO,
+					       false));
+		count_state(space, PAGE_UNTOUCHED, PAGE_ZERO, 1);
+		stats_add(&space->stats.faults_zero_read, 1);
+		return FAULT_DONE;
+	}
+	pfn_t frame = frame_for_page(space, gfn);
+
+	if (pfn_is_none(frame))
+		return FAULT_NOMEM;
+	slat_set_absent(entry, slat_make_leaf(f, frame, SPACE_RIGHTS_ALL, PAGE_PRIVATE, false));
+	count_state(space, PAGE_UNTOUCHED, PAGE_PRIVATE, 1);
+	stats_add(&space->stats.faults_zero_fill, 1);
+	return FAULT_DONE;
+}
+
+/* The first write to a page that was read before. */
+static enum fault_result zero_resolve(struct space *space, gfn_t gfn, u64 *entry)
+{
+	pfn_t frame = frame_for_page(space, gfn);
+	struct tlb_gather gather;
+
+	if (pfn_is_none(frame))
+		return FAULT_NOMEM;
+	tlb_gather_start(&gather, &space->tlb);
+	slat_exchange(entry, 0);
+	tlb_gather_note(&gather);
+	tlb_gather_finish(&gather);
+	slat_set_absent(entry, slat_make_leaf(space->format, frame, SPACE_RIGHTS_ALL, PAGE_PRIVATE,
+				       false));
+	count_state(space, PAGE_ZERO, PAGE_PRIVATE, 1);
+	stats_add(&space->stats.faults_zero_fill, 1);
+	return FAULT_DONE;
+}
+
+/* May the region of @gfn, which nobody has touched, be mapped by one leaf? */
+static bool large_ok(const struct space *space, gfn_t gfn, u32 access)
+{
+	u64 first = ALIGN_DOWN(space_page_index(space, gfn), (u64)REGION_PAGE_COUNT);
+
+	if (!space->large_pages || first + REGION_PAGE_COUNT > space->page_count)
+		return false;
+	if (space->large_pages_no_exec && (access & SLAT_EXEC))
+		return false; /* it would be split at once */
+	return memsched_large_pages_ok();
+}
+
+static bool large_fill(struct space *space, gfn_t gfn, u64 *region)
+{
+	u32 rights = SLAT_READ | SLAT_WRITE | (space->large_pages_no_exec ? 0 : SLAT_EXEC);
+	pfn_t first = frame_alloc_large(FRAME_PRIVATE);
+
+	if (pfn_is_none(first))
+		return false;
+	for (u32 i = 0; i < REGION_PAGE_COUNT; i++) {
+		memset(platform_frame_va(PFN(first.v + i)), 0, PAGE_BYTES);
+		frame_set_owner(PFN(first.v + i), ALIGN_DOWN(gfn.v, (u64)REGION_PAGE_COUNT) + i);
+	}
+	slat_set_absent(region, slat_make_leaf(space->format, first, rights, PAGE_PRIVATE, true));
+	count_state(space, PAGE_UNTOUCHED, PAGE_PRIVATE, REGION_PAGE_COUNT);
+	stats_add(&space->stats.large_leaves, 1);
+	stats_add(&space->stats.faults_large, 1);
+	return true;
+}
+
+enum fault_result fault_resolve(struct space *space, gfn_t gfn, u32 access)
+{
+	u64 *region_entry = space_region_entry(space, gfn);
+	u64 region = slat_load(region_entry);
+
+	if (slat_is_large(space->format, region)) {
+		space_split(space, gfn); /* a fetch; its small leaves may be executed */
+		return FAULT_DONE;
+	}
+	if (region == 0 && large_ok(space, gfn, access) && large_fill(space, gfn, region_entry))
+		return FAULT_DONE;
+
+	u64 *entry = space_page_entry_make(space, gfn);
+
+	switch (slat_state(space->format, slat_load(entry))) {
+	case PAGE_UNTOUCHED:
+		return untouched_resolve(space, gfn, entry, access);
+	case PAGE_ZERO:
+		return zero_resolve(space, gfn, entry);
+	default:
+		/* PRIVATE allows everything, and no other state is made yet. */
+		CHECK(!"page state");
+		return FAULT_CORRUPT;
+	}
+}
+
+enum fault_result fault_handle(struct space *space, gpa_t gpa, u32 access)
+{
+	gfn_t gfn = gpa_to_gfn(gpa);
+	u32 wanted = access & (SLAT_READ | SLAT_WRITE | SLAT_EXEC);
+	enum fault_result result = FAULT_DONE;
+	pfn_t frame;
+
+	if (!space_is_ram(space, gfn))
+		return FAULT_NOT_RAM;
+	stats_add(&space->stats.faults, 1);
+	spin_lock(space_region_lock(space, gfn));
+	u64 leaf = space_leaf(space, gfn, &frame);
+
+	if (slat_is_present(space->format, leaf) &&
+		(wanted & ~slat_rights(space->format, leaf)) == 0)
+		stats_add(&space->stats.faults_spurious, 1);
+	else
+		result = fault_resolve(space, gfn, wanted);
+	spin_unlock(space_region_lock(space, gfn));
+	return result;
+}

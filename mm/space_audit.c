@@ -1,0 +1,135 @@
+/*
+ * The invariants of a space, looked at entry by entry: every entry is one that the code can have made, every frame
+ * is of the kind its entry says, and the gauges agree with what is there.
+ */
+#include "mm/space_entry.h"
+#include "mm/frame.h"
+#include "mm/platform.h"
+#include "mm/base/log.h"
+
+#define ENTRIES 512u
+
+struct audit {
+	const struct space *space;
+	u64 pages[PAGE_STATE_COUNT];
+	u64 large_leaves;
+	u64 leaf_tables, upper_tables;
+	bool sound;
+};
+
+static void fail(struct audit *audit, gfn_t gfn, u64 entry, const char *what)
+{
+	log_error("space %s: page %llx, entry %llx: %s", audit->space->name, (unsigned long long)gfn.v,
+		(unsigned long long)entry, what);
+	audit->sound = false;
+}
+
+static void private_audit(struct audit *audit, gfn_t gfn, u64 leaf, pfn_t frame)
+{
+	if (!frame_is_ram(frame) || frame_kind(frame) != FRAME_PRIVATE)
+		fail(audit, gfn, leaf, "its frame is not of kind private");
+	else if (frame_owner(frame) != gfn.v)
+		fail(audit, gfn, leaf, "its frame belongs to another page");
+}
+
+static void leaf_audit(struct audit *audit, gfn_t gfn, u64 leaf)
+{
+	const struct slat_format *f = audit->space->format;
+	enum page_state state = slat_state(f, leaf);
+	u32 rights = slat_rights(f, leaf);
+
+	if (state != PAGE_UNTOUCHED && !space_is_ram(audit->space, gfn)) {
+		fail(audit, gfn, leaf, "is no RAM");
+		return;
+	}
+	switch (state) {
+	case PAGE_UNTOUCHED:
+		if (leaf != 0)
+			fail(audit, gfn, leaf, "untouched, but not 0");
+		break;
+	case PAGE_ZERO:
+		if (rights != (SLAT_READ | SLAT_EXEC) || slat_pfn(f, leaf).v != frame_zero().v)
+			fail(audit, gfn, leaf, "not the read-only zero frame");
+		break;
+	case PAGE_PRIVATE:
+		if (rights != SPACE_RIGHTS_ALL)
+			fail(audit, gfn, leaf, "private, but not writable");
+		private_audit(audit, gfn, leaf, slat_pfn(f, leaf));
+		break;
+	default:
+		fail(audit, gfn, leaf, "a state that nothing makes");
+		return;
+	}
+	audit->pages[state]++;
+}
+
+static void large_audit(struct audit *audit, gfn_t gfn, u64 leaf)
+{
+	const struct slat_format *f = audit->space->format;
+	u32 rights = SPACE_RIGHTS_ALL & ~(audit->space->large_pages_no_exec ? SLAT_EXEC : 0);
+
+	if (slat_rights(f, leaf) != rights || slat_state(f, leaf) != PAGE_PRIVATE)
+		fail(audit, gfn, leaf, "large, but of wrong rights or state");
+	for (u32 i = 0; i < REGION_PAGE_COUNT; i++) {
+		if (!space_is_ram(audit->space, GFN(gfn.v + i)))
+			fail(audit, gfn, leaf, "large, and reaches beyond RAM");
+		private_audit(audit, GFN(gfn.v + i), leaf, PFN(slat_pfn(f, leaf).v + i));
+	}
+	audit->pages[PAGE_PRIVATE] += REGION_PAGE_COUNT;
+	audit->large_leaves++;
+}
+
+/* One table and all below. @first: the first page it maps. */
+static void table_audit(struct audit *audit, pfn_t table, u32 level, gfn_t first)
+{
+	const struct slat_format *f = audit->space->format;
+	const u64 *entries = platform_frame_va(table);
+
+	if (frame_kind(table) != FRAME_TABLE)
+		fail(audit, first, table.v, "its table's frame is not of kind table");
+	*(level == 1 ? &audit->leaf_tables : &audit->upper_tables) += 1;
+	for (u32 i = 0; i < ENTRIES; i++) {
+		gfn_t gfn = GFN(first.v + ((u64)i << (9 * (level - 1))));
+		u64 entry = slat_load(&entries[i]);
+
+		if (level == 1)
+			leaf_audit(audit, gfn, entry);
+		else if (entry == 0)
+			continue;
+		else if (!slat_is_present(f, entry))
+			fail(audit, gfn, entry, "an upper entry, neither empty nor present");
+		else if (level == 2 && slat_is_large(f, entry))
+			large_audit(audit, gfn, entry);
+		else
+			table_audit(audit, slat_pfn(f, entry), level - 1, gfn);
+	}
+}
+
+static void equal_audit(struct audit *audit, const char *what, u64 found, u64 recorded)
+{
+	if (found == recorded)
+		return;
+	log_error("space %s: %s: %llu found, %llu recorded", audit->space->name, what,
+		(unsigned long long)found, (unsigned long long)recorded);
+	audit->sound = false;
+}
+
+bool space_audit(struct space *space)
+{
+	struct audit audit = {.space = space, .sound = true};
+	u64 reserved = 0;
+
+	table_audit(&audit, space->root, 4, GFN(0));
+	for (u32 state = PAGE_UNTOUCHED + 1; state < PAGE_STATE_COUNT; state++)
+		equal_audit(&audit, "pages of one state", audit.pages[state],
+			stats_get(&space->stats.pages_by_state[state]));
+	equal_audit(&audit, "large leaves", audit.large_leaves, stats_get(&space->stats.large_leaves));
+	equal_audit(&audit, "tables", audit.leaf_tables + audit.upper_tables,
+		stats_get(&space->stats.table_pages));
+	for (u64 at = space->table_reserve_head; at != ~0ull; at = frame_owner(PFN(at)))
+		reserved++;
+	equal_audit(&audit, "tables set aside", reserved, space->table_reserve_count);
+	equal_audit(&audit, "leaf tables, used and set aside", audit.leaf_tables + reserved,
+		space->region_count);
+	return audit.sound;
+}

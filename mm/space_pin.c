@@ -1,0 +1,76 @@
+/*
+ * Pins: how the hypervisor itself, or a device on a guest's behalf, gets at a guest's page.
+ *
+ * A pin is taken under the region's lock, in the same breath as the page is brought in, so nothing can take
+ * the frame away in between. DMA obeys no second-level table and sets no A or D bit: what will be written is made
+ * the guest's own first and marked dirty here.
+ */
+#include "mm/space_entry.h"
+#include "mm/fault.h"
+#include "mm/frame.h"
+#include "mm/base/check.h"
+
+static err_t fault_error(enum fault_result result)
+{
+	switch (result) {
+	case FAULT_DONE:
+		return E_OK;
+	case FAULT_WAIT:
+		return E_WAIT;
+	case FAULT_NOT_RAM:
+		return E_RANGE;
+	case FAULT_NOMEM:
+		return E_NOMEM;
+	case FAULT_CORRUPT:
+		break;
+	}
+	return E_CORRUPT;
+}
+
+static void mark_dirty(struct space *space, gfn_t gfn)
+{
+	const struct slat_format *f = space->format;
+	u64 *entry = space_page_entry(space, gfn);
+
+	if (!entry)
+		entry = space_region_entry(space, gfn); /* a 2 MiB leaf */
+	slat_set_bits(entry, f->accessed_bit | f->dirty_bit);
+}
+
+err_t space_pin(struct space *space, gfn_t gfn, bool write, pfn_t *out)
+{
+	u32 access = write ? SLAT_WRITE : SLAT_READ;
+	enum fault_result result = FAULT_DONE;
+	pfn_t frame;
+
+	if (!space_is_ram(space, gfn))
+		return E_RANGE;
+	if (__atomic_add_fetch(&space->stats.pins, 1, __ATOMIC_RELAXED) > SPACE_PINS_MAX) {
+		stats_sub(&space->stats.pins, 1);
+		return E_BUSY;
+	}
+	spin_lock(space_region_lock(space, gfn));
+	u64 leaf = space_leaf(space, gfn, &frame);
+
+	if ((slat_rights(space->format, leaf) & access) == 0) {
+		result = fault_resolve(space, gfn, access);
+		space_leaf(space, gfn, &frame);
+	}
+	if (result == FAULT_DONE) {
+		if (write)
+			mark_dirty(space, gfn);
+		frame_pin(frame);
+		*out = frame;
+	}
+	spin_unlock(space_region_lock(space, gfn));
+	if (result != FAULT_DONE)
+		stats_sub(&space->stats.pins, 1);
+	return fault_error(result);
+}
+
+void space_unpin(struct space *space, pfn_t pfn)
+{
+	CHECK(stats_get(&space->stats.pins) != 0);
+	stats_sub(&space->stats.pins, 1);
+	frame_unpin(pfn);
+}
