@@ -126,6 +126,12 @@ $(BUILD)/loader/%.c.o: %.c
 	@mkdir -p $(@D)
 	@gcc $(LOADER_FLAGS) -MMD -MP -c -o $@ $<
 
+# The version that the loader and the hypervisor say; touched only when it changes.
+VERSION := $(shell git describe --always --tags 2>/dev/null || echo unknown)
+$(shell mkdir -p $(BUILD); echo '$(VERSION)' | cmp -s - $(BUILD)/.version || echo '$(VERSION)' >$(BUILD)/.version)
+$(BUILD)/loader/boot/main.c.o: LOADER_FLAGS += -DBELLOWS_VERSION='"$(VERSION)"'
+$(BUILD)/loader/boot/main.c.o: $(BUILD)/.version
+
 $(BUILD)/loader/%.S.o: %.S
 	@echo "  AS      $< (loader)"
 	@mkdir -p $(@D)

@@ -99,8 +99,13 @@ CASES = [
          forbid=(PANIC,)),
 
     # Bad input.
-    Case("config-missing", None, verdict="stopped", until=r"(?i)bellows\.conf", tcg_only=True,
-         expect=(r"(?i)bellows\.conf",), forbid=(PANIC,), timeout=40),
+    Case("config-missing", None, verdict="refused", expect=(r"bellows\.conf: no such file",),
+         forbid=(PANIC,)),
+    Case("hypervisor-missing", CONFIG_ONE, verdict="refused", files={"bellows/bellows.elf": None},
+         expect=(r"bellows\.elf: no such file",)),
+    Case("hypervisor-is-none", CONFIG_ONE, verdict="refused",
+         files={"bellows/bellows.elf": b"\x7fELF, it says" * 1000},
+         expect=(r"bellows\.elf cannot be started: ",)),
     Case("config-unknown-key", host() + vm("bad", WELL, colour="blue") + vm("good", WELL),
          verdict="failed", expect=(r"bellows\.conf:\d+:.*colour", r"\bgood\b.*\bok\b"), forbid=(PANIC,)),
     Case("config-bad-value", host() + vm("bad", WELL, memory="lots") + vm("good", WELL),
@@ -114,8 +119,10 @@ CASES = [
          expect=(r"\bbad\b.*(?i:initrd)", r"\bgood\b.*\bok\b"), forbid=(PANIC,)),
     Case("memory-does-not-fit", host() + vm("good", WELL) + vm("bad", WELL, memory="4G"),
          verdict="failed", expect=(r"\bbad\b.*(?i:memory|MiB|fit)", r"\bgood\b.*\bok\b"), forbid=(PANIC,)),
-    Case("no-virtualisation", CONFIG_ONE, targets=("qemu",), qemu_cpu="max,-la57,-svm", tcg_only=True,
-         verdict="until", until=r"(?i)(VT-x|SVM).*", expect=(r"(?i)VT-x|SVM",), forbid=(PANIC,), timeout=40),
+    Case("no-virtualisation", CONFIG_ONE, qemu_cpu="max,-la57,-svm", bochs_cpu="athlon64_clawhammer",
+         tcg_only=True, verdict="refused", expect=(r"cannot run here: .*(VT-x|AMD-V)",)),
+    Case("no-nested-paging", CONFIG_ONE, qemu_cpu="max,-la57,-npt", bochs_cpu="core2_penryn_t9600",
+         tcg_only=True, verdict="refused", expect=(r"cannot run here: .*(EPT|nested paging)",)),
 ]
 
 

@@ -29,7 +29,8 @@ BOCHS_CPU = "corei7_skylake_x"
 
 @dataclasses.dataclass
 class Spec:
-    """What machine to build. `files` maps a path on the ESP to a file here, or to bytes."""
+    """What machine to build. `files` maps a path on the ESP to a file here, to bytes, or to
+    None for none."""
     target: str                      # qemu, kvm, bochs
     directory: pathlib.Path          # everything of this run: image, logs
     config: object = None            # text of bellows.conf; None leaves it out
@@ -57,6 +58,8 @@ def make_image(path, files):
     shutil.rmtree(staged, ignore_errors=True)
     total = 0
     for name, source in files.items():
+        if source is None:
+            continue
         target = staged / name
         target.parent.mkdir(parents=True, exist_ok=True)
         if isinstance(source, bytes):

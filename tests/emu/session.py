@@ -10,17 +10,22 @@ import time
 
 VERDICT = re.compile(r"^.*BELLOWS VERDICT (ok|failed)", re.M)
 PANIC = re.compile(r"BELLOWS PANIC")
+# The loader's last words when it cannot or must not start the hypervisor; the firmware goes on after.
+REFUSED = re.compile(r"Bellows was not started")
+BACK_IN_FIRMWARE = re.compile(r"Bellows was not started(.|\n)*(BdsDxe: |Shell)")
 ESCAPES = re.compile(r"\x1b(\[[0-9;?=]*[A-Za-z]|[()][A-Z0-9])|[\r\x00]")
-SCREEN = re.compile(rb"\x1b\[(2J|01;01H|=3h|[0-9;]*m)")
+SCREEN = re.compile(rb"\x1b\[(2J|=3h|[0-9;]*[Hm])")
 BEGUN = re.compile(rb"\x1b(\[[0-9;?=]*)?$")
 FIRMWARE_DONE = "BdsDxe: starting"
 PANIC_SECONDS = 2.0      # for the rest of a panic's report
 POWER_OFF_SECONDS = 10.0
+FIRMWARE_SECONDS = 60.0
 
 
 @dataclasses.dataclass
 class Outcome:
-    """`end` is ok, failed, panic, timeout, stopped (the machine ended with no verdict) or until."""
+    """`end` is ok, failed, panic, refused (by the loader, and the firmware went on), timeout, stopped
+    (the machine ended with no verdict) or until (what the caller waited for)."""
     end: str
     text: str
     seconds: float
@@ -76,9 +81,9 @@ class Watcher:
             if line is not None:
                 self.machine.write(line.encode())
 
-    def _drain(self, seconds):
+    def _drain(self, seconds, enough=None):
         end = time.monotonic() + seconds
-        while time.monotonic() < end:
+        while time.monotonic() < end and not (enough and enough.search(self.text)):
             if not self._take(0.2) and self.machine.has_ended():
                 return True
         return self.machine.has_ended()
@@ -97,6 +102,11 @@ class Watcher:
             if verdict:
                 self._drain(POWER_OFF_SECONDS)
                 return self._outcome(verdict[1])
+            if REFUSED.search(self.text):
+                self.machine.write(b"\r")  # spares its patience
+                self._drain(FIRMWARE_SECONDS, BACK_IN_FIRMWARE)
+                back = BACK_IN_FIRMWARE.search(self.text)
+                return self._outcome("refused" if back else "timeout")
             if self.until and not self.script and self.until.search(self.text, self.seen):
                 return self._outcome("until")
             if not data and self.machine.has_ended():
