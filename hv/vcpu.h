@@ -32,7 +32,9 @@ struct vcpu {
 	u32 attention;		/* [a] */
 	struct list queue;	/* in a run queue */
 	u64 wake_tsc;		/* host TSC of its next timer, ~0 if none; valid while attention is clear */
+	u64 run_until;		/* host TSC: end of slice, as of the run under way */
 	u8 tpr_class;		/* as the local APIC has it */
+	bool nmi_pending;	/* taken from the local APIC, not yet injected */
 	struct virt_event pending; /* an exception for the guest, not yet injected */
 	u64 wall_clock_msr, system_time_msr; /* pvclock.c */
 	u64 run_tsc;		/* ticks spent on a CPU */
@@ -59,8 +61,11 @@ void vcpu_run(struct vcpu *vcpu, u64 slice_end);
 /* Take it off this CPU's hardware for good: before its VM ends or is reset. */
 void vcpu_detach(struct vcpu *vcpu);
 
-/* Run the timers that are due and see whether a halted vCPU has something to wake for. */
-bool vcpu_check_wake(struct vcpu *vcpu, u64 now_tsc);
+/*
+ * Run the timers that are due and say whether there is something that a HLT of this vCPU must not sleep through.
+ * Sets wake_tsc. Locks: takes the VM's.
+ */
+bool vcpu_has_event(struct vcpu *vcpu);
 
 /* Something is there for it to look at: from a device, another vCPU, or memory that arrived. */
 void vcpu_kick(struct vcpu *vcpu);

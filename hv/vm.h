@@ -64,7 +64,9 @@ struct vm {
 	struct memsched_request admitted; /* [l] what memsched was told */
 	u64 tsc_origin;			/* [l] host TSC at which the guest's was 0 */
 	u64 origin_ns;			/* [l] host time at that moment */
+	u32 abi_version;		/* hypercalls: what the guest negotiated; 0 = nothing yet */
 	u64 hide_every;			/* debug: hide all private pages every so many exits; 0 = never */
+	u64 hide_countdown;
 	struct vm_figures last;		/* [l] of the run that ended */
 	struct output output;		/* [v] what the guest printed */
 };
@@ -100,6 +102,9 @@ static inline bool vm_is_ending(const struct vm *vm)
 {
 	return __atomic_load_n(&vm->request, __ATOMIC_RELAXED) != VM_REQUEST_NONE;
 }
+
+/* Debug: after one more exit of a VM whose hide_every is set. */
+void vm_debug_hide(struct vm *vm);
 
 /* The figures of the run under way, or of the last one. Cost: O(vCPUs). */
 void vm_figures_get(const struct vm *vm, struct vm_figures *out);

@@ -1,0 +1,326 @@
+/* The dispatch of exits, and the small ones; MMIO, string I/O, hypercalls and the clock have files of their own. */
+#include "hv/exit.h"
+#include "hv/hv_ops.h"
+#include "hv/hypercall.h"
+#include "hv/mmio.h"
+#include "hv/operand.h"
+#include "hv/pvclock.h"
+#include "hv/string_io.h"
+#include "hv/vm.h"
+#include "hv/x86/time.h"
+#include "mm/base/log.h"
+#include "mm/fault.h"
+
+#define MSR_TSC		0x10u
+#define RFLAGS_IF	BIT(9)
+#define CPUID_FEATURES	1u
+#define CPUID_EXTENDED	7u
+#define INSN_MAX_BYTES	15
+
+/* Steps over what was emulated. Backends give the length where the hardware does. */
+static bool step_over(struct vcpu *vcpu, const struct vm_exit *exit, u8 bytes)
+{
+	hv_ops->skip(&vcpu->virt, exit->insn_bytes ? exit->insn_bytes : bytes);
+	return true;
+}
+
+/*
+ * An access to guest memory did not succeed. Waiting parks the vCPU at the same instruction; the guest's own
+ * fault (already queued) and a broken VM are taken up by the caller of exit_handle().
+ */
+static bool not_done(struct vcpu *vcpu, err_t err)
+{
+	switch (err) {
+	case E_WAIT:
+		vcpu->state = VCPU_PARKED;
+		return false;
+	case E_INVAL:
+		return true;
+	case E_NOMEM:
+		vm_break(vcpu->vm, "the host has no free memory for it");
+		return false;
+	case E_CORRUPT:
+		vm_break(vcpu->vm, "the contents of one of its pages were lost");
+		return false;
+	default:
+		vm_break(vcpu->vm, "an access to its memory failed: %s", err_name(err));
+		return false;
+	}
+}
+
+static bool on_gpa_fault(struct vcpu *vcpu, const struct vm_exit *exit)
+{
+	err_t err;
+
+	switch (fault_handle(vcpu->virt.space, exit->fault.gpa, exit->fault.access)) {
+	case FAULT_DONE:
+		return true;
+	case FAULT_WAIT:
+		return not_done(vcpu, E_WAIT);
+	case FAULT_NOMEM:
+		return not_done(vcpu, E_NOMEM);
+	case FAULT_CORRUPT:
+		return not_done(vcpu, E_CORRUPT);
+	case FAULT_NOT_RAM:
+		break;
+	}
+	err = mmio_handle(vcpu, exit);
+	vcpu->attention = true;
+	return err ? not_done(vcpu, err) : true;
+}
+
+static bool on_io(struct vcpu *vcpu, const struct vm_exit *exit)
+{
+	u64 *rax = &vcpu->virt.gpr[GPR_RAX];
+	u32 value = (u32)*rax;
+	struct vm *vm = vcpu->vm;
+
+	vcpu->attention = true;
+	if (exit->io.string) {
+		err_t err = string_io(vcpu, exit, exit->insn_bytes);
+
+		return err ? not_done(vcpu, err) : true;
+	}
+	if (exit->io.bytes < 4)
+		value &= (1u << (exit->io.bytes * 8)) - 1;
+	spin_lock(&vm->lock);
+	vdev_io(vm->vdev, vcpu->index, time_now_ns(), exit->io.port, exit->io.bytes, !exit->io.in,
+		&value);
+	spin_unlock(&vm->lock);
+	if (exit->io.in) {
+		if (exit->io.bytes == 1)
+			*rax = (*rax & ~0xffull) | (value & 0xff);
+		else if (exit->io.bytes == 2)
+			*rax = (*rax & ~0xffffull) | (value & 0xffff);
+		else
+			*rax = value;
+	}
+	return step_over(vcpu, exit, 1);
+}
+
+static bool on_cpuid(struct vcpu *vcpu, const struct vm_exit *exit)
+{
+	u64 *gpr = vcpu->virt.gpr;
+	u32 leaf = (u32)gpr[GPR_RAX];
+	u64 cr4 = 0;
+	u32 out[4];
+
+	/* Only these leaves show bits of CR4 (OSXSAVE, OSPKE), which is costly to ask for. */
+	if (leaf == CPUID_FEATURES || leaf == CPUID_EXTENDED) {
+		struct virt_sregs sregs;
+
+		hv_ops->get_sregs(&vcpu->virt, &sregs);
+		cr4 = sregs.cr4;
+	}
+	vdev_cpuid(vcpu->vm->vdev, vcpu->index, cr4, vcpu->virt.fpu.xcr0, leaf, (u32)gpr[GPR_RCX], out);
+	gpr[GPR_RAX] = out[0];
+	gpr[GPR_RBX] = out[1];
+	gpr[GPR_RCX] = out[2];
+	gpr[GPR_RDX] = out[3];
+	return step_over(vcpu, exit, 2);
+}
+
+static err_t msr_read(struct vcpu *vcpu, u32 index, u64 *value)
+{
+	u64 guest_tsc = time_tsc() + vcpu->virt.tsc_offset;
+	struct vm *vm = vcpu->vm;
+	err_t err;
+
+	if (index == MSR_TSC) {
+		*value = guest_tsc;
+		return 0;
+	}
+	if (pvclock_is_msr(index)) {
+		*value = pvclock_msr_read(vcpu, index);
+		return 0;
+	}
+	err = hv_ops->msr_read(&vcpu->virt, index, value);
+	if (err != E_NOTFOUND)
+		return err;
+	spin_lock(&vm->lock);
+	err = vdev_msr_read(vm->vdev, vcpu->index, guest_tsc, index, value);
+	spin_unlock(&vm->lock);
+	return err;
+}
+
+static err_t set_tsc(struct vcpu *vcpu, u64 value)
+{
+	u64 before = vcpu->virt.tsc_offset;
+	err_t err;
+
+	vcpu->virt.tsc_offset = value - time_tsc();
+	err = pvclock_update(vcpu);
+	if (err)
+		vcpu->virt.tsc_offset = before;
+	else
+		vcpu->virt.tsc_dirty = true;
+	return err;
+}
+
+static err_t msr_write(struct vcpu *vcpu, u32 index, u64 value)
+{
+	u64 guest_tsc = time_tsc() + vcpu->virt.tsc_offset;
+	struct vm *vm = vcpu->vm;
+	err_t err;
+
+	if (index == MSR_TSC)
+		return set_tsc(vcpu, value);
+	if (pvclock_is_msr(index))
+		return pvclock_msr_write(vcpu, index, value);
+	err = hv_ops->msr_write(&vcpu->virt, index, value);
+	if (err != E_NOTFOUND)
+		return err;
+	spin_lock(&vm->lock);
+	err = vdev_msr_write(vm->vdev, vcpu->index, guest_tsc, index, value);
+	spin_unlock(&vm->lock);
+	return err;
+}
+
+/* A bad value or an unknown MSR is the guest's #GP; an unknown one is counted too. */
+static bool msr_refused(struct vcpu *vcpu, err_t err, u32 index, bool write)
+{
+	if (err == E_NOTFOUND && vcpu->unknown_msr_count++ < 4)
+		log_debug("%s: %s of unknown MSR %#x", vm_name(vcpu->vm), write ? "write" : "read", index);
+	if (err == E_NOTFOUND || err == E_INVAL) {
+		vcpu_inject_gp(vcpu);
+		return true;
+	}
+	return not_done(vcpu, err);
+}
+
+static bool on_msr_read(struct vcpu *vcpu, const struct vm_exit *exit)
+{
+	u64 value = 0;
+	err_t err = msr_read(vcpu, exit->msr.index, &value);
+
+	vcpu->attention = true;
+	if (err)
+		return msr_refused(vcpu, err, exit->msr.index, false);
+	vcpu->virt.gpr[GPR_RAX] = (u32)value;
+	vcpu->virt.gpr[GPR_RDX] = value >> 32;
+	return step_over(vcpu, exit, 2);
+}
+
+static bool on_msr_write(struct vcpu *vcpu, const struct vm_exit *exit)
+{
+	err_t err = msr_write(vcpu, exit->msr.index, exit->msr.value);
+
+	vcpu->attention = true;
+	if (err)
+		return msr_refused(vcpu, err, exit->msr.index, true);
+	return step_over(vcpu, exit, 2);
+}
+
+static bool on_xsetbv(struct vcpu *vcpu, const struct vm_exit *exit)
+{
+	const u64 *gpr = vcpu->virt.gpr;
+	u64 value = (gpr[GPR_RDX] << 32) | (u32)gpr[GPR_RAX];
+	struct virt_sregs sregs;
+
+	hv_ops->get_sregs(&vcpu->virt, &sregs);
+	if (sregs.cpl != 0 || (u32)gpr[GPR_RCX] != 0 || fpu_set_xcr0(&vcpu->virt.fpu, value) != 0) {
+		vcpu_inject_gp(vcpu);
+		return true;
+	}
+	return step_over(vcpu, exit, 3);
+}
+
+static bool on_hlt(struct vcpu *vcpu, const struct vm_exit *exit)
+{
+	step_over(vcpu, exit, 1);
+	if (vcpu_has_event(vcpu))
+		return true;
+	/* Nothing wakes a lone vCPU that has interrupts off: no device here raises NMIs. */
+	if (!(vcpu->virt.rflags & RFLAGS_IF) && vcpu->vm->vcpu_count == 1) {
+		vm_break(vcpu->vm, "halted for good: HLT with interrupts off, rip %#llx",
+			(unsigned long long)vcpu->virt.rip);
+		return false;
+	}
+	vcpu->state = VCPU_HALTED;
+	return false;
+}
+
+static bool on_unexpected(struct vcpu *vcpu, const struct vm_exit *exit)
+{
+	hv_ops->dump(&vcpu->virt);
+	vm_break(vcpu->vm, "an exit that %s does not expect: reason %#llx, information %#llx, rip %#llx",
+		hv_ops->name, (unsigned long long)exit->raw_reason,
+		(unsigned long long)exit->raw_info, (unsigned long long)vcpu->virt.rip);
+	return false;
+}
+
+bool exit_handle(struct vcpu *vcpu, const struct vm_exit *exit)
+{
+	switch (exit->kind) {
+	case EXIT_AGAIN:
+	case EXIT_HOST_INTERRUPT:
+	case EXIT_TIME_UP: /* the caller looks at the clock */
+	case EXIT_INIT:
+	case EXIT_SIPI:
+		return true;
+	case EXIT_GPA_FAULT:
+		return on_gpa_fault(vcpu, exit);
+	case EXIT_IO:
+		return on_io(vcpu, exit);
+	case EXIT_CPUID:
+		return on_cpuid(vcpu, exit);
+	case EXIT_MSR_READ:
+		return on_msr_read(vcpu, exit);
+	case EXIT_MSR_WRITE:
+		return on_msr_write(vcpu, exit);
+	case EXIT_XSETBV:
+		return on_xsetbv(vcpu, exit);
+	case EXIT_HLT:
+		return on_hlt(vcpu, exit);
+	case EXIT_PAUSE:
+		return step_over(vcpu, exit, 2);
+	case EXIT_HYPERCALL:
+		hypercall_handle(vcpu);
+		return step_over(vcpu, exit, 3);
+	case EXIT_WINDOW:
+		vcpu->attention = true;
+		return true;
+	case EXIT_UNDEFINED:
+		vcpu_inject_ud(vcpu);
+		return true;
+	case EXIT_GP:
+		vcpu_inject_gp(vcpu);
+		return true;
+	case EXIT_WBINVD:
+		return step_over(vcpu, exit, 2);
+	case EXIT_INVLPG:
+		return step_over(vcpu, exit, 3);
+	case EXIT_EXCEPTION:
+		vcpu_queue_exception(vcpu, exit->exception.vector, exit->exception.has_error,
+			exit->exception.error);
+		return true;
+	case EXIT_TRIPLE_FAULT:
+		vm_break(vcpu->vm, "triple fault, rip %#llx", (unsigned long long)vcpu->virt.rip);
+		return false;
+	case EXIT_ENTRY_FAILED:
+		vm_break(vcpu->vm, "the CPU refused its state, rip %#llx",
+			(unsigned long long)vcpu->virt.rip);
+		return false;
+	case EXIT_UNKNOWN:
+	case EXIT_KIND_COUNT:
+		break;
+	}
+	return on_unexpected(vcpu, exit);
+}
+
+const char *exit_kind_name(enum vm_exit_kind kind)
+{
+	static const char *const names[EXIT_KIND_COUNT] = {
+		[EXIT_HOST_INTERRUPT] = "interrupt", [EXIT_TIME_UP] = "time",
+		[EXIT_GPA_FAULT] = "memory", [EXIT_IO] = "io", [EXIT_CPUID] = "cpuid",
+		[EXIT_MSR_READ] = "rdmsr", [EXIT_MSR_WRITE] = "wrmsr", [EXIT_XSETBV] = "xsetbv",
+		[EXIT_HLT] = "hlt", [EXIT_PAUSE] = "pause", [EXIT_HYPERCALL] = "hypercall",
+		[EXIT_WINDOW] = "window", [EXIT_UNDEFINED] = "undefined", [EXIT_GP] = "gp",
+		[EXIT_WBINVD] = "wbinvd", [EXIT_INVLPG] = "invlpg", [EXIT_EXCEPTION] = "exception",
+		[EXIT_TRIPLE_FAULT] = "triple-fault", [EXIT_INIT] = "init", [EXIT_SIPI] = "sipi",
+		[EXIT_AGAIN] = "again", [EXIT_ENTRY_FAILED] = "entry-failed",
+		[EXIT_UNKNOWN] = "unknown",
+	};
+
+	return kind < EXIT_KIND_COUNT && names[kind] ? names[kind] : "?";
+}

@@ -1,0 +1,42 @@
+/*
+ * A guest's own page tables, walked in software: what the hypervisor needs where it reads an instruction or
+ * moves an operand for the guest. All of the architecture's forms (none, 32-bit with 4 MiB pages, PAE, four and
+ * five levels), with the rights of each level; accessed and dirty bits are not set, for the guest's own access
+ * has set them where it matters. Pure but for the reader it is given; tested on Linux.
+ *
+ * Intel SDM vol. 3, "Paging"; AMD APM vol. 2, "Page Translation and Protection".
+ */
+#ifndef HV_GUEST_WALK_H
+#define HV_GUEST_WALK_H
+
+#include "mm/base/types.h"
+#include "mm/base/err.h"
+#include "hv/x86/virt.h"
+
+#define WALK_WRITE 1u
+#define WALK_USER  2u
+#define WALK_FETCH 4u
+
+/* Error code of a page fault. */
+#define PF_PRESENT  1u
+#define PF_WRITE    2u
+#define PF_USER	    4u
+#define PF_RESERVED 8u
+#define PF_FETCH    16u
+
+struct guest_walk {
+	const struct virt_sregs *sregs;
+	u64 rflags; /* AC opens user pages to supervisor accesses under SMAP */
+	/* Reads guest-physical memory; its errors are passed on. */
+	err_t (*read)(void *context, gpa_t gpa, void *to, size_t bytes);
+	void *context;
+};
+
+/*
+ * Translate one linear address.
+ * Returns 0; E_INVAL: the guest's tables do not allow it, *pf_error is what #PF would say; or what the reader
+ * returned (E_RANGE: a table lies where there is no memory).
+ */
+must_check err_t guest_walk(const struct guest_walk *walk, u64 linear, u32 access, gpa_t *out, u32 *pf_error);
+
+#endif

@@ -1,0 +1,53 @@
+/* Hypercalls: who may call, and the table of calls. */
+#include "hv/hypercall.h"
+#include "hv/abi/hypercall.h"
+#include "hv/hv_ops.h"
+#include "hv/vm.h"
+
+static s64 call_version(struct vcpu *vcpu, u64 highest)
+{
+	if (highest < 1)
+		return BELLOWS_HC_E_VERSION;
+	vcpu->vm->abi_version = (u32)min(highest, (u64)BELLOWS_ABI_VERSION);
+	return vcpu->vm->abi_version;
+}
+
+static s64 call_hide(struct vcpu *vcpu, u64 gfn)
+{
+	if (!space_is_ram(vcpu->vm->space, GFN(gfn)))
+		return BELLOWS_HC_E_INVALID;
+	return space_hide(vcpu->vm->space, GFN(gfn)) ? 1 : 0;
+}
+
+static s64 call(struct vcpu *vcpu, u64 number)
+{
+	const u64 *gpr = vcpu->virt.gpr;
+	struct virt_sregs sregs;
+
+	if (number < BELLOWS_HC_FIRST || number > BELLOWS_HC_LAST)
+		return BELLOWS_HC_E_UNKNOWN;
+	hv_ops->get_sregs(&vcpu->virt, &sregs);
+	if (sregs.cpl != 0)
+		return BELLOWS_HC_E_PERM;
+	if (number == BELLOWS_HC_VERSION)
+		return call_version(vcpu, gpr[GPR_RBX]);
+	if (vcpu->vm->abi_version == 0)
+		return BELLOWS_HC_E_VERSION;
+	switch (number) {
+	case BELLOWS_HC_DEBUG_HIDE:
+		if (!vcpu->vm->config->debug_hypercalls)
+			return BELLOWS_HC_E_PERM;
+		return call_hide(vcpu, gpr[GPR_RBX]);
+	case BELLOWS_HC_DEBUG_HIDE_ALL:
+		if (!vcpu->vm->config->debug_hypercalls)
+			return BELLOWS_HC_E_PERM;
+		return (s64)space_hide_all(vcpu->vm->space);
+	default:
+		return BELLOWS_HC_E_UNKNOWN;
+	}
+}
+
+void hypercall_handle(struct vcpu *vcpu)
+{
+	vcpu->virt.gpr[GPR_RAX] = (u64)call(vcpu, vcpu->virt.gpr[GPR_RAX]);
+}

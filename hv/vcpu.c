@@ -1,0 +1,236 @@
+/*
+ * The vCPU's loop: bring events to it, enter, answer the exit. Events go in one order: what was being delivered
+ * when the last exit came (the backend does that by itself), then an exception that the hypervisor raised, then
+ * NMI, then the local APIC's interrupt; what cannot go now gets a window.
+ */
+#include "hv/vcpu.h"
+#include "hv/exit.h"
+#include "hv/hv_ops.h"
+#include "hv/vm.h"
+#include "hv/x86/cpu.h"
+#include "hv/x86/irq.h"
+#include "hv/x86/time.h"
+
+#define VECTOR_NMI 2
+#define VECTOR_UD  6
+#define VECTOR_GP  13
+#define RFLAGS_IF  BIT(9)
+
+void vcpu_queue_exception(struct vcpu *vcpu, u8 vector, bool has_error, u32 error)
+{
+	vcpu->pending = (struct virt_event){
+		.valid = true,
+		.vector = vector,
+		.type = EVENT_EXCEPTION,
+		.has_error = has_error,
+		.error = error,
+	};
+	vcpu->attention = true;
+}
+
+void vcpu_inject_gp(struct vcpu *vcpu)
+{
+	vcpu_queue_exception(vcpu, VECTOR_GP, true, 0);
+}
+
+void vcpu_inject_ud(struct vcpu *vcpu)
+{
+	vcpu_queue_exception(vcpu, VECTOR_UD, false, 0);
+}
+
+void vcpu_kick(struct vcpu *vcpu)
+{
+	__atomic_store_n(&vcpu->attention, true, __ATOMIC_RELEASE);
+	if (vcpu->home_cpu != this_cpu()->id)
+		irq_send_kick(vcpu->home_cpu);
+}
+
+/* Host TSC of the earlier of two guest times, one in guest TSC and one in ns; ~0 where there is none. */
+static u64 wake_time(const struct vcpu *vcpu, u64 tsc_guest, u64 ns, u64 now_tsc, u64 now_ns)
+{
+	u64 now_guest = now_tsc + vcpu->virt.tsc_offset;
+	u64 wake = ~0ull;
+
+	if (tsc_guest != ~0ull) {
+		u64 ahead = tsc_guest > now_guest ? tsc_guest - now_guest : 0;
+
+		wake = now_tsc + ahead < now_tsc ? ~0ull : now_tsc + ahead;
+	}
+	if (ns != ~0ull) {
+		u64 ahead = ns > now_ns ? time_tsc_from_ns(ns - now_ns) + 1 : 0;
+
+		wake = min(wake, now_tsc + ahead);
+	}
+	return wake;
+}
+
+/* Timers that are due, and when the next one is. VM's lock held. */
+static void update_timers(struct vcpu *vcpu)
+{
+	struct vdev *vdev = vcpu->vm->vdev;
+	u64 now_tsc = time_tsc();
+	u64 now_ns = time_now_ns();
+	u64 tsc_guest, ns;
+
+	vdev_tick(vdev, vcpu->index, now_tsc + vcpu->virt.tsc_offset, now_ns);
+	vdev_next_event(vdev, vcpu->index, &tsc_guest, &ns);
+	vcpu->wake_tsc = wake_time(vcpu, tsc_guest, ns, now_tsc, now_ns);
+	vcpu->virt.run_until_tsc = min(vcpu->run_until, vcpu->wake_tsc);
+}
+
+bool vcpu_has_event(struct vcpu *vcpu)
+{
+	struct vm *vm = vcpu->vm;
+	u8 blocked;
+	bool event;
+
+	spin_lock(&vm->lock);
+	update_timers(vcpu);
+	__atomic_store_n(&vcpu->attention, false, __ATOMIC_SEQ_CST);
+	vcpu->nmi_pending |= vdev_nmi_take(vm->vdev, vcpu->index);
+	event = vcpu->nmi_pending ||
+		((vcpu->virt.rflags & RFLAGS_IF) &&
+			vdev_interrupt_peek(vm->vdev, vcpu->index, &blocked) >= 0);
+	spin_unlock(&vm->lock);
+	if (event || vcpu->pending.valid)
+		vcpu->attention = true;
+	return event || vcpu->pending.valid || vcpu->virt.reinject.valid;
+}
+
+/* Deliver at most one event with the next entry. Returns the priority class that waits for a window, or 0. */
+static u8 deliver(struct vcpu *vcpu)
+{
+	struct vdev *vdev = vcpu->vm->vdev;
+	struct virt_vcpu *virt = &vcpu->virt;
+	bool busy = virt->reinject.valid;
+	u8 blocked = 0;
+	int vector;
+
+	if (!busy && vcpu->pending.valid) {
+		hv_ops->inject(virt, &vcpu->pending);
+		vcpu->pending.valid = false;
+		busy = true;
+	}
+	vcpu->nmi_pending |= vdev_nmi_take(vdev, vcpu->index);
+	if (vcpu->nmi_pending && !busy && hv_ops->nmi_allowed(virt)) {
+		struct virt_event nmi = {.valid = true, .vector = VECTOR_NMI, .type = EVENT_NMI};
+
+		hv_ops->inject(virt, &nmi);
+		vcpu->nmi_pending = false;
+		busy = true;
+	}
+	vector = vdev_interrupt_peek(vdev, vcpu->index, &blocked);
+	if (vector >= 0 && !busy && hv_ops->interrupt_allowed(virt)) {
+		struct virt_event interrupt = {
+			.valid = true, .vector = (u8)vector, .type = EVENT_INTR};
+
+		vdev_interrupt_take(vdev, vcpu->index, (u8)vector);
+		hv_ops->inject(virt, &interrupt);
+		vector = vdev_interrupt_peek(vdev, vcpu->index, &blocked);
+	}
+	if (vector >= 0)
+		return (u8)vector >> 4;
+	/* What an interrupt in service blocks shows itself by the EOI's exit; CR8 is written without one. */
+	return blocked && virt->tpr >= blocked ? blocked : 0;
+}
+
+/* Before an entry, when something may have changed. */
+static void attend(struct vcpu *vcpu)
+{
+	struct vm *vm = vcpu->vm;
+	u8 window;
+
+	spin_lock(&vm->lock);
+	update_timers(vcpu);
+	__atomic_store_n(&vcpu->attention, false, __ATOMIC_SEQ_CST);
+	vcpu->tpr_class = vcpu->virt.tpr = vdev_tpr_get(vm->vdev, vcpu->index);
+	window = deliver(vcpu);
+	hv_ops->request_window(&vcpu->virt, window, vcpu->nmi_pending);
+	spin_unlock(&vm->lock);
+	/* Still to come: an exception behind a re-injected event. */
+	if (vcpu->pending.valid)
+		vcpu->attention = true;
+}
+
+/* The guest moved its task priority by CR8, which causes no exit. */
+static void sync_tpr(struct vcpu *vcpu)
+{
+	struct vm *vm = vcpu->vm;
+
+	spin_lock(&vm->lock);
+	vdev_tpr_set(vm->vdev, vcpu->index, vcpu->virt.tpr);
+	vcpu->tpr_class = vcpu->virt.tpr;
+	spin_unlock(&vm->lock);
+	vcpu->attention = true;
+}
+
+/* Make it the one whose state this CPU holds. */
+static void attach(struct vcpu *vcpu, struct cpu *cpu)
+{
+	struct virt_vcpu *virt = &vcpu->virt;
+
+	if (cpu->loaded != virt) {
+		if (cpu->loaded)
+			hv_ops->unload(cpu->loaded);
+		hv_ops->load(virt);
+		cpu->loaded = virt;
+	}
+	if (cpu->fpu_owner != virt) {
+		fpu_switch(cpu->fpu_owner ? &cpu->fpu_owner->fpu : NULL, &virt->fpu);
+		cpu->fpu_owner = virt;
+	}
+	cpu->running = vm_name(vcpu->vm);
+}
+
+void vcpu_detach(struct vcpu *vcpu)
+{
+	struct cpu *cpu = this_cpu();
+
+	if (cpu->loaded == &vcpu->virt) {
+		hv_ops->unload(&vcpu->virt);
+		cpu->loaded = NULL;
+	}
+	/* Its registers are of no more use to anybody. */
+	if (cpu->fpu_owner == &vcpu->virt)
+		cpu->fpu_owner = NULL;
+}
+
+/* A host interrupt or the timer ended the entry. Returns whether the slice goes on. */
+static bool go_on(struct vcpu *vcpu, struct cpu *cpu)
+{
+	u64 now = time_tsc();
+
+	if (now >= vcpu->wake_tsc)
+		vcpu->attention = true;
+	if (__atomic_load_n(&cpu->pending, __ATOMIC_RELAXED) & ~CPU_PENDING_TIMER)
+		return false;
+	cpu_take_pending();
+	return now < vcpu->run_until;
+}
+
+void vcpu_run(struct vcpu *vcpu, u64 slice_end)
+{
+	struct cpu *cpu = this_cpu();
+	u64 start = time_tsc();
+	struct vm_exit exit;
+	bool running = true;
+
+	vcpu->run_until = slice_end;
+	attach(vcpu, cpu);
+	vcpu->attention = true;
+	while (running) {
+		if (vcpu->attention)
+			attend(vcpu);
+		hv_ops->run(&vcpu->virt, &exit);
+		vcpu->exits[exit.kind]++;
+		if (vcpu->virt.tpr != vcpu->tpr_class)
+			sync_tpr(vcpu);
+		running = exit_handle(vcpu, &exit) && !vm_is_ending(vcpu->vm);
+		if (exit.kind <= EXIT_TIME_UP)
+			running = go_on(vcpu, cpu) && running;
+		if (vcpu->vm->hide_every)
+			vm_debug_hide(vcpu->vm);
+	}
+	cpu->running = NULL;
+	vcpu->run_tsc += time_tsc() - start;
+}
