@@ -19,7 +19,7 @@ BEGUN = re.compile(rb"\x1b(\[[0-9;?=]*)?$")
 FIRMWARE_DONE = "BdsDxe: starting"
 PANIC_SECONDS = 2.0      # for the rest of a panic's report
 POWER_OFF_SECONDS = 10.0
-FIRMWARE_SECONDS = 60.0
+FIRMWARE_SECONDS = 60
 
 
 @dataclasses.dataclass
@@ -88,6 +88,15 @@ class Watcher:
                 return True
         return self.machine.has_ended()
 
+    def _back_in_firmware(self):
+        """Did the loader return? It waits for a key, or some seconds."""
+        for _ in range(FIRMWARE_SECONDS):
+            self.machine.write(b" ")
+            self._drain(1.0, BACK_IN_FIRMWARE)
+            if BACK_IN_FIRMWARE.search(self.text) or self.machine.has_ended():
+                break
+        return BACK_IN_FIRMWARE.search(self.text)
+
     def _outcome(self, end, detail=""):
         return Outcome(end, self.text, time.monotonic() - self.start, detail, self.machine.has_ended())
 
@@ -103,10 +112,7 @@ class Watcher:
                 self._drain(POWER_OFF_SECONDS)
                 return self._outcome(verdict[1])
             if REFUSED.search(self.text):
-                self.machine.write(b"\r")  # spares its patience
-                self._drain(FIRMWARE_SECONDS, BACK_IN_FIRMWARE)
-                back = BACK_IN_FIRMWARE.search(self.text)
-                return self._outcome("refused" if back else "timeout")
+                return self._outcome("refused" if self._back_in_firmware() else "timeout")
             if self.until and not self.script and self.until.search(self.text, self.seen):
                 return self._outcome("until")
             if not data and self.machine.has_ended():
