@@ -156,6 +156,15 @@ def build(tests):
                               stderr=subprocess.DEVNULL, check=False).returncode != 0}
 
 
+def excerpt(text):
+    """What to show of a failed test: a sanitizer's report from its beginning, else the end."""
+    lines = text.rstrip().split("\n")
+    for at, line in enumerate(lines):
+        if "ERROR: " in line and "Sanitizer" in line or "runtime error:" in line:
+            return lines[max(at - 5, 0):at + TAIL_LINES]
+    return lines[-TAIL_LINES:]
+
+
 def run_one(test, broken):
     start = time.monotonic()
     if broken.intersection(test.needs):
@@ -179,8 +188,7 @@ def run_group(group, tests, broken, at_once):
             note = f"  ({result.detail})" if result.status == "skipped" else ""
             print(f"{result.status:8}{test.name:40}{result.seconds:7.1f} s{note}", flush=True)
             if result.status == "failed":
-                lines = result.detail.rstrip().split("\n")[-TAIL_LINES:]
-                print("    | " + "\n    | ".join(lines), flush=True)
+                print("    | " + "\n    | ".join(excerpt(result.detail)), flush=True)
     print(f"-- {group}: {time.monotonic() - start:.1f} s", flush=True)
     return counts
 
