@@ -1,0 +1,32 @@
+/* SRCS: tests/model/vms.c tests/fake/fake_platform.c tests/fake/fake_guest.c mm/frame.c mm/frame_pool.c
+   mm/slat.c mm/slat_ept.c mm/slat_npt.c mm/tlb.c mm/space.c mm/space_entry.c mm/space_pin.c mm/space_audit.c
+   mm/fault.c mm/memsched.c mm/base/lock.c mm/base/check.c mm/base/log.c mm/base/fmt.c */
+/*
+ * VMs' memory under random operations on four CPUs equals the naive model, in both formats, with and without
+ * large pages, with memory running out. SEED=n replays one seed; STEPS=n runs longer.
+ */
+#include "tests/model/vms.h"
+#include <stdio.h>
+
+int main(void)
+{
+	const char *steps_text = getenv("STEPS");
+	u64 steps = steps_text ? strtoull(steps_text, NULL, 0) : 10000;
+	u64 seed = rng_seed(20240601);
+
+	for (u32 i = 0; i < 8; i++) {
+		struct world_options options = {
+			.seed = seed + i,
+			.steps = steps,
+			/* Plenty for large pages, or so little that frames run out all the time. */
+			.ram_frames = i & 2 ? 12288 : 1300,
+			.memory_bytes = MIB(6),
+			.format = i & 1 ? &slat_npt : &slat_ept,
+			.large_pages = i & 2,
+			.large_pages_no_exec = i & 4,
+		};
+
+		world_run(&options);
+	}
+	return 0;
+}

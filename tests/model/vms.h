@@ -1,0 +1,52 @@
+/*
+ * The naive model: a VM's memory is an array of pages, each a block of bytes or not there yet (zeros). The real one
+ * must never be seen to differ.
+ */
+#ifndef TESTS_MODEL_VMS_H
+#define TESTS_MODEL_VMS_H
+
+#include "mm/space.h"
+#include "tests/fake/rng.h"
+
+#define VMS_MAX	 4u
+#define PINS_MAX 12u
+#define MODEL_CPUS 4u
+
+/* A pin held, and what its frame must hold. */
+struct pin {
+	bool used;
+	bool write;
+	u32 vm;		/* VMS_MAX: the page was taken away meanwhile; the frame is the pin's alone */
+	gfn_t gfn;
+	pfn_t pfn;
+	u64 serial;	/* of the frame, when it was pinned */
+	u8 *orphan;	/* contents, once the page was taken away; else NULL */
+};
+
+struct vm {
+	struct space *space; /* NULL: does not exist */
+	u8 **pages;	     /* by page index; NULL = zeros */
+};
+
+struct world {
+	struct rng rng;
+	struct vm vms[VMS_MAX];
+	struct pin pins[PINS_MAX];
+	u64 steps, accesses, nomem, clears, destroyed, kick_accesses;
+	u64 violations_allowed; /* for the sample that is broken on purpose */
+};
+
+struct world_options {
+	u64 seed;
+	u64 ram_frames;
+	u64 steps;
+	u64 memory_bytes; /* of a VM, about */
+	const struct slat_format *format;
+	bool large_pages, large_pages_no_exec;
+	bool stop_on_violation; /* return quietly instead of aborting */
+};
+
+/* Run random operations, checking everything after each; aborts on the first wrong thing. Ends with all freed. */
+void world_run(const struct world_options *options);
+
+#endif
