@@ -26,7 +26,8 @@ int main(void)
 			.large_pages_no_exec = i & 4,
 		};
 
-		world_run(&options);
+		if (!world_run(&options))
+			return 1;
 	}
 	return 0;
 }

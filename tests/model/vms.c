@@ -463,7 +463,22 @@ static void check(void)
 		wrong("a stale translation was used");
 }
 
-void world_run(const struct world_options *chosen)
+/* Forget everything as it stands. */
+static void world_abandon(void)
+{
+	for (u32 i = 0; i < VMS_MAX; i++) {
+		if (world.vms[i].space) {
+			model_forget(&world.vms[i]);
+			free(world.vms[i].pages);
+		}
+	}
+	for (u32 i = 0; i < PINS_MAX; i++)
+		free(world.pins[i].orphan);
+	hoard_count = 0;
+	fake_stop();
+}
+
+bool world_run(const struct world_options *chosen)
 {
 	struct frame_account start, end;
 
@@ -477,8 +492,10 @@ void world_run(const struct world_options *chosen)
 	while (world.steps < options->steps) {
 		world.steps++;
 		step();
-		if (options->stop_on_violation && fake_guest_violations())
-			return;
+		if (options->stop_on_violation && fake_guest_violations()) {
+			world_abandon();
+			return false;
+		}
 		check();
 	}
 	compare_all();
@@ -507,4 +524,5 @@ void world_run(const struct world_options *chosen)
 		(unsigned long long)world.clears);
 	fflush(stdout);
 	fake_stop();
+	return true;
 }

@@ -33,7 +33,6 @@ struct world {
 	struct vm vms[VMS_MAX];
 	struct pin pins[PINS_MAX];
 	u64 steps, accesses, nomem, clears, destroyed, kick_accesses;
-	u64 violations_allowed; /* for the sample that is broken on purpose */
 };
 
 struct world_options {
@@ -43,10 +42,13 @@ struct world_options {
 	u64 memory_bytes; /* of a VM, about */
 	const struct slat_format *format;
 	bool large_pages, large_pages_no_exec;
-	bool stop_on_violation; /* return quietly instead of aborting */
+	bool stop_on_violation; /* for a sample that is broken on purpose */
 };
 
-/* Run random operations, checking everything after each; aborts on the first wrong thing. Ends with all freed. */
-void world_run(const struct world_options *options);
+/*
+ * Run random operations, checking everything after each; aborts on the first wrong thing. Ends with all freed. Returns
+ * false if it stopped on a violation, as told to.
+ */
+bool world_run(const struct world_options *options);
 
 #endif
