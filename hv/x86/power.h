@@ -7,8 +7,12 @@
 
 #include "mm/base/types.h"
 #include "boot/boot_info.h"
+#include "drivers/acpi.h"
 
+/* Read the ACPI tables. Needs paging_init(); @info must live on. */
 void power_init(const struct boot_info *info);
+/* What they said; all zero where there are none. */
+const struct acpi_info *power_acpi(void);
 noreturn_fn void power_off(void);
 noreturn_fn void power_reset(void);
 

@@ -8,8 +8,10 @@
 #include "mm/base/types.h"
 #include "boot/boot_info.h"
 
-/* Make struct cpu for the boot CPU (early, static) and then for all others. */
-void smp_init_boot_cpu(const struct boot_info *info);
+/* Make the boot CPU's struct cpu (static) and load its tables: first thing of all. */
+void smp_init_boot_cpu(void);
+/* Make struct cpu, tables and stacks for all CPUs that firmware reported; cpu_count() is final then. */
+void smp_init_cpus(const struct boot_info *info);
 /* Start the others; each runs @entry (on its own stack, tables loaded, interrupts off), which never returns. */
 void smp_start_all(const struct boot_info *info, void (*entry)(void));
 u32 smp_online_count(void);

@@ -1,0 +1,89 @@
+/* 16550: PC16550D data sheet, "Registers". Everything is polled; no interrupt is ever enabled. */
+#include "drivers/uart.h"
+#include "hv/x86/insn.h"
+
+enum {
+	UART_DATA = 0,
+	UART_IER = 1,
+	UART_FCR = 2,
+	UART_LCR = 3,
+	UART_MCR = 4,
+	UART_LSR = 5,
+	UART_SCRATCH = 7
+};
+
+#define LCR_8N1          0x03
+#define LCR_DLAB         0x80
+#define FCR_ENABLE_CLEAR 0x07
+#define MCR_DTR_RTS_OUT2 0x0b
+#define LSR_DATA         0x01
+#define LSR_EMPTY        0x20
+#define FIFO_BYTES       16
+#define SPIN_LIMIT       200000 /* a line that never drains loses its output rather than hangs us */
+
+/* Nobody answers on a port that is not there: reads give 0xff. */
+static bool is_present(u16 port)
+{
+	outb(port + UART_SCRATCH, 0x5a);
+	if (inb(port + UART_SCRATCH) != 0x5a)
+		return false;
+	outb(port + UART_SCRATCH, 0xa5);
+	return inb(port + UART_SCRATCH) == 0xa5 && inb(port + UART_LSR) != 0xff;
+}
+
+bool uart_init(struct uart *uart, u16 port)
+{
+	spin_init(&uart->lock, LOCK_RANK_UART);
+	uart->port = port;
+	uart->room = 0;
+	uart->present = is_present(port);
+	if (!uart->present)
+		return false;
+	outb(port + UART_IER, 0);
+	outb(port + UART_LCR, LCR_8N1 | LCR_DLAB);
+	outb(port + UART_DATA, 1); /* 115200 */
+	outb(port + UART_IER, 0);
+	outb(port + UART_LCR, LCR_8N1);
+	outb(port + UART_FCR, FCR_ENABLE_CLEAR);
+	outb(port + UART_MCR, MCR_DTR_RTS_OUT2);
+	return true;
+}
+
+static void put(struct uart *uart, char c)
+{
+	for (u32 i = 0; !uart->room && i < SPIN_LIMIT; i++) {
+		if (inb(uart->port + UART_LSR) & LSR_EMPTY)
+			uart->room = FIFO_BYTES;
+	}
+	if (!uart->room)
+		return;
+	uart->room--;
+	outb(uart->port + UART_DATA, (u8)c);
+}
+
+void uart_write_unlocked(struct uart *uart, const char *text, size_t bytes)
+{
+	if (!uart->present)
+		return;
+	for (size_t i = 0; i < bytes; i++) {
+		if (text[i] == '\n')
+			put(uart, '\r');
+		put(uart, text[i]);
+	}
+}
+
+void uart_write(struct uart *uart, const char *text, size_t bytes)
+{
+	if (!uart->present)
+		return;
+	spin_lock(&uart->lock);
+	uart_write_unlocked(uart, text, bytes);
+	spin_unlock(&uart->lock);
+}
+
+int uart_read(struct uart *uart)
+{
+	if (!uart->present || !(inb(uart->port + UART_LSR) & LSR_DATA))
+		return -1;
+	return inb(uart->port + UART_DATA);
+}

@@ -1,0 +1,174 @@
+/*
+ * Bring-up, in the one order that works: each step uses only what the steps above it made. It ends
+ * in sched_run(), on every CPU that came up in cpu_work().
+ */
+#include "boot/boot_info.h"
+#include "hv/hv_ops.h"
+#include "hv/log.h"
+#include "hv/sched.h"
+#include "hv/version.h"
+#include "hv/x86/cpu.h"
+#include "hv/x86/fpu.h"
+#include "hv/x86/irq.h"
+#include "hv/x86/paging.h"
+#include "hv/x86/panic.h"
+#include "hv/x86/power.h"
+#include "hv/x86/random.h"
+#include "hv/x86/smp.h"
+#include "hv/x86/time.h"
+#include "mm/base/check.h"
+#include "mm/base/log.h"
+#include "mm/base/str.h"
+#include "mm/frame.h"
+#include "mm/memsched.h"
+#include "mm/tlb.h"
+
+noreturn_fn void main_entry(const struct boot_info *loader_info);
+noreturn_fn void entry_switch_stack(u64 top, void (*function)(void));
+
+const struct virt_ops *hv_ops;
+
+static struct boot_info info; /* [I] the loader's, with its arrays copied too */
+static u64 entry_tsc;
+
+/* The screen and the serial line may not be there yet when the loader broke its word: say it where
+ * we can. */
+static void check_boot_info(const struct boot_info *from)
+{
+	if (from->magic != BOOT_INFO_MAGIC || from->version != BOOT_INFO_VERSION ||
+		from->bytes != sizeof(*from))
+		panic("the loader's boot_info is not one of version %u (found version %u, %u bytes)",
+			BOOT_INFO_VERSION, from->version, from->bytes);
+}
+
+static u64 keep_array(u64 pa, u64 bytes)
+{
+	void *copy;
+
+	if (!pa || !bytes)
+		return 0;
+	copy = paging_boot_alloc(bytes);
+	memcpy(copy, paging_window(pa), bytes);
+	return (u64)copy - PAGING_WINDOW_VA;
+}
+
+/* Loader memory is about to be free memory. */
+static void keep_boot_info(void)
+{
+	info.regions = keep_array(info.regions, info.region_count * sizeof(struct boot_region));
+	info.cpus = keep_array(info.cpus, info.cpu_count * sizeof(struct boot_cpu));
+	info.files = keep_array(info.files, info.file_count * sizeof(struct boot_file));
+	info.page_table = 0;
+}
+
+static void start_log(void)
+{
+	panic_set_output(log_write_unlocked);
+	log_open_uart(UART_COM1);
+	log_info("Bellows %s (loader: %s; firmware: %s)", BELLOWS_VERSION, info.loader_version,
+		info.firmware_vendor);
+}
+
+/* No COM1? Firmware may name another port for its console. */
+static void find_console(void)
+{
+	const struct acpi_register *console = &power_acpi()->console;
+
+	if (!console_uart.present && console->address && console->space == ACPI_IO &&
+		console->address <= 0xfff8)
+		log_open_uart((u16)console->address);
+}
+
+static void choose_ops(void)
+{
+	const struct virt_ops *const known[] = {&vmx_ops, &svm_ops};
+	char why[ARRAY_COUNT(known)][200];
+
+	for (u32 i = 0; i < ARRAY_COUNT(known) && !hv_ops; i++) {
+		if (known[i]->probe(why[i], sizeof(why[i])) == 0)
+			hv_ops = known[i];
+	}
+	if (!hv_ops) {
+		for (u32 i = 0; i < ARRAY_COUNT(known); i++)
+			log_error("%s cannot be used: %s", known[i]->name, why[i]);
+		log_error("This machine cannot run virtual machines; switching it off.");
+		power_off();
+	}
+	if (hv_ops->init() || hv_ops->cpu_on())
+		panic("%s does not start, though its probe said it would", hv_ops->name);
+	log_info("virt: %s", hv_ops->name);
+}
+
+/* An application processor: ready to run guests; until the scheduler gives it some, it answers
+ * kicks. */
+static void cpu_work(void)
+{
+	if (hv_ops->cpu_on())
+		panic("%s does not start on CPU %u", hv_ops->name, this_cpu()->id);
+	for (;;) {
+		cpu_idle();
+		cpu_take_pending();
+	}
+}
+
+static u64 ms_between(u64 from, u64 to)
+{
+	return from && to > from ? time_ns_from_tsc(to - from) / 1000000 : 0;
+}
+
+static void report(void)
+{
+	u64 now = time_tsc();
+	const struct boot_times *t = &info.times;
+
+	log_info("time: TSC %llu kHz (%s); random numbers: %s", (unsigned long long)time_tsc_khz(),
+		time_tsc_source(), random_source());
+	log_info(
+		"boot: files %llu ms, leaving firmware %llu ms, hypervisor %llu ms; %llu ms since the loader started",
+		(unsigned long long)ms_between(t->loader_start, t->files_loaded),
+		(unsigned long long)ms_between(t->files_loaded, t->firmware_left),
+		(unsigned long long)ms_between(entry_tsc, now),
+		(unsigned long long)ms_between(t->loader_start, now));
+	log_info("%u of %u CPUs online, %llu of %llu MiB free", smp_online_count(), cpu_count(),
+		(unsigned long long)(frame_free_count() >> (20 - PAGE_SHIFT)),
+		(unsigned long long)(frame_total_count() >> (20 - PAGE_SHIFT)));
+}
+
+static void init_mm(void)
+{
+	keep_boot_info();
+	paging_init_frames(&info);
+	smp_init_cpus(&info);
+	if (frame_init_cpus() || tlb_init_cpus())
+		panic("no memory for the per-CPU parts of mm");
+	memsched_init();
+}
+
+/* On the boot CPU's final stack. */
+static void main_continue(void)
+{
+	fpu_init_cpu();
+	irq_init_cpu();
+	time_init();
+	time_init_cpu();
+	choose_ops();
+	smp_start_all(&info, cpu_work);
+	report();
+	sched_run(&info);
+}
+
+void main_entry(const struct boot_info *loader_info)
+{
+	entry_tsc = time_tsc();
+	smp_init_boot_cpu();
+	info = *loader_info;
+	start_log();
+	check_boot_info(&info);
+	panic_init(&info);
+	paging_init(&info);
+	power_init(&info);
+	find_console();
+	random_init(&info);
+	init_mm();
+	entry_switch_stack(this_cpu()->stack_top, main_continue);
+}

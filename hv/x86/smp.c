@@ -1,0 +1,198 @@
+/*
+ * All CPUs: their records, and how each comes up. A CPU is CPU_ABSENT until it is called,
+ * CPU_STARTING until it runs our C code, then CPU_ONLINE, or CPU_FAILED when it did not answer in
+ * time; one that failed is never counted on again, even if it wakes up later (it then halts).
+ */
+#include "hv/x86/smp.h"
+#include "hv/x86/cpu.h"
+#include "hv/x86/fpu.h"
+#include "hv/x86/insn.h"
+#include "hv/x86/irq.h"
+#include "hv/x86/lapic.h"
+#include "hv/x86/paging.h"
+#include "hv/x86/panic.h"
+#include "hv/x86/tables.h"
+#include "hv/x86/time.h"
+#include "hv/x86/trampoline.h"
+#include "mm/base/log.h"
+#include "mm/base/str.h"
+
+#define INIT_WAIT_MS    10 /* SDM vol. 3, "Typical BSP Initialization Sequence" */
+#define STARTUP_WAIT_US 200
+#define ONLINE_WAIT_MS  1000
+
+static struct cpu boot_cpu;
+static struct cpu *boot_only[1] = {&boot_cpu};
+static struct cpu **cpus = boot_only; /* [I] after smp_init_cpus() */
+static u32 count = 1;                 /* [I] after smp_init_cpus() */
+static u32 online = 1;                /* [a] */
+static void (*ap_main)(void);
+
+u32 cpu_count(void)
+{
+	return count;
+}
+
+struct cpu *cpu_by_id(u32 id)
+{
+	return cpus[id];
+}
+
+u32 smp_online_count(void)
+{
+	return __atomic_load_n(&online, __ATOMIC_ACQUIRE);
+}
+
+static u32 own_apic_id(void)
+{
+	struct cpuid topology = cpuid_or_zero(0xb, 0);
+
+	return topology.ebx ? topology.edx : cpuid(1).ebx >> 24;
+}
+
+void smp_init_boot_cpu(void)
+{
+	boot_cpu.state = CPU_ONLINE;
+	boot_cpu.apic_id = own_apic_id();
+	tables_init_boot_cpu(&boot_cpu);
+	tables_load(&boot_cpu);
+}
+
+static struct cpu *make_cpu(u32 id, u32 apic_id)
+{
+	struct cpu *cpu = kmem_alloc(sizeof(*cpu));
+
+	if (!cpu)
+		panic("no memory for CPU %u", id);
+	cpu->id = id;
+	cpu->apic_id = apic_id;
+	return cpu;
+}
+
+void smp_init_cpus(const struct boot_info *info)
+{
+	const struct boot_cpu *listed = paging_window(info->cpus);
+	u32 most = max(info->cpu_count, 1u), next = 1;
+	struct cpu **all = kmem_alloc(most * sizeof(*all));
+
+	if (!all)
+		panic("no memory for the list of %u CPUs", most);
+	all[0] = &boot_cpu;
+	for (u32 i = 0; i < info->cpu_count; i++) {
+		if (listed[i].flags & BOOT_CPU_BSP)
+			boot_cpu.apic_id = listed[i].apic_id;
+		else if ((listed[i].flags & BOOT_CPU_ENABLED) && next < most)
+			all[next] = make_cpu(next, listed[i].apic_id), next++;
+	}
+	cpus = all;
+	count = next;
+	for (u32 id = 0; id < count; id++) {
+		if (tables_alloc(cpus[id]))
+			panic("no memory for the stacks of CPU %u", id);
+	}
+}
+
+static void delay_us(u64 us)
+{
+	u64 end = time_tsc() + time_tsc_from_ns(us * 1000);
+
+	while (time_tsc() < end)
+		cpu_relax();
+}
+
+static noreturn_fn void park(void)
+{
+	for (;;)
+		__asm__ volatile("cli; hlt" : : : "memory");
+}
+
+/* Where an application processor enters C, on its own stack and still on the tables that map va =
+ * pa. */
+static noreturn_fn void ap_entry(struct cpu *cpu)
+{
+	u32 starting = CPU_STARTING;
+
+	if (own_apic_id() !=
+		cpu->apic_id) /* a CPU that was given up came late, in place of another */
+		park();
+	paging_load_cpu();
+	tables_load(cpu);
+	if (!__atomic_compare_exchange_n(
+		    &cpu->state, &starting, CPU_ONLINE, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
+		park();
+	fpu_init_cpu();
+	irq_init_cpu();
+	time_init_cpu();
+	__atomic_fetch_add(&online, 1, __ATOMIC_ACQ_REL);
+	ap_main();
+	panic("CPU %u returned from its work", cpu->id);
+}
+
+static void trampoline_put(u8 *page, u32 offset, u64 value, u32 bytes)
+{
+	memcpy(page + offset, &value, bytes);
+}
+
+static void trampoline_fill(u64 pa)
+{
+	u8 *page = paging_window(pa);
+
+	memcpy(page, trampoline_start, (size_t)(trampoline_end - trampoline_start));
+	trampoline_put(page, TRAMPOLINE_GDT, 0, 8);
+	trampoline_put(page, TRAMPOLINE_GDT + 8, 0x00af9b000000ffffull, 8);
+	trampoline_put(page, TRAMPOLINE_GDT + 16, 0x00cf93000000ffffull, 8);
+	trampoline_put(page, TRAMPOLINE_GDTR, 3 * 8 - 1, 2);
+	trampoline_put(page, TRAMPOLINE_GDTR + 2, pa + TRAMPOLINE_GDT, 4);
+	trampoline_put(
+		page, TRAMPOLINE_FAR, pa + (u64)(trampoline_long_mode - trampoline_start), 4);
+	trampoline_put(page, TRAMPOLINE_FAR + 4, 8, 2);
+	trampoline_put(page, TRAMPOLINE_CR3, paging_identity_cr3(), 8);
+	trampoline_put(page, TRAMPOLINE_ENTRY, (u64)ap_entry, 8);
+}
+
+static bool has_answered(struct cpu *cpu)
+{
+	return __atomic_load_n(&cpu->state, __ATOMIC_ACQUIRE) == CPU_ONLINE;
+}
+
+/* The CPU has had its INIT. Returns when it is online, its initialisation done, or the time is
+ * over. */
+static void start_one(struct cpu *cpu, u64 trampoline)
+{
+	u8 *page = paging_window(trampoline);
+	u32 startup = LAPIC_ICR_STARTUP | LAPIC_ICR_ASSERT | (u32)(trampoline >> PAGE_SHIFT);
+	u32 before = smp_online_count(), starting = CPU_STARTING;
+	u64 end;
+
+	trampoline_put(page, TRAMPOLINE_STACK, cpu->stack_top, 8);
+	trampoline_put(page, TRAMPOLINE_CPU, (u64)cpu, 8);
+	__atomic_store_n(&cpu->state, CPU_STARTING, __ATOMIC_RELEASE);
+	irq_send_ipi(cpu->apic_id, startup);
+	delay_us(STARTUP_WAIT_US);
+	if (!has_answered(cpu))
+		irq_send_ipi(cpu->apic_id, startup);
+	end = time_tsc() + time_tsc_from_ns(ONLINE_WAIT_MS * 1000000ull);
+	while (smp_online_count() == before && time_tsc() < end)
+		cpu_relax();
+	if (__atomic_compare_exchange_n(
+		    &cpu->state, &starting, CPU_FAILED, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
+		log_warn("smp: CPU %u (APIC %u) did not start within %u ms; left out", cpu->id,
+			cpu->apic_id, ONLINE_WAIT_MS);
+}
+
+void smp_start_all(const struct boot_info *info, void (*entry)(void))
+{
+	if (count == 1)
+		return;
+	if (!info->trampoline) {
+		log_warn("smp: no page below 1 MiB to start CPUs through: %u left out", count - 1);
+		return;
+	}
+	ap_main = entry;
+	trampoline_fill(info->trampoline);
+	for (u32 id = 1; id < count; id++)
+		irq_send_ipi(cpus[id]->apic_id, LAPIC_ICR_INIT | LAPIC_ICR_ASSERT);
+	delay_us(INIT_WAIT_MS * 1000);
+	for (u32 id = 1; id < count; id++)
+		start_one(cpus[id], info->trampoline);
+}

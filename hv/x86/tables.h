@@ -1,0 +1,33 @@
+/*
+ * Each CPU's own GDT, TSS and the stacks for events that must not trust the current one (NMI, #DF,
+ * #MC), and the one IDT. The backends read selectors and bases from here for the host state that a
+ * VM exit loads.
+ */
+#ifndef HV_X86_TABLES_H
+#define HV_X86_TABLES_H
+
+#include "mm/base/types.h"
+#include "mm/base/err.h"
+#include "hv/x86/cpu.h"
+
+#define SELECTOR_CODE 0x08
+#define SELECTOR_DATA 0x10
+#define SELECTOR_TSS  0x18
+
+/* Tables and small stacks of the boot CPU, in .bss: good until tables_alloc() gives it guarded
+ * ones. */
+void tables_init_boot_cpu(struct cpu *cpu);
+
+/* Allocate @cpu's tables (if it has none) and its guarded stacks, the main one (cpu->stack_top)
+ * included. E_NOMEM. */
+must_check err_t tables_alloc(struct cpu *cpu);
+
+/* Load GDT, IDT, TSS, segment registers and GS base on this CPU, which is @cpu. */
+void tables_load(struct cpu *cpu);
+
+/* For the host state in a VMCS. */
+u64 tables_gdt_base(const struct cpu *cpu);
+u64 tables_tss_base(const struct cpu *cpu);
+u64 tables_idt_base(void);
+
+#endif
