@@ -28,6 +28,7 @@ enum config_victims { CONFIG_VICTIMS_COLD, CONFIG_VICTIMS_RANDOM };
 /* [host] */
 struct host_config {
 	bool autostop;		       /* power off when all VMs have ended */
+	bool guest_output;	       /* guest.output: show guests' lines on the console; default yes */
 	u32 share_scan_time_min;       /* Mem.ShareScanTime */
 	u32 share_scan_mib_s_per_ghz;  /* Mem.ShareScanGHz */
 	u32 share_rate_max_pages_s;    /* Mem.ShareRateMax */

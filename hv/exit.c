@@ -7,12 +7,11 @@
 #include "hv/pvclock.h"
 #include "hv/string_io.h"
 #include "hv/vm.h"
+#include "hv/x86/msr.h"
 #include "hv/x86/time.h"
 #include "mm/base/log.h"
 #include "mm/fault.h"
 
-#define MSR_TSC		0x10u
-#define RFLAGS_IF	BIT(9)
 #define CPUID_FEATURES	1u
 #define CPUID_EXTENDED	7u
 #define INSN_MAX_BYTES	15
@@ -126,7 +125,7 @@ static err_t msr_read(struct vcpu *vcpu, u32 index, u64 *value)
 	struct vm *vm = vcpu->vm;
 	err_t err;
 
-	if (index == MSR_TSC) {
+	if (index == MSR_IA32_TSC) {
 		*value = guest_tsc;
 		return 0;
 	}
@@ -163,7 +162,7 @@ static err_t msr_write(struct vcpu *vcpu, u32 index, u64 value)
 	struct vm *vm = vcpu->vm;
 	err_t err;
 
-	if (index == MSR_TSC)
+	if (index == MSR_IA32_TSC)
 		return set_tsc(vcpu, value);
 	if (pvclock_is_msr(index))
 		return pvclock_msr_write(vcpu, index, value);

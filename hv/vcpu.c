@@ -164,10 +164,10 @@ static void sync_tpr(struct vcpu *vcpu)
 	vcpu->attention = true;
 }
 
-/* Make it the one whose state this CPU holds. */
-static void attach(struct vcpu *vcpu, struct cpu *cpu)
+void vcpu_attach(struct vcpu *vcpu)
 {
 	struct virt_vcpu *virt = &vcpu->virt;
+	struct cpu *cpu = this_cpu();
 
 	if (cpu->loaded != virt) {
 		if (cpu->loaded)
@@ -179,7 +179,6 @@ static void attach(struct vcpu *vcpu, struct cpu *cpu)
 		fpu_switch(cpu->fpu_owner ? &cpu->fpu_owner->fpu : NULL, &virt->fpu);
 		cpu->fpu_owner = virt;
 	}
-	cpu->running = vm_name(vcpu->vm);
 }
 
 void vcpu_detach(struct vcpu *vcpu)
@@ -216,7 +215,8 @@ void vcpu_run(struct vcpu *vcpu, u64 slice_end)
 	bool running = true;
 
 	vcpu->run_until = slice_end;
-	attach(vcpu, cpu);
+	vcpu_attach(vcpu);
+	cpu->running = vm_name(vcpu->vm);
 	vcpu->attention = true;
 	while (running) {
 		if (vcpu->attention)

@@ -58,6 +58,9 @@ void vcpu_inject_ud(struct vcpu *vcpu);
  */
 void vcpu_run(struct vcpu *vcpu, u64 slice_end);
 
+/* Make it the one whose state this CPU's hardware holds. */
+void vcpu_attach(struct vcpu *vcpu);
+
 /* Take it off this CPU's hardware for good: before its VM ends or is reset. */
 void vcpu_detach(struct vcpu *vcpu);
 

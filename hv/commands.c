@@ -1,0 +1,294 @@
+/* The console's commands. Each gets its words, and answers on the console. */
+#include "hv/commands.h"
+#include "hv/console.h"
+#include "hv/exit.h"
+#include "hv/log.h"
+#include "hv/sched.h"
+#include "hv/verdict.h"
+#include "hv/x86/cpu.h"
+#include "hv/x86/panic.h"
+#include "hv/x86/power.h"
+#include "hv/x86/time.h"
+#include "mm/base/fmt.h"
+#include "mm/base/ini.h"
+#include "mm/base/str.h"
+#include "mm/frame.h"
+#include "mm/memsched.h"
+
+#define WORDS_MOST 8
+
+typedef unsigned long long ull;
+
+struct command {
+	const char *name, *arguments, *help;
+	u32 words_least, words_most; /* its name included */
+	void (*run)(u32 count, char **words);
+};
+
+static const struct command commands[];
+
+/* A size in MiB with one decimal, as two numbers for "%llu.%llu". */
+#define MIB_OF(pages) (ull)((pages) >> 8), (ull)(((pages) & 0xff) * 10 >> 8)
+
+static struct vm *find_vm(const char *name)
+{
+	struct vm *vm = sched_find_vm(name);
+
+	if (!vm)
+		console_printf("no VM is called \"%s\"; try vms\n", name);
+	return vm;
+}
+
+static struct vm *find_running(const char *name)
+{
+	struct vm *vm = find_vm(name);
+
+	if (vm && vm->state != VM_RUNNING) {
+		console_printf("%s is not running; try start %s\n", name, name);
+		return NULL;
+	}
+	return vm;
+}
+
+/* --- Looking --------------------------------------------------------------------------------- */
+
+static void run_vms(u32 count, char **words)
+{
+	const struct vm *vm;
+
+	(void)count;
+	(void)words;
+	console_printf("%-16s %-8s %5s %9s %8s %10s  %s\n", "NAME", "STATE", "VCPU", "MEMSZ", "VERDICT",
+		"CPU", "");
+	list_for_each_entry(vm, sched_vms(), all) {
+		struct vm_figures f;
+
+		vm_figures_get(vm, &f);
+		console_printf("%-16s %-8s %5u %5llu MiB %8s %6llu ms  %s\n", vm_name(vm),
+			vm_state_name(vm->state), vm->vcpu_count,
+			(ull)(vm->config->memory_bytes >> 20),
+			vm->state == VM_RUNNING ? "-" : verdict_name(vm->verdict),
+			(ull)(f.run_ns / 1000000), vm->state == VM_RUNNING ? "" : vm->why);
+	}
+}
+
+static void print_exits(const char *name, const u64 *exits)
+{
+	char line[400];
+	size_t at = 0;
+
+	line[0] = '\0';
+	for (u32 kind = 0; kind < EXIT_KIND_COUNT; kind++) {
+		if (exits[kind] && at < sizeof(line) - 40)
+			at += (size_t)fmt_snprintf(line + at, sizeof(line) - at, " %s=%llu",
+				exit_kind_name(kind), (ull)exits[kind]);
+	}
+	console_printf("  %s:%s\n", name, at ? line : " none yet");
+}
+
+static void run_memtop(u32 count, char **words)
+{
+	struct memsched_snapshot host;
+	const struct vm *vm;
+
+	(void)count;
+	(void)words;
+	memsched_snapshot_get(&host);
+	console_printf("host: %llu.%llu MiB, free %llu.%llu, promised %llu.%llu, overhead %llu.%llu, "
+		       "minfree %llu.%llu, state %s\n",
+		MIB_OF(host.total_frames), MIB_OF(host.free_frames), MIB_OF(host.promised_frames),
+		MIB_OF(host.overhead_frames), MIB_OF(host.min_free_frames), mem_state_name(host.state));
+	console_printf("%-16s %9s %9s %9s %9s %9s %10s\n", "NAME", "MEMSZ", "CNSM", "PEAK", "ZERO", "FAULTS",
+		"EXITS");
+	list_for_each_entry(vm, sched_vms(), all) {
+		struct vm_figures f;
+		u64 exits = 0;
+
+		vm_figures_get(vm, &f);
+		for (u32 kind = 0; kind < EXIT_KIND_COUNT; kind++)
+			exits += f.exits[kind];
+		console_printf("%-16s %7llu.%llu %7llu.%llu %7llu.%llu %7llu.%llu %9llu %10llu\n", vm_name(vm),
+			MIB_OF(vm->config->memory_bytes >> PAGE_SHIFT), MIB_OF(f.consumed_pages),
+			MIB_OF(f.peak_consumed_pages), MIB_OF(f.zero_pages), (ull)f.faults, (ull)exits);
+	}
+	console_printf("exits by reason:\n");
+	list_for_each_entry(vm, sched_vms(), all) {
+		struct vm_figures f;
+
+		vm_figures_get(vm, &f);
+		print_exits(vm_name(vm), f.exits);
+	}
+}
+
+static void run_frames(u32 count, char **words)
+{
+	struct frame_account account;
+	u64 sum = 0;
+
+	(void)count;
+	(void)words;
+	frame_account_get(&account);
+	for (u32 kind = FRAME_RESERVED + 1; kind < FRAME_KIND_COUNT; kind++) {
+		console_printf("%-16s %10llu  %7llu.%llu MiB\n", frame_kind_name(kind),
+			(ull)account.frames[kind], MIB_OF(account.frames[kind]));
+		sum += account.frames[kind];
+	}
+	console_printf("%-16s %10llu  %7llu.%llu MiB, of %llu: %s\n", "sum", (ull)sum, MIB_OF(sum),
+		(ull)account.total, sum == account.total ? "all accounted for" : "NOT ALL ACCOUNTED FOR");
+}
+
+static void run_log(u32 count, char **words)
+{
+	char text[400];
+	u64 cursor = 0;
+	size_t bytes;
+
+	(void)count;
+	(void)words;
+	while ((bytes = log_read(&cursor, text, sizeof(text))) > 0)
+		console_printf("%.*s", (int)bytes, text);
+}
+
+static void run_help(u32 count, char **words)
+{
+	(void)count;
+	(void)words;
+	for (const struct command *c = commands; c->name; c++)
+		console_printf("  %-9s %-16s %s\n", c->name, c->arguments, c->help);
+}
+
+/* --- Doing ----------------------------------------------------------------------------------- */
+
+static void run_console(u32 count, char **words)
+{
+	struct vm *vm = find_vm(words[1]);
+
+	(void)count;
+	if (vm)
+		console_attach(vm);
+}
+
+static void run_start(u32 count, char **words)
+{
+	struct vm *vm = find_vm(words[1]);
+
+	(void)count;
+	if (!vm)
+		return;
+	if (vm->state == VM_RUNNING)
+		console_printf("%s is running already\n", words[1]);
+	else if (vm_start(vm) != 0)
+		console_printf("%s was not started: %s\n", words[1], vm->why);
+}
+
+static void run_stop(u32 count, char **words)
+{
+	struct vm *vm = find_running(words[1]);
+
+	(void)count;
+	if (vm)
+		vm_end(vm, "by command");
+}
+
+static void run_reset(u32 count, char **words)
+{
+	struct vm *vm = find_running(words[1]);
+
+	(void)count;
+	if (vm)
+		vm_reset(vm);
+}
+
+static void run_poweroff(u32 count, char **words)
+{
+	struct vm *vm;
+
+	(void)count;
+	(void)words;
+	list_for_each_entry(vm, sched_vms(), all) {
+		if (vm->state == VM_RUNNING)
+			vm_end(vm, "the host powers off");
+	}
+	console_printf("powering off\n");
+	power_off();
+}
+
+/* hide NAME, or hide NAME every N (0 ends it). */
+static void run_hide(u32 count, char **words)
+{
+	struct vm *vm = find_running(words[1]);
+	u64 every;
+
+	if (!vm)
+		return;
+	if (count == 2) {
+		console_printf("%llu pages hidden\n", (ull)space_hide_all(vm->space));
+		return;
+	}
+	if (count != 4 || strcmp(words[2], "every") != 0 ||
+		ini_parse_u64((struct ini_str){words[3], strlen(words[3])}, &every) != 0) {
+		console_printf("hide NAME, or hide NAME every N exits\n");
+		return;
+	}
+	vm->hide_every = vm->hide_countdown = every;
+}
+
+static void run_crash(u32 count, char **words)
+{
+	(void)count;
+	(void)words;
+	panic("asked for at the console");
+}
+
+static const struct command commands[] = {
+	{"help", "", "this list", 1, 1, run_help},
+	{"vms", "", "the virtual machines and how they fare", 1, 1, run_vms},
+	{"memtop", "", "memory of host and VMs, faults, exits by reason", 1, 1, run_memtop},
+	{"frames", "", "all page frames of the host by use", 1, 1, run_frames},
+	{"console", "NAME", "a VM's serial line; Ctrl-] comes back", 2, 2, run_console},
+	{"start", "NAME", "power a VM on", 2, 2, run_start},
+	{"stop", "NAME", "power a VM off at once", 2, 2, run_stop},
+	{"reset", "NAME", "restart a VM from its kernel", 2, 2, run_reset},
+	{"log", "", "the hypervisor's messages", 1, 1, run_log},
+	{"poweroff", "", "end all VMs and switch the machine off", 1, 1, run_poweroff},
+	{"hide", "NAME [every N]", "debug: make all its pages fault again, now or every N exits", 2, 4, run_hide},
+	{"crash", "", "debug: panic", 1, 1, run_crash},
+	{0},
+};
+
+static u32 split(char *line, char **words)
+{
+	u32 count = 0;
+
+	for (char *at = line; *at;) {
+		while (*at == ' ' || *at == '\t')
+			*at++ = '\0';
+		if (!*at)
+			break;
+		if (count < WORDS_MOST)
+			words[count] = at;
+		count++;
+		while (*at && *at != ' ' && *at != '\t')
+			at++;
+	}
+	return count;
+}
+
+void commands_run(char *line)
+{
+	char *words[WORDS_MOST];
+	u32 count = split(line, words);
+
+	if (count == 0)
+		return;
+	for (const struct command *c = commands; c->name; c++) {
+		if (strcmp(c->name, words[0]) != 0)
+			continue;
+		if (count < c->words_least || count > c->words_most)
+			console_printf("%s wants: %s %s\n", c->name, c->name, c->arguments);
+		else
+			c->run(count, words);
+		return;
+	}
+	console_printf("unknown command \"%s\"; try help\n", words[0]);
+}

@@ -1,0 +1,29 @@
+/*
+ * The administrator's console on the first serial line: a prompt, the log, the guests' lines, and, while
+ * attached, one guest's serial line raw in both directions (Ctrl-] detaches). Polled by the scheduler's loop;
+ * lines that come while something is typed are shown above it.
+ */
+#ifndef HV_CONSOLE_H
+#define HV_CONSOLE_H
+
+#include "mm/base/types.h"
+#include "hv/vm.h"
+
+/* Take over the log's output and show the prompt (once something is typed, if nobody is expected there). */
+void console_start(void);
+
+/* Read what was typed and act on it. A bounded number of bytes. */
+void console_poll(void);
+
+/* Text on the console; "\n" ends a line. At most 512 bytes at once. */
+void console_printf(const char *fmt, ...) printf_like(1, 2);
+
+/* Show @vm's serial line and pass on what is typed, until Ctrl-]. */
+void console_attach(struct vm *vm);
+
+/* From vm.c: a guest sent a byte; a line of it is complete (vm->output.line); it ended. */
+void console_guest_byte(struct vm *vm, u8 byte);
+void console_guest_line(struct vm *vm);
+void console_guest_ended(struct vm *vm);
+
+#endif

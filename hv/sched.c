@@ -1,0 +1,280 @@
+/*
+ * The scheduler. A vCPU is in one of two queues of its CPU: runnable, or sleeping (halted or parked), where its
+ * timers are looked at whenever the loop comes round. With nothing runnable the CPU halts until the earliest timer
+ * or the console's turn.
+ */
+#include "hv/sched.h"
+#include "hv/boot_files.h"
+#include "hv/console.h"
+#include "hv/hv_ops.h"
+#include "hv/verdict.h"
+#include "hv/x86/cpu.h"
+#include "hv/x86/panic.h"
+#include "hv/x86/paging.h"
+#include "hv/x86/power.h"
+#include "hv/x86/time.h"
+#include "mm/base/log.h"
+#include "mm/base/str.h"
+
+/* A parked vCPU tries again after so long even if nobody woke it. */
+#define PARK_RETRY_NS 1000000ull
+
+struct sched_cpu {
+	struct spinlock lock; /* rank VCPU */
+	struct list runnable, sleeping;
+};
+
+static struct sched_cpu *cpus;
+static struct list vms;
+static struct config config;
+static u64 slice_ticks, console_ticks, park_ticks;
+
+const struct config *sched_config(void)
+{
+	return &config;
+}
+
+struct list *sched_vms(void)
+{
+	return &vms;
+}
+
+struct vm *sched_find_vm(const char *name)
+{
+	struct vm *vm;
+
+	list_for_each_entry(vm, &vms, all) {
+		if (strcmp(vm_name(vm), name) == 0)
+			return vm;
+	}
+	return NULL;
+}
+
+void sched_add(struct vcpu *vcpu)
+{
+	struct sched_cpu *sc = &cpus[vcpu->home_cpu];
+
+	spin_lock(&sc->lock);
+	list_remove(&vcpu->queue);
+	list_add_tail(vcpu->state == VCPU_RUNNABLE ? &sc->runnable : &sc->sleeping, &vcpu->queue);
+	spin_unlock(&sc->lock);
+}
+
+void sched_remove(struct vcpu *vcpu)
+{
+	struct sched_cpu *sc = &cpus[vcpu->home_cpu];
+
+	spin_lock(&sc->lock);
+	list_remove(&vcpu->queue);
+	spin_unlock(&sc->lock);
+}
+
+static struct vcpu *take_runnable(struct sched_cpu *sc)
+{
+	struct vcpu *vcpu = NULL;
+
+	spin_lock(&sc->lock);
+	if (!list_empty(&sc->runnable)) {
+		vcpu = list_entry(sc->runnable.next, struct vcpu, queue);
+		list_remove(&vcpu->queue);
+	}
+	spin_unlock(&sc->lock);
+	return vcpu;
+}
+
+/* Has a sleeper reason to run? */
+static bool should_wake(struct vcpu *vcpu, u64 now)
+{
+	if (!__atomic_load_n(&vcpu->attention, __ATOMIC_ACQUIRE) && now < vcpu->wake_tsc)
+		return false;
+	return vcpu->state == VCPU_PARKED || vcpu_has_event(vcpu);
+}
+
+/* Only this CPU takes vCPUs out of its sleeping queue, so the walk needs the lock for no longer than a step. */
+static void wake_sleepers(struct sched_cpu *sc)
+{
+	struct vcpu *vcpu, *next;
+	u64 now = time_tsc();
+
+	list_for_each_entry_safe(vcpu, next, &sc->sleeping, queue) {
+		if (should_wake(vcpu, now)) {
+			vcpu->state = VCPU_RUNNABLE;
+			sched_add(vcpu);
+		}
+	}
+}
+
+/* Do what VMs asked for, or what must be done to them. */
+static void carry_out_requests(void)
+{
+	struct vm *vm;
+
+	list_for_each_entry(vm, &vms, all) {
+		char why[VM_WHY_BYTES];
+
+		switch (__atomic_load_n(&vm->request, __ATOMIC_ACQUIRE)) {
+		case VM_REQUEST_POWER_OFF:
+			vm_end(vm, NULL);
+			break;
+		case VM_REQUEST_RESET:
+			vm_reset(vm);
+			break;
+		case VM_REQUEST_STOP:
+			memcpy(why, vm->why, sizeof(why));
+			vm_end(vm, why);
+			break;
+		}
+	}
+}
+
+static void run_one(struct vcpu *vcpu)
+{
+	vcpu_run(vcpu, time_tsc() + slice_ticks);
+	if (vm_is_ending(vcpu->vm))
+		return; /* in no queue: its VM's end or reset follows at once */
+	if (vcpu->state == VCPU_PARKED)
+		vcpu->wake_tsc = time_tsc() + park_ticks;
+	sched_add(vcpu);
+}
+
+static void idle(struct sched_cpu *sc, u64 console_due)
+{
+	u64 earliest = console_due;
+	struct vcpu *vcpu;
+
+	list_for_each_entry(vcpu, &sc->sleeping, queue) {
+		if (__atomic_load_n(&vcpu->attention, __ATOMIC_ACQUIRE))
+			return;
+		earliest = min(earliest, vcpu->wake_tsc);
+	}
+	if (earliest <= time_tsc())
+		return;
+	time_arm(earliest);
+	cpu_idle();
+}
+
+static bool all_ended(void)
+{
+	struct vm *vm;
+
+	list_for_each_entry(vm, &vms, all) {
+		if (!vm->ended && (vm->state == VM_RUNNING || vm->config->autostart))
+			return false;
+	}
+	return true;
+}
+
+noreturn_fn static void finish(void)
+{
+	verdict_print(&vms, config.problem_count == 0);
+	power_off();
+}
+
+noreturn_fn static void loop(void)
+{
+	struct sched_cpu *sc = &cpus[this_cpu()->id];
+	u64 console_due = 0;
+
+	for (;;) {
+		struct vcpu *vcpu;
+
+		cpu_take_pending();
+		if (time_tsc() >= console_due) {
+			console_poll();
+			console_due = time_tsc() + console_ticks;
+		}
+		carry_out_requests();
+		if (config.host.autostop && all_ended())
+			finish();
+		wake_sleepers(sc);
+		vcpu = take_runnable(sc);
+		if (vcpu)
+			run_one(vcpu);
+		else
+			idle(sc, console_due);
+	}
+}
+
+/* --- Set-up ---------------------------------------------------------------------------------- */
+
+static void report(void *context, u32 line, const char *message)
+{
+	log_error("%s:%u: %s", (const char *)context, line, message);
+}
+
+static void read_config(const struct boot_info *info)
+{
+	const char *why = "";
+	const char *text = boot_files_data(&info->config, &why);
+	size_t bytes = info->config.bytes;
+	err_t err;
+
+	if (!text) {
+		log_error("%s: %s", info->config.name, why);
+		text = "";
+		bytes = 0;
+		config.problem_count = 1;
+	}
+	config.vm_capacity = config_count_vms(text, bytes);
+	if (config.vm_capacity) {
+		config.vms = kmem_alloc(config.vm_capacity * sizeof(struct vm_config));
+		if (!config.vms)
+			panic("no memory for the configuration of %u VMs", config.vm_capacity);
+	}
+	err = config_parse(text, bytes, &config, report, (void *)info->config.name);
+	if (err)
+		log_warn("the configuration has %u problem%s; VMs concerned do not start",
+			config.problem_count, config.problem_count == 1 ? "" : "s");
+}
+
+static void create_vms(void)
+{
+	for (u32 i = 0; i < config.vm_count; i++) {
+		struct vm *vm = vm_create(&config.vms[i]);
+
+		if (!vm) {
+			log_error("%s: no memory even to list it", config.vms[i].name);
+			config.problem_count++;
+			continue;
+		}
+		list_add_tail(&vms, &vm->all);
+	}
+}
+
+static void start_vms(void)
+{
+	struct vm *vm;
+
+	list_for_each_entry(vm, &vms, all) {
+		/* What goes wrong is logged, and kept in vm->why. */
+		if (vm->config->autostart && vm_start(vm) != 0)
+			continue;
+	}
+}
+
+static void init_queues(void)
+{
+	cpus = kmem_alloc(cpu_count() * sizeof(*cpus));
+	if (!cpus)
+		panic("no memory for run queues");
+	for (u32 i = 0; i < cpu_count(); i++) {
+		spin_init(&cpus[i].lock, LOCK_RANK_VCPU);
+		list_init(&cpus[i].runnable);
+		list_init(&cpus[i].sleeping);
+	}
+	slice_ticks = time_tsc_from_ns(SCHED_SLICE_NS);
+	console_ticks = time_tsc_from_ns(SCHED_CONSOLE_NS);
+	park_ticks = time_tsc_from_ns(PARK_RETRY_NS);
+}
+
+noreturn_fn void sched_run(const struct boot_info *info)
+{
+	list_init(&vms);
+	boot_files_init(info);
+	init_queues();
+	read_config(info);
+	console_start();
+	create_vms();
+	start_vms();
+	loop();
+}

@@ -1,0 +1,391 @@
+/*
+ * A VM's life. Power-on takes what it needs one thing after the other and names what it has to give back;
+ * the end gives everything back and keeps the figures.
+ */
+#include "hv/vm.h"
+#include "hv/console.h"
+#include "hv/hv_ops.h"
+#include "hv/sched.h"
+#include "hv/vm_boot.h"
+#include "hv/x86/paging.h"
+#include "hv/x86/time.h"
+#include "mm/base/fmt.h"
+#include "mm/base/log.h"
+#include "mm/base/str.h"
+
+static u64 frames_of(u64 bytes)
+{
+	return (bytes + PAGE_BYTES - 1) >> PAGE_SHIFT;
+}
+
+struct vm *vm_create(const struct vm_config *config)
+{
+	struct vm *vm = kmem_alloc(sizeof(*vm));
+	u8 *ring = kmem_alloc(OUTPUT_RING_BYTES);
+
+	if (!vm || !ring) {
+		if (vm)
+			kmem_free(vm, sizeof(*vm));
+		if (ring)
+			kmem_free(ring, OUTPUT_RING_BYTES);
+		return NULL;
+	}
+	memset(vm, 0, sizeof(*vm));
+	list_init(&vm->all);
+	spin_init(&vm->lock, LOCK_RANK_VM);
+	vm->config = config;
+	vm->vcpu_count = config->vcpus;
+	output_init(&vm->output, ring);
+	return vm;
+}
+
+/* --- What devices want of their VM ----------------------------------------------------------- */
+
+static void on_kick(void *context, u32 index)
+{
+	struct vm *vm = context;
+
+	if (index < vm->vcpu_count)
+		vcpu_kick(&vm->vcpus[index]);
+}
+
+static void on_serial_out(void *context, u8 byte)
+{
+	struct vm *vm = context;
+	bool line = output_put(&vm->output, byte);
+
+	console_guest_byte(vm, byte);
+	if (line)
+		console_guest_line(vm);
+}
+
+static void on_end(void *context, enum vdev_end how)
+{
+	vm_request_end(context, how == VDEV_RESET ? VM_REQUEST_RESET : VM_REQUEST_POWER_OFF);
+}
+
+void vm_request_end(struct vm *vm, enum vm_request how)
+{
+	u32 none = VM_REQUEST_NONE;
+
+	__atomic_compare_exchange_n(&vm->request, &none, how, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+}
+
+void vm_break(struct vm *vm, const char *fmt, ...)
+{
+	va_list args;
+
+	if (vm->request == VM_REQUEST_STOP)
+		return;
+	va_start(args, fmt);
+	fmt_vsnprintf(vm->why, sizeof(vm->why), fmt, args);
+	va_end(args);
+	__atomic_store_n(&vm->request, VM_REQUEST_STOP, __ATOMIC_SEQ_CST);
+}
+
+/* --- Power-on -------------------------------------------------------------------------------- */
+
+static struct space_config space_config_of(const struct vm *vm)
+{
+	return (struct space_config){
+		.name = vm_name(vm),
+		.memory_bytes = vm->config->memory_bytes,
+		.format = hv_ops->slat,
+		.large_pages = sched_config()->host.large_pages,
+		.large_pages_no_exec = hv_ops->slat == &slat_ept,
+	};
+}
+
+static err_t admit(struct vm *vm)
+{
+	struct space_config space = space_config_of(vm);
+	const struct vm_config *config = vm->config;
+	u64 promised = config->reservation_given ? config->reservation_bytes : config->memory_bytes;
+
+	vm->admitted = (struct memsched_request){
+		.memory_frames = frames_of(config->memory_bytes),
+		.promised_frames = frames_of(promised),
+		.overhead_frames = space_overhead_frames(&space) +
+				   vm->vcpu_count * (frames_of(sizeof(struct vcpu)) +
+							    frames_of(fpu_area_bytes()) + 4),
+	};
+	return memsched_power_on(&vm->admitted, vm->why, sizeof(vm->why));
+}
+
+static err_t create_vcpu(struct vm *vm, u32 index)
+{
+	struct vcpu *vcpu = &vm->vcpus[index];
+	err_t err;
+
+	vcpu->vm = vm;
+	vcpu->index = index;
+	vcpu->state = VCPU_OFF;
+	vcpu->wake_tsc = ~0ull;
+	list_init(&vcpu->queue);
+	vcpu->virt.space = vm->space;
+	vcpu->virt.name = vm_name(vm);
+	vcpu->virt.last_cpu = ~0u;
+	err = fpu_state_init(&vcpu->virt.fpu);
+	if (err)
+		return err;
+	err = hv_ops->vcpu_init(&vcpu->virt);
+	if (err)
+		fpu_state_destroy(&vcpu->virt.fpu);
+	return err;
+}
+
+static void destroy_vcpus(struct vm *vm, u32 count)
+{
+	for (u32 i = 0; i < count; i++) {
+		struct vcpu *vcpu = &vm->vcpus[i];
+
+		sched_remove(vcpu);
+		vcpu_detach(vcpu);
+		hv_ops->vcpu_destroy(&vcpu->virt);
+		fpu_state_destroy(&vcpu->virt.fpu);
+	}
+	kmem_free(vm->vcpus, vm->vcpu_count * sizeof(struct vcpu));
+	vm->vcpus = NULL;
+}
+
+static err_t create_vcpus(struct vm *vm)
+{
+	vm->vcpus = kmem_alloc(vm->vcpu_count * sizeof(struct vcpu));
+	if (!vm->vcpus)
+		return E_NOMEM;
+	for (u32 i = 0; i < vm->vcpu_count; i++) {
+		err_t err = create_vcpu(vm, i);
+
+		if (err) {
+			destroy_vcpus(vm, i);
+			return err;
+		}
+	}
+	return 0;
+}
+
+static err_t create_devices(struct vm *vm)
+{
+	struct vdev_config config = {
+		.vcpu_count = vm->vcpu_count,
+		.memory_bytes = vm->config->memory_bytes,
+		.tsc_khz = time_tsc_khz(),
+		.boot_epoch_s = time_boot_epoch(),
+		.host = {
+			.context = vm,
+			.kick = on_kick,
+			.serial_out = on_serial_out,
+			.end = on_end,
+		},
+	};
+
+	return vdev_create(&vm->vdev, &config);
+}
+
+/* The guest's clocks start at 0, its devices at their power-on state. */
+static void start_time(struct vm *vm)
+{
+	vm->tsc_origin = time_tsc();
+	vm->origin_ns = time_now_ns();
+	for (u32 i = 0; i < vm->vcpu_count; i++) {
+		vm->vcpus[i].virt.tsc_offset = -vm->tsc_origin;
+		vm->vcpus[i].virt.tsc_dirty = true;
+	}
+	vdev_reset(vm->vdev, vm->origin_ns);
+	vm->abi_version = 0;
+	vm->request = VM_REQUEST_NONE;
+}
+
+static void schedule(struct vm *vm)
+{
+	vm->state = VM_RUNNING;
+	for (u32 i = 0; i < vm->vcpu_count; i++) {
+		if (vm->vcpus[i].state == VCPU_RUNNABLE)
+			sched_add(&vm->vcpus[i]);
+	}
+}
+
+/* Admission and memory done: the rest of power-on. */
+static err_t power_on(struct vm *vm)
+{
+	err_t err = create_devices(vm);
+
+	if (err)
+		goto no_devices;
+	err = create_vcpus(vm);
+	if (err)
+		goto destroy_devices;
+	start_time(vm);
+	err = vm_boot(vm, vm->why, sizeof(vm->why));
+	if (err)
+		goto destroy_cpus;
+	return 0;
+
+destroy_cpus:
+	destroy_vcpus(vm, vm->vcpu_count);
+destroy_devices:
+	vdev_destroy(vm->vdev);
+	vm->vdev = NULL;
+no_devices:
+	if (!vm->why[0])
+		fmt_snprintf(vm->why, sizeof(vm->why), "%s", err_name(err));
+	return err;
+}
+
+static err_t try_start(struct vm *vm)
+{
+	struct space_config space = space_config_of(vm);
+	err_t err;
+
+	vm->why[0] = '\0';
+	if (!vm->config->startable) {
+		fmt_snprintf(vm->why, sizeof(vm->why), "%s", vm->config->problem);
+		return E_INVAL;
+	}
+	err = admit(vm);
+	if (err)
+		return err;
+	err = space_create(&vm->space, &space);
+	if (err) {
+		fmt_snprintf(vm->why, sizeof(vm->why), "its memory: %s", err_name(err));
+		goto take_back_promise;
+	}
+	err = power_on(vm);
+	if (err)
+		goto destroy_space;
+	return 0;
+
+destroy_space:
+	space_destroy(vm->space);
+	vm->space = NULL;
+take_back_promise:
+	memsched_power_off(&vm->admitted);
+	return err;
+}
+
+err_t vm_start(struct vm *vm)
+{
+	err_t err;
+
+	if (vm->state == VM_RUNNING)
+		return E_BUSY;
+	output_new_run(&vm->output);
+	memset(&vm->last, 0, sizeof(vm->last));
+	vm->verdict = VM_VERDICT_NONE;
+	vm->state = VM_OFF;
+	vm->hide_every = vm->hide_countdown = vm->config->debug_hide_every;
+	err = try_start(vm);
+	if (err) {
+		vm->ended = true;
+		log_error("%s: not started: %s", vm_name(vm), vm->why);
+		return err;
+	}
+	vm->ended = false;
+	vm->starts++;
+	log_info("%s: started, %llu MiB, %u vCPU", vm_name(vm),
+		(unsigned long long)(vm->config->memory_bytes >> 20), vm->vcpu_count);
+	schedule(vm);
+	return 0;
+}
+
+/* --- The end --------------------------------------------------------------------------------- */
+
+static enum vm_verdict judge(const struct vm *vm)
+{
+	if (vm->output.reported_fail)
+		return VM_VERDICT_FAILED;
+	if (vm->state == VM_STOPPED)
+		return VM_VERDICT_STOPPED;
+	return vm->output.reported_ok ? VM_VERDICT_OK : VM_VERDICT_NONE;
+}
+
+void vm_end(struct vm *vm, const char *why)
+{
+	vm_figures_get(vm, &vm->last);
+	if (why) {
+		fmt_snprintf(vm->why, sizeof(vm->why), "%s", why);
+		log_error("%s: stopped: %s", vm_name(vm), vm->why);
+	} else {
+		log_info("%s: powered off", vm_name(vm));
+	}
+	destroy_vcpus(vm, vm->vcpu_count);
+	vdev_destroy(vm->vdev);
+	vm->vdev = NULL;
+	space_destroy(vm->space);
+	vm->space = NULL;
+	memsched_power_off(&vm->admitted);
+	vm->request = VM_REQUEST_NONE;
+	vm->state = why ? VM_STOPPED : VM_OFF;
+	vm->verdict = judge(vm);
+	vm->ended = true;
+	console_guest_ended(vm);
+}
+
+static void reset_vcpu(struct vcpu *vcpu)
+{
+	sched_remove(vcpu);
+	vcpu_detach(vcpu);
+	hv_ops->vcpu_reset(&vcpu->virt);
+	fpu_state_reset(&vcpu->virt.fpu);
+	vcpu->state = VCPU_OFF;
+	vcpu->pending.valid = false;
+	vcpu->nmi_pending = false;
+	vcpu->wall_clock_msr = vcpu->system_time_msr = 0;
+}
+
+void vm_reset(struct vm *vm)
+{
+	char why[VM_WHY_BYTES];
+
+	log_info("%s: reset", vm_name(vm));
+	for (u32 i = 0; i < vm->vcpu_count; i++)
+		reset_vcpu(&vm->vcpus[i]);
+	space_clear(vm->space);
+	start_time(vm);
+	vm->output.reported_ok = false;
+	vm->resets++;
+	if (vm_boot(vm, why, sizeof(why)) != 0) {
+		vm_end(vm, why);
+		return;
+	}
+	schedule(vm);
+}
+
+/* --- Figures --------------------------------------------------------------------------------- */
+
+void vm_figures_get(const struct vm *vm, struct vm_figures *out)
+{
+	const struct space_stats *stats;
+	u64 ticks = 0;
+
+	if (!vm->vcpus || !vm->space) {
+		*out = vm->last;
+		return;
+	}
+	memset(out, 0, sizeof(*out));
+	stats = &vm->space->stats;
+	out->consumed_pages = stats_get(&stats->pages_by_state[PAGE_PRIVATE]) +
+			      stats_get(&stats->pages_by_state[PAGE_HIDDEN]);
+	out->peak_consumed_pages = stats_get(&stats->peak_consumed_pages);
+	out->zero_pages = stats_get(&stats->pages_by_state[PAGE_ZERO]);
+	out->faults = stats_get(&stats->faults);
+	for (u32 i = 0; i < vm->vcpu_count; i++) {
+		for (u32 kind = 0; kind < EXIT_KIND_COUNT; kind++)
+			out->exits[kind] += vm->vcpus[i].exits[kind];
+		ticks += vm->vcpus[i].run_tsc;
+	}
+	out->run_ns = time_ns_from_tsc(ticks);
+}
+
+void vm_debug_hide(struct vm *vm)
+{
+	if (--vm->hide_countdown > 0)
+		return;
+	vm->hide_countdown = vm->hide_every;
+	space_hide_all(vm->space);
+}
+
+const char *vm_state_name(enum vm_state state)
+{
+	return state == VM_RUNNING ? "running" : state == VM_STOPPED ? "stopped" : "off";
+}
