@@ -18,9 +18,9 @@
 static u64 tsc_khz, lapic_khz; /* [I] */
 static const char *tsc_source = "not known yet";
 static u64 start_tsc, boot_epoch; /* [I] */
-/* ns = ticks * ns_mult >> 32, split so that nothing overflows for centuries. */
-static u64 ns_mult, tsc_mult; /* [I] 32.32 fixed point: ns per tick, ticks per ns */
-static bool deadline;         /* [I] TSC-deadline mode is there */
+static u64 ns_mult, tsc_mult;     /* [I] 32.32 fixed point: ns per tick, ticks per ns */
+static u64 lapic_mult;            /* [I] the same: APIC timer's ticks per TSC tick */
+static bool deadline;             /* [I] TSC-deadline mode is there */
 
 /* a * b >> 32 for a 64-bit a and a 32.32 fixed-point b. */
 static u64 scale(u64 a, u64 b)
@@ -111,6 +111,7 @@ void time_init(void)
 	find_frequency();
 	ns_mult = (1000000ull << 32) / tsc_khz;
 	tsc_mult = (tsc_khz << 32) / 1000000;
+	lapic_mult = (lapic_khz << 32) / tsc_khz;
 	deadline = (cpuid(1).ecx >> 24 & 1) || !lapic_khz;
 	boot_epoch = platform_clock_epoch();
 	start_tsc = time_tsc();
@@ -166,7 +167,7 @@ void time_arm(u64 tsc)
 		return;
 	}
 	now = time_tsc();
-	ticks = tsc <= now ? 1 : (u64)((unsigned __int128)(tsc - now) * lapic_khz / tsc_khz) + 1;
+	ticks = tsc <= now ? 1 : scale(tsc - now, lapic_mult) + 1;
 	/* A longer time than the counter holds: it comes early, and whoever waits arms again. */
 	lapic_write(LAPIC_TIMER_INITIAL, (u32)min(ticks, (u64)~0u));
 }
