@@ -1,0 +1,176 @@
+/* SRCS: tests/fake/fake_platform.c tests/fake/fake_guest.c mm/frame.c mm/frame_pool.c
+   mm/slat.c mm/slat_ept.c mm/slat_npt.c mm/tlb.c mm/space.c mm/space_entry.c mm/space_pin.c mm/space_audit.c
+   mm/fault.c mm/memsched.c mm/base/lock.c mm/base/check.c mm/base/log.c mm/base/fmt.c */
+/*
+ * Every allocation fails in turn: one scenario (two VMs, pages of both sizes, pins, a reset) is run with the Nth
+ * allocation failing, for every N, and again with all from the Nth on. Each time nothing is half done, nothing else is
+ * harmed, and all frames come back.
+ */
+#include "tests/fake/fake_guest.h"
+#include "tests/fake/fake_platform.h"
+#include "mm/space_entry.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define REQUIRE(expr)                                                                              \
+	do {                                                                                       \
+		if (!(expr)) {                                                                     \
+			fprintf(stderr, "%s:%d: %s, with allocation %llu failing\n", __FILE__,     \
+				__LINE__, #expr, (unsigned long long)failing);                     \
+			abort();                                                                   \
+		}                                                                                  \
+	} while (0)
+
+static u64 failing;
+static u64 failures_seen;
+
+static void audit(struct space *space)
+{
+	REQUIRE(frame_audit());
+	if (space)
+		REQUIRE(space_audit(space));
+}
+
+/* A failed fault must leave the page as it was; then it is the VM's end. */
+static bool touch(struct space *space, u64 page, u32 access, u64 *value)
+{
+	gpa_t gpa = gfn_to_gpa(GFN(page));
+	enum page_state before = space_page_state(space, GFN(page));
+	enum fault_result result = fake_guest_access(space, gpa, access, value, sizeof(*value));
+
+	audit(space);
+	if (result == FAULT_DONE)
+		return true;
+	REQUIRE(result == FAULT_NOMEM);
+	REQUIRE(space_page_state(space, GFN(page)) == before);
+	failures_seen++;
+	return false;
+}
+
+static bool pin(struct space *space, u64 page, bool write)
+{
+	u64 pins = stats_get(&space->stats.pins);
+	pfn_t pfn;
+
+	fake_guest_leave();
+	err_t err = space_pin(space, GFN(page), write, &pfn);
+
+	audit(space);
+	if (!err) {
+		space_unpin(space, pfn);
+		return true;
+	}
+	REQUIRE(err == E_NOMEM && stats_get(&space->stats.pins) == pins);
+	failures_seen++;
+	return false;
+}
+
+/* False once an allocation failed. */
+static bool vm_use(struct space *space, u64 tag)
+{
+	u64 zero = 0, value = tag;
+
+	for (u64 page = 0; page < 1100; page += 61) {
+		if (!touch(space, page, SLAT_READ, &zero) || !touch(space, page, SLAT_WRITE, &value) ||
+			!touch(space, page + 1, SLAT_EXEC, &zero))
+			return false;
+		u64 back = 0;
+
+		REQUIRE(touch(space, page, SLAT_READ, &back) && back == tag);
+	}
+	return pin(space, 5, false) && pin(space, 5, true) && pin(space, 700, true);
+}
+
+static struct space *vm_make(const struct slat_format *format, bool large)
+{
+	struct space_config config = {"nth", MIB(5), format, large, true};
+	struct space *space = NULL;
+	u64 free_before = frame_free_count();
+
+	fake_guest_leave();
+	err_t err = space_create(&space, &config);
+
+	REQUIRE(err == E_OK || err == E_NOMEM);
+	if (err) {
+		failures_seen++;
+		REQUIRE(frame_free_count() == free_before);
+	}
+	audit(space);
+	return space;
+}
+
+static void vm_end(struct space *space)
+{
+	fake_guest_leave_all();
+	if (space)
+		space_destroy(space);
+	audit(NULL);
+}
+
+/* The neighbour, made before anything fails, must not notice. */
+static void scenario(const struct slat_format *format, bool large)
+{
+	struct space *first = vm_make(format, large);
+
+	if (first && vm_use(first, 1)) {
+		fake_guest_leave_all();
+		space_split_all(first);
+		audit(first);
+		space_clear(first);
+		audit(first);
+	}
+	if (first)
+		vm_use(first, 2);
+	fake_cpu_set(1);
+	struct space *second = vm_make(format, large);
+
+	if (second)
+		vm_use(second, 3);
+	vm_end(second);
+	fake_cpu_set(0);
+	vm_end(first);
+}
+
+static void all_failures(const struct slat_format *format, bool large, bool and_all_after)
+{
+	struct frame_account start, end;
+	struct space_config config = {"neighbour", MIB(1), format, false, false};
+	struct space *neighbour;
+	u64 value = 0x6e65696768626f75, back = 0, count = 0;
+
+	fake_start_plain(2, 6000);
+	fake_guest_start();
+	frame_account_get(&start);
+	REQUIRE(space_create(&neighbour, &config) == E_OK);
+	REQUIRE(touch(neighbour, 3, SLAT_WRITE, &value));
+	failures_seen = 0;
+	for (failing = 0;; failing++) {
+		u64 seen_before = failures_seen;
+
+		fake_fail_alloc(failing, and_all_after);
+		scenario(format, large);
+		count = fake_alloc_count();
+		fake_fail_alloc(0, false);
+		REQUIRE(touch(neighbour, 3, SLAT_READ, &back) && back == value);
+		if (failing && failing > count)
+			break;
+		/* A failing 2 MiB allocation is made up for by small pages; any other is noticed. */
+		REQUIRE(failing == 0 || large || failures_seen > seen_before);
+	}
+	vm_end(neighbour);
+	frame_account_get(&end);
+	REQUIRE(memcmp(&start, &end, sizeof(start)) == 0);
+	printf("%s%s: each of %llu allocations failed%s, %llu times noticed\n", format->name,
+		large ? " large" : "", (unsigned long long)count, and_all_after ? " with all after it" : "",
+		(unsigned long long)failures_seen);
+	fflush(stdout);
+	fake_stop();
+}
+
+int main(void)
+{
+	for (u32 i = 0; i < 8; i++)
+		all_failures(i & 1 ? &slat_npt : &slat_ept, i & 2, i & 4);
+	return 0;
+}
