@@ -99,15 +99,13 @@ void svm_advance(struct virt_vcpu *vcpu, u8 bytes)
 
 void svm_skip(struct virt_vcpu *vcpu, u8 bytes)
 {
-	static const struct virt_event debug = {
-		.valid = true, .vector = VECTOR_DB, .type = EVENT_EXCEPTION};
-	struct svm_vcpu *svm = svm_of(vcpu);
-
 	svm_advance(vcpu, bytes);
-	if ((vcpu->rflags & RFLAGS_TF) && !svm_event_pending(vcpu)) {
-		svm->vmcb->save.dr6 |= DR6_BS;
-		event_set(svm, &debug);
-	}
+	if (!(vcpu->rflags & RFLAGS_TF) || svm_event_pending(vcpu))
+		return;
+	/* Where hv looks before it halts the vCPU or injects something else. */
+	svm_of(vcpu)->vmcb->save.dr6 |= DR6_BS;
+	vcpu->reinject = (struct virt_event){
+		.valid = true, .vector = VECTOR_DB, .type = EVENT_EXCEPTION};
 }
 
 /* V_TPR always; V_IRQ while a window is wanted. */
