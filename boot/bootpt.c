@@ -66,12 +66,12 @@ static err_t map_leaf(struct bootpt *pt, u64 va, u64 pa)
 	return E_OK;
 }
 
-/* A whole gigabyte at once; false if part of it is mapped already, or the pool is dry. */
+/* A whole gigabyte at once, in place of any part of it mapped before; false if the pool is dry. */
 static bool map_gib(struct bootpt *pt, u64 pa)
 {
 	u64 *gib_table = next_table(pt, &pt->pool[TOP_INDEX(pa)]);
 
-	if (!gib_table || (gib_table[GIB_INDEX(pa)] & PT_PRESENT))
+	if (!gib_table)
 		return false;
 	gib_table[GIB_INDEX(pa)] = pa | PT_PRESENT | PT_WRITE | PT_LARGE;
 	return true;
