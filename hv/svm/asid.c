@@ -1,12 +1,13 @@
 /*
- * Address space identifiers: which tag a vCPU's translations carry in a CPU's TLB, and when they must go.
+ * Address space identifiers: which tag a vCPU's translations carry in a CPU's TLB, and when they
+ * must go.
  *
- * Each CPU hands out its tags in order and starts a new generation, with everything flushed, when they run
- * out; a vCPU whose tag is of another CPU or an older generation gets a new one, which is clean. A vCPU
- * keeps its own record of the domain's generation it was flushed for, because two vCPUs of one VM have
- * two tags on a CPU and tlb_enter() tells only the first of them.
- * Where the CPU cannot flush a single tag, the vCPU just takes the next one. ASIDs are 1 .. count - 1: 0 is the host.
- * APM vol. 2, "TLB Control".
+ * Each CPU hands out its tags in order and starts a new generation, with everything flushed, when
+ * they run out; a vCPU whose tag is of another CPU or an older generation gets a new one, which is
+ * clean. A vCPU keeps its own record of the domain's generation it was flushed for, because two
+ * vCPUs of one VM have two tags on a CPU and tlb_enter() tells only the first of them. Where the
+ * CPU cannot flush a single tag, the vCPU just takes the next one. ASIDs are 1 .. count - 1: 0 is
+ * the host. APM vol. 2, "TLB Control".
  */
 #include "hv/svm/svm.h"
 #include "hv/x86/cpu.h"

@@ -1,9 +1,10 @@
 /*
- * Into the guest and out again. The order matters (APM vol. 2, "Global Interrupt Flag, STGI and CLGI
- * Instructions"): GIF=0 holds every interrupt back, so that setting IF is safe; IF=1 at VMRUN, with
- * V_INTR_MASKING, is what makes a host interrupt end the guest's run; #VMEXIT clears GIF again, and IF is
- * cleared before GIF is set, so that only an NMI is taken here. VMSAVE keeps the guest's FS, GS, TR, LDTR, syscall
- * and sysenter registers and VMLOAD puts the host's back before STGI lets an NMI in, whose handler needs GS.
+ * Into the guest and out again. The order matters (APM vol. 2, "Global Interrupt Flag, STGI and
+ * CLGI Instructions"): GIF=0 holds every interrupt back, so that setting IF is safe; IF=1 at VMRUN,
+ * with V_INTR_MASKING, is what makes a host interrupt end the guest's run; #VMEXIT clears GIF
+ * again, and IF is cleared before GIF is set, so that only an NMI is taken here. VMSAVE keeps the
+ * guest's FS, GS, TR, LDTR, syscall and sysenter registers, and VMLOAD puts the host's back before
+ * STGI lets an NMI in, whose handler needs GS.
  */
 	.text
 
@@ -27,7 +28,7 @@ svm_enter:
 	movq	%rdi, %rax
 	vmload	%rax
 
-	/* By instruction encoding; RAX (0) and RSP (4) are in the VMCB. RBP and RSI last: RSI points here. */
+	/* By instruction encoding; RAX (0) and RSP (4) are in the VMCB. RSI last: it points here. */
 	movq	1*8(%rsi), %rcx
 	movq	2*8(%rsi), %rdx
 	movq	3*8(%rsi), %rbx

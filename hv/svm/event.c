@@ -1,13 +1,14 @@
 /*
- * Events into the guest: injection, what was under way when an exit came, and the moments at which the
- * guest can take an interrupt or an NMI.
+ * Events into the guest: injection, what was under way when an exit came, and the moments at which
+ * the guest can take an interrupt or an NMI.
  *
- * An event that an exit cut short is in EXITINTINFO, whose low bits are stale unless V is set. It goes into
- * vcpu->reinject, to be delivered first next time, except INT n, INT3 and INTO: RIP still points at those, so they
- * are simply executed again. The interrupt window is a virtual interrupt whose acceptance is intercepted.
- * Hardware without virtual NMIs does not tell when NMIs are unmasked: after an NMI was injected IRET is
- * intercepted, and since that exit comes *before* the IRET, NMIs stay closed until RIP or RSP has moved on; if an
- * NMI waits for that, the IRET is single-stepped. APM vol. 2, "Event Injection", "Virtual Interrupts".
+ * An event that an exit cut short is in EXITINTINFO, whose low bits are stale unless V is set. It
+ * goes into vcpu->reinject, to be delivered first next time, except INT n, INT3 and INTO: RIP still
+ * points at those, so they are simply executed again. The interrupt window is a virtual interrupt
+ * whose acceptance is intercepted. Hardware without virtual NMIs does not tell when NMIs are
+ * unmasked: after an NMI was injected IRET is intercepted, and since that exit comes *before* the
+ * IRET, NMIs stay closed until RIP or RSP has moved on; if an NMI waits for that, the IRET is
+ * single-stepped. APM vol. 2, "Event Injection", "Virtual Interrupts".
  */
 #include "hv/svm/svm.h"
 #include "hv/x86/msr.h"
@@ -16,11 +17,11 @@
 #define VECTOR_DB 1
 #define VECTOR_BP 3
 #define VECTOR_OF 4
-#define DR6_BS	  BIT(14)
+#define DR6_BS    BIT(14)
 
 /*
- * Some emulators let a virtual interrupt in whose priority *equals* the TPR. Learnt when that is seen once;
- * then one class less is asked for, which is right there.
+ * Some emulators let a virtual interrupt in whose priority *equals* the TPR. Learnt when that is
+ * seen once; then one class less is asked for, which is right there.
  */
 static bool priority_off_by_one;
 
@@ -45,9 +46,9 @@ void svm_event_reset(struct svm_vcpu *svm)
 static void event_set(struct svm_vcpu *svm, const struct virt_event *event)
 {
 	/* SVM has no types of its own for INT1 and INT3: they are exceptions. */
-	u64 type = event->type == EVENT_PRIV_SOFT_EXCEPTION || event->type == EVENT_SOFT_EXCEPTION ?
-			   EVENT_EXCEPTION :
-			   event->type;
+	u64 type = event->type == EVENT_PRIV_SOFT_EXCEPTION || event->type == EVENT_SOFT_EXCEPTION
+			   ? EVENT_EXCEPTION
+			   : event->type;
 	u64 value = VMCB_EVENT_VALID | type << VMCB_EVENT_TYPE_SHIFT | event->vector;
 
 	if (event->has_error)
@@ -104,8 +105,8 @@ void svm_skip(struct virt_vcpu *vcpu, u8 bytes)
 		return;
 	/* Where hv looks before it halts the vCPU or injects something else. */
 	svm_of(vcpu)->vmcb->save.dr6 |= DR6_BS;
-	vcpu->reinject = (struct virt_event){
-		.valid = true, .vector = VECTOR_DB, .type = EVENT_EXCEPTION};
+	vcpu->reinject =
+		(struct virt_event){.valid = true, .vector = VECTOR_DB, .type = EVENT_EXCEPTION};
 }
 
 /* V_TPR always; V_IRQ while a window is wanted. */
@@ -115,8 +116,8 @@ static void virtual_interrupt_set(struct virt_vcpu *vcpu)
 	u64 value = VMCB_V_INTR_MASKING | (vcpu->tpr & VMCB_V_TPR);
 
 	if (svm->window_class)
-		value |= VMCB_V_IRQ |
-			 (u64)(svm->window_class - priority_off_by_one) << VMCB_V_PRIO_SHIFT;
+		value |= VMCB_V_IRQ | (u64)(svm->window_class - priority_off_by_one)
+					      << VMCB_V_PRIO_SHIFT;
 	svm->vmcb->control.virtual_intr = value;
 	svm_intercept(svm->vmcb, VMCB_INTERCEPT_VINTR, svm->window_class != 0);
 }
@@ -136,7 +137,8 @@ bool svm_event_before(struct virt_vcpu *vcpu)
 	}
 	virtual_interrupt_set(vcpu);
 
-	/* A step over what keeps an NMI out, if the guest is not stepping itself: then #DB comes anyway. */
+	/* A step over what keeps an NMI out, if the guest is not stepping itself: then #DB comes
+	 * anyway. */
 	bool closing = svm->nmi == SVM_NMI_AT_IRET || (svm->nmi == SVM_NMI_OPEN && shadow(svm));
 
 	svm->step_done = false;

@@ -1,7 +1,7 @@
 /*
- * From SVM's exit codes to struct vm_exit. One table would not do: most exits carry something of their own.
- * Lengths of instructions: nRIP where the CPU saves it; else what the opcode has without prefixes, which
- * is what compilers emit for all of these (IOIO tells the next RIP itself).
+ * From SVM's exit codes to struct vm_exit. One table would not do: most exits carry something of
+ * their own. Lengths of instructions: nRIP where the CPU saves it; else what the opcode has without
+ * prefixes, which is what compilers emit for all of these (IOIO tells the next RIP itself).
  */
 #include "hv/svm/svm.h"
 #include "hv/x86/cpu.h"
@@ -13,7 +13,7 @@
 #define VECTOR_DB 1
 #define VECTOR_AC 17
 #define VECTOR_MC 18
-#define DR7_GD	  BIT(13)
+#define DR7_GD    BIT(13)
 
 #define INSN_BYTES_MOST 15
 
@@ -32,7 +32,8 @@ static u8 insn_length(const struct vmcb *vmcb, u8 opcode_bytes)
 	return length_to(vmcb->control.next_rip, vmcb->save.rip, opcode_bytes);
 }
 
-static void exit_insn(struct vm_exit *exit, const struct vmcb *vmcb, enum vm_exit_kind kind, u8 bytes)
+static void exit_insn(
+	struct vm_exit *exit, const struct vmcb *vmcb, enum vm_exit_kind kind, u8 bytes)
 {
 	exit->kind = kind;
 	exit->insn_bytes = insn_length(vmcb, bytes);
@@ -50,10 +51,11 @@ static void exit_npf(struct vm_exit *exit, const struct vmcb *vmcb)
 	}
 	exit->kind = EXIT_GPA_FAULT;
 	exit->fault.gpa = GPA(vmcb->control.exit_info2);
-	exit->fault.access = info & VMCB_NPF_WRITE ? SLAT_WRITE :
-			     info & VMCB_NPF_FETCH ? SLAT_EXEC :
-						     SLAT_READ;
-	/* The guest's page tables were walked for it: a write in hardware's eyes, for A and D bits. */
+	exit->fault.access = info & VMCB_NPF_WRITE   ? SLAT_WRITE
+			     : info & VMCB_NPF_FETCH ? SLAT_EXEC
+						     : SLAT_READ;
+	/* The guest's page tables were walked for it: a write in hardware's eyes, for A and D bits.
+	 */
 	if (info & VMCB_NPF_WALK)
 		exit->fault.access |= FAULT_WALK;
 }
@@ -87,7 +89,8 @@ static void exit_msr(struct vm_exit *exit, struct virt_vcpu *vcpu, const struct 
 static void reflect(struct vm_exit *exit, u8 vector)
 {
 	exit->kind = EXIT_EXCEPTION;
-	exit->exception = (struct virt_event){.valid = true, .vector = vector, .type = EVENT_EXCEPTION};
+	exit->exception =
+		(struct virt_event){.valid = true, .vector = vector, .type = EVENT_EXCEPTION};
 }
 
 static void exit_exception(struct vm_exit *exit, struct virt_vcpu *vcpu, struct vmcb *vmcb)
@@ -110,8 +113,9 @@ static void exit_exception(struct vm_exit *exit, struct virt_vcpu *vcpu, struct 
 		exit->exception.error = vmcb->control.exit_info1;
 	}
 	/*
-	 * It came up while something else was being delivered, which for these two means an exception that comes
-	 * again when its instruction does, or a handler below ring 0, which is the guest's own affair.
+	 * It came up while something else was being delivered, which for these two means an
+	 * exception that comes again when its instruction does, or a handler below ring 0, which is
+	 * the guest's own affair.
 	 */
 	vcpu->reinject.valid = false;
 }

@@ -1,7 +1,8 @@
 /*
- * The MSRs that are in the VMCB, or in the CPU while the vCPU is loaded, and the permission map that says
- * which of them the guest reads and writes without an exit: those that VMLOAD and VMSAVE switch. EFER is
- * not among them, for the guest must not see or clear SVME. AMD APM vol. 2, "MSR Intercepts".
+ * The MSRs that are in the VMCB, or in the CPU while the vCPU is loaded, and the permission map
+ * that says which of them the guest reads and writes without an exit: those that VMLOAD and VMSAVE
+ * switch. EFER is not among them, for the guest must not see or clear SVME. AMD APM vol. 2, "MSR
+ * Intercepts".
  */
 #include "hv/svm/svm.h"
 #include "hv/x86/insn.h"
@@ -16,9 +17,16 @@
 static u8 *msrpm;
 
 static const u32 passthrough[] = {
-	MSR_IA32_FS_BASE, MSR_IA32_GS_BASE, MSR_IA32_KERNEL_GS_BASE, MSR_IA32_STAR,
-	MSR_IA32_LSTAR, MSR_IA32_CSTAR, MSR_IA32_FMASK, MSR_IA32_SYSENTER_CS,
-	MSR_IA32_SYSENTER_ESP, MSR_IA32_SYSENTER_EIP,
+	MSR_IA32_FS_BASE,
+	MSR_IA32_GS_BASE,
+	MSR_IA32_KERNEL_GS_BASE,
+	MSR_IA32_STAR,
+	MSR_IA32_LSTAR,
+	MSR_IA32_CSTAR,
+	MSR_IA32_FMASK,
+	MSR_IA32_SYSENTER_CS,
+	MSR_IA32_SYSENTER_ESP,
+	MSR_IA32_SYSENTER_EIP,
 };
 
 /* Two bits each, read and write, in three ranges of 8192 MSRs and 2 KiB. */
@@ -62,7 +70,8 @@ static bool is_pat(u64 value)
 	return true;
 }
 
-/* APM, "Extended Feature Enable Register". LMA is the CPU's to set; the guest's value for it is ignored. */
+/* APM, "Extended Feature Enable Register". LMA is the CPU's to set; the guest's value for it is
+ * ignored. */
 static err_t efer_write(struct vmcb_save *save, u64 value)
 {
 	u64 allowed = EFER_SCE | EFER_LME | EFER_LMA | EFER_NXE;

@@ -1,7 +1,8 @@
 /*
- * System registers in and out of the VMCB: power-on values, and struct virt_sregs with its VT-x style segment
- * attributes (type, S, DPL, P in bits 7:0; AVL, L, D/B, G in 15:12; 16 unusable) against the VMCB's, where the
- * upper four follow at once in 11:8 and "unusable" is a segment that is not present.
+ * System registers in and out of the VMCB: power-on values, and struct virt_sregs with its VT-x
+ * style segment attributes (type, S, DPL, P in bits 7:0; AVL, L, D/B, G in 15:12; 16 unusable)
+ * against the VMCB's, where the upper four follow at once in 11:8 and "unusable" is a segment that
+ * is not present.
  */
 #include "hv/svm/svm.h"
 #include "hv/x86/msr.h"

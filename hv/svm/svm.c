@@ -1,11 +1,12 @@
 /*
- * AMD SVM with nested paging behind struct virt_ops: is it there, switch it on, make a vCPU, run it.
+ * AMD SVM with nested paging behind struct virt_ops: is it there, switch it on, make a vCPU, run
+ * it.
  *
- * One VMCB per vCPU holds all that VMRUN switches; VMLOAD and VMSAVE move FS, GS, TR, LDTR and the syscall
- * and sysenter registers (entry.S). What neither switches is done by load(): TSC_AUX, and DR0-3, which are left
- * alone until the guest touches a debug register. Nothing is kept back in the CPU between two runs except
- * those, so a vCPU changes CPU by unload() and load(). Clean bits stay 0: hardware reads the whole VMCB
- * on each VMRUN. AMD APM vol. 2, "Secure Virtual Machine".
+ * One VMCB per vCPU holds all that VMRUN switches; VMLOAD and VMSAVE move FS, GS, TR, LDTR and the
+ * syscall and sysenter registers (entry.S). What neither switches is done by load(): TSC_AUX, and
+ * DR0-3, which are left alone until the guest touches a debug register. Nothing is kept back in the
+ * CPU between two runs except those, so a vCPU changes CPU by unload() and load(). Clean bits stay
+ * 0: hardware reads the whole VMCB on each VMRUN. AMD APM vol. 2, "Secure Virtual Machine".
  */
 #include "hv/svm/svm.h"
 #include "hv/x86/cpu.h"
@@ -24,25 +25,26 @@
 #define IOPM_BYTES (3 * PAGE_BYTES)
 
 /* CPUID, APM vol. 3, "Obtaining Processor Information Via the CPUID Instruction". */
-#define CPUID_EXT_ECX_SVM     BIT(2)
-#define CPUID_EXT_EDX_NX      BIT(20)
-#define CPUID_EXT_EDX_FFXSR   BIT(25)
-#define CPUID_EXT_EDX_RDTSCP  BIT(27)
-#define CPUID_7_ECX_RDPID     BIT(22)
-#define CPUID_7_EDX_IBPB      BIT(26)
-#define CPUID_EXT8_EBX_RDPRU  BIT(4)
-#define CPUID_EXT8_EBX_MCOMMIT BIT(8)
-#define CPUID_EXT8_EBX_IBPB   BIT(12)
-#define CPUID_SVM_EDX_NPT     BIT(0)
-#define CPUID_SVM_EDX_LOCK    BIT(2)
-#define CPUID_SVM_EDX_NRIP    BIT(3)
-#define CPUID_SVM_EDX_FLUSH_ASID BIT(6)
-#define CPUID_SVM_EDX_DECODE  BIT(7)
-#define CPUID_SVM_EDX_PAUSE   BIT(10)
+#define CPUID_EXT_ECX_SVM             BIT(2)
+#define CPUID_EXT_EDX_NX              BIT(20)
+#define CPUID_EXT_EDX_FFXSR           BIT(25)
+#define CPUID_EXT_EDX_RDTSCP          BIT(27)
+#define CPUID_7_ECX_RDPID             BIT(22)
+#define CPUID_7_EDX_IBPB              BIT(26)
+#define CPUID_EXT8_EBX_RDPRU          BIT(4)
+#define CPUID_EXT8_EBX_MCOMMIT        BIT(8)
+#define CPUID_EXT8_EBX_IBPB           BIT(12)
+#define CPUID_SVM_EDX_NPT             BIT(0)
+#define CPUID_SVM_EDX_LOCK            BIT(2)
+#define CPUID_SVM_EDX_NRIP            BIT(3)
+#define CPUID_SVM_EDX_FLUSH_ASID      BIT(6)
+#define CPUID_SVM_EDX_DECODE          BIT(7)
+#define CPUID_SVM_EDX_PAUSE           BIT(10)
 #define CPUID_SVM_EDX_PAUSE_THRESHOLD BIT(12)
 
-/* A lock that is not had after this many PAUSEs close together is waited for in vain (as other hypervisors set it). */
-#define PAUSE_COUNT	3000
+/* A lock that is not had after this many PAUSEs close together is waited for in vain (as other
+ * hypervisors set it). */
+#define PAUSE_COUNT     3000
 #define PAUSE_THRESHOLD 128
 
 struct svm_features svm_features;
@@ -54,7 +56,8 @@ static u64 pa_of(const void *window)
 	return pfn_to_hpa(platform_va_frame(window)).v;
 }
 
-/* --- Probe, and each CPU's switch ---------------------------------------------------------------- */
+/* --- Probe, and each CPU's switch ----------------------------------------------------------------
+ */
 
 static void features_read(struct svm_features *f)
 {
@@ -84,7 +87,8 @@ static err_t check_not_disabled(char *why, size_t why_bytes)
 	/* A CPU without the register has no way to disable SVM. */
 	if (rdmsr_safe(MSR_AMD_VM_CR, &vm_cr) || !(vm_cr & VM_CR_SVMDIS) || !(vm_cr & VM_CR_LOCK))
 		return E_OK;
-	fmt_snprintf(why, why_bytes, "AMD SVM is switched off and locked by the firmware: enable \"SVM Mode\" "
+	fmt_snprintf(why, why_bytes,
+		"AMD SVM is switched off and locked by the firmware: enable \"SVM Mode\" "
 		"(or \"Virtualization\") in its set-up");
 	return E_UNSUPPORTED;
 }
@@ -94,7 +98,8 @@ static err_t svm_probe(char *why, size_t why_bytes)
 	struct cpuid ext = cpuid_or_zero(0x80000001, 0), svm = cpuid_or_zero(0x8000000a, 0);
 
 	if (!(ext.ecx & CPUID_EXT_ECX_SVM)) {
-		fmt_snprintf(why, why_bytes, "this CPU has no AMD SVM, or it is hidden (set-up: \"SVM Mode\")");
+		fmt_snprintf(why, why_bytes,
+			"this CPU has no AMD SVM, or it is hidden (set-up: \"SVM Mode\")");
 		return E_UNSUPPORTED;
 	}
 	if (check_not_disabled(why, why_bytes))
@@ -104,12 +109,14 @@ static err_t svm_probe(char *why, size_t why_bytes)
 		return E_UNSUPPORTED;
 	}
 	if (!(ext.edx & CPUID_EXT_EDX_NX)) {
-		fmt_snprintf(why, why_bytes, "no-execute pages are missing or switched off in the firmware");
+		fmt_snprintf(why, why_bytes,
+			"no-execute pages are missing or switched off in the firmware");
 		return E_UNSUPPORTED;
 	}
 	features_read(&svm_features);
 	if (svm_features.asid_count < 2) {
-		fmt_snprintf(why, why_bytes, "this CPU's SVM has no address space identifier for a guest");
+		fmt_snprintf(why, why_bytes,
+			"this CPU's SVM has no address space identifier for a guest");
 		return E_UNSUPPORTED;
 	}
 	return E_OK;
@@ -126,7 +133,8 @@ static err_t svm_init(void)
 	if (!iopm)
 		return E_NOMEM;
 	memset(iopm, 0xff, IOPM_BYTES);
-	log_info("svm: %u ASIDs; nRIP save %s, decode assists %s, flush by ASID %s, pause filter %s",
+	log_info(
+		"svm: %u ASIDs; nRIP save %s, decode assists %s, flush by ASID %s, pause filter %s",
 		f->asid_count, f->next_rip ? "yes" : "no", f->decode_assists ? "yes" : "no",
 		f->flush_by_asid ? "yes" : "no", f->pause_filter ? "yes" : "no");
 	log_info("svm: branch predictor barrier (IBPB) when the VM on a CPU changes: %s",
@@ -168,7 +176,8 @@ static err_t svm_cpu_on(void)
 	u64 vm_cr;
 
 	features_read(&here);
-	if (memcmp(&here, &svm_features, sizeof(here)) != 0 || check_not_disabled(why, sizeof(why))) {
+	if (memcmp(&here, &svm_features, sizeof(here)) != 0 ||
+		check_not_disabled(why, sizeof(why))) {
 		log_error("svm: CPU %u does not offer what the boot CPU does", cpu->id);
 		return E_UNSUPPORTED;
 	}
@@ -200,20 +209,39 @@ static void svm_cpu_off(void)
 	cpu->virt = NULL;
 }
 
-/* --- A vCPU -------------------------------------------------------------------------------------- */
+/* --- A vCPU --------------------------------------------------------------------------------------
+ */
 
 /* Nothing the guest can do unseen that is not its own affair. */
 static void intercepts_init(struct vmcb *vmcb)
 {
 	static const u8 always[] = {
-		VMCB_INTERCEPT_INTR, VMCB_INTERCEPT_NMI, VMCB_INTERCEPT_SMI, VMCB_INTERCEPT_INIT,
-		VMCB_INTERCEPT_RDPMC, VMCB_INTERCEPT_CPUID, VMCB_INTERCEPT_INVD, VMCB_INTERCEPT_HLT,
-		VMCB_INTERCEPT_INVLPGA, VMCB_INTERCEPT_IOIO, VMCB_INTERCEPT_MSR,
-		VMCB_INTERCEPT_TASK_SWITCH, VMCB_INTERCEPT_FERR, VMCB_INTERCEPT_SHUTDOWN,
-		VMCB_INTERCEPT_VMRUN, VMCB_INTERCEPT_VMMCALL, VMCB_INTERCEPT_VMLOAD,
-		VMCB_INTERCEPT_VMSAVE, VMCB_INTERCEPT_STGI, VMCB_INTERCEPT_CLGI,
-		VMCB_INTERCEPT_SKINIT, VMCB_INTERCEPT_ICEBP, VMCB_INTERCEPT_WBINVD,
-		VMCB_INTERCEPT_MONITOR, VMCB_INTERCEPT_MWAIT, VMCB_INTERCEPT_XSETBV,
+		VMCB_INTERCEPT_INTR,
+		VMCB_INTERCEPT_NMI,
+		VMCB_INTERCEPT_SMI,
+		VMCB_INTERCEPT_INIT,
+		VMCB_INTERCEPT_RDPMC,
+		VMCB_INTERCEPT_CPUID,
+		VMCB_INTERCEPT_INVD,
+		VMCB_INTERCEPT_HLT,
+		VMCB_INTERCEPT_INVLPGA,
+		VMCB_INTERCEPT_IOIO,
+		VMCB_INTERCEPT_MSR,
+		VMCB_INTERCEPT_TASK_SWITCH,
+		VMCB_INTERCEPT_FERR,
+		VMCB_INTERCEPT_SHUTDOWN,
+		VMCB_INTERCEPT_VMRUN,
+		VMCB_INTERCEPT_VMMCALL,
+		VMCB_INTERCEPT_VMLOAD,
+		VMCB_INTERCEPT_VMSAVE,
+		VMCB_INTERCEPT_STGI,
+		VMCB_INTERCEPT_CLGI,
+		VMCB_INTERCEPT_SKINIT,
+		VMCB_INTERCEPT_ICEBP,
+		VMCB_INTERCEPT_WBINVD,
+		VMCB_INTERCEPT_MONITOR,
+		VMCB_INTERCEPT_MWAIT,
+		VMCB_INTERCEPT_XSETBV,
 	};
 
 	for (size_t i = 0; i < ARRAY_COUNT(always); i++)
@@ -305,7 +333,8 @@ static void svm_vcpu_destroy(struct virt_vcpu *vcpu)
 	vcpu->backend = NULL;
 }
 
-/* --- DR0-3 --------------------------------------------------------------------------------------- */
+/* --- DR0-3 ---------------------------------------------------------------------------------------
+ */
 
 void svm_debug_use(struct svm_vcpu *svm)
 {
@@ -327,7 +356,8 @@ static void debug_keep(struct svm_vcpu *svm)
 	svm->dr_loaded = false;
 }
 
-/* --- Load, run, unload --------------------------------------------------------------------------- */
+/* --- Load, run, unload ---------------------------------------------------------------------------
+ */
 
 static void svm_load(struct virt_vcpu *vcpu)
 {

@@ -1,6 +1,7 @@
 /*
- * What the files of this folder share: one vCPU's backend state, one CPU's, what this CPU model offers, and
- * who does what. Nobody outside hv/svm includes it; the way in is svm_ops (hv/x86/virt.h).
+ * What the files of this folder share: one vCPU's backend state, one CPU's, what this CPU model
+ * offers, and who does what. Nobody outside hv/svm includes it; the way in is svm_ops
+ * (hv/x86/virt.h).
  */
 #ifndef HV_SVM_SVM_H
 #define HV_SVM_SVM_H
@@ -28,8 +29,9 @@ extern struct svm_features svm_features;
 /* How far the guest is from accepting another NMI; hardware without vNMI does not tell. */
 enum svm_nmi_state {
 	SVM_NMI_OPEN,
-	SVM_NMI_BLOCKED,  /* one was injected; IRET is intercepted */
-	SVM_NMI_AT_IRET,  /* its IRET is the next instruction: over as soon as RIP or RSP has moved */
+	SVM_NMI_BLOCKED, /* one was injected; IRET is intercepted */
+	SVM_NMI_AT_IRET, /* its IRET is the next instruction: over as soon as RIP or RSP has moved
+			  */
 };
 
 struct svm_vcpu {
@@ -37,26 +39,26 @@ struct svm_vcpu {
 	u64 vmcb_pa;
 	enum svm_nmi_state nmi;
 	u64 iret_rip, iret_rsp;
-	bool nmi_window;	/* EXIT_WINDOW is wanted once an NMI can be taken */
-	bool stepping;		/* TF was set by us for this entry */
-	bool step_done;		/* ... and the #DB that ended it is ours */
-	u8 window_class;	/* EXIT_WINDOW is wanted for an interrupt of this class; 0: no */
-	bool dr_loaded;		/* DR0-3 of the CPU are the guest's, accesses not intercepted */
+	bool nmi_window; /* EXIT_WINDOW is wanted once an NMI can be taken */
+	bool stepping;   /* TF was set by us for this entry */
+	bool step_done;  /* ... and the #DB that ended it is ours */
+	u8 window_class; /* EXIT_WINDOW is wanted for an interrupt of this class; 0: no */
+	bool dr_loaded;  /* DR0-3 of the CPU are the guest's, accesses not intercepted */
 	u64 dr[4];
 	u64 tsc_aux;
 
 	/* asid.c */
 	u32 asid;
-	u32 asid_cpu;		/* CPU on which it is valid */
-	u64 asid_generation;	/* that CPU's, when it was given */
-	u64 tlb_seen;		/* domain generation for which this ASID was last flushed */
+	u32 asid_cpu;        /* CPU on which it is valid */
+	u64 asid_generation; /* that CPU's, when it was given */
+	u64 tlb_seen;        /* domain generation for which this ASID was last flushed */
 };
 
 struct svm_cpu {
-	u64 hsave_pa;		/* hardware's own: host state across VMRUN */
-	u64 host_pa;		/* a VMCB with what VMSAVE saved of the host at cpu_on() */
+	u64 hsave_pa; /* hardware's own: host state across VMRUN */
+	u64 host_pa;  /* a VMCB with what VMSAVE saved of the host at cpu_on() */
 	void *hsave, *host;
-	const void *last_vm;	/* space of the vCPU that was loaded last, for IBPB */
+	const void *last_vm; /* space of the vCPU that was loaded last, for IBPB */
 	u32 asid_next;
 	u64 asid_generation;
 };
@@ -77,9 +79,9 @@ static inline void svm_intercept(struct vmcb *vmcb, u32 which, bool on)
 }
 
 /*
- * entry.S: load the guest's registers, VMRUN, save them, with interrupts held (GIF) on both sides. RAX and
- * RSP of the guest are in the VMCB. @host_pa: what VMLOAD restores. Returns with IF=0, GIF=1, after which a
- * pending NMI has been taken.
+ * entry.S: load the guest's registers, VMRUN, save them, with interrupts held (GIF) on both sides.
+ * RAX and RSP of the guest are in the VMCB. @host_pa: what VMLOAD restores. Returns with IF=0,
+ * GIF=1, after which a pending NMI has been taken.
  */
 void svm_enter(u64 vmcb_pa, u64 *gpr, u64 host_pa);
 
@@ -87,8 +89,8 @@ void svm_enter(u64 vmcb_pa, u64 *gpr, u64 host_pa);
 void svm_translate_exit(struct virt_vcpu *vcpu, struct vm_exit *exit);
 
 /*
- * event.c: injection, NMI masking, windows. svm_event_before/after enclose each VMRUN; before returns false where
- * there is nothing to run for, since the NMI window that was asked for is open.
+ * event.c: injection, NMI masking, windows. svm_event_before/after enclose each VMRUN; before
+ * returns false where there is nothing to run for, since the NMI window that was asked for is open.
  */
 must_check bool svm_event_before(struct virt_vcpu *vcpu);
 void svm_event_after(struct virt_vcpu *vcpu);
@@ -109,7 +111,8 @@ void svm_advance(struct virt_vcpu *vcpu, u8 bytes);
 
 /* asid.c: give the vCPU a tag that is good on this CPU, and set TLB_CONTROL. */
 void svm_asid_prepare(struct svm_cpu *cpu, struct virt_vcpu *vcpu);
-/* No tag of this CPU is good any more: at switch-on, and when a VMRUN that should have flushed did not happen. */
+/* No tag of this CPU is good any more: at switch-on, and when a VMRUN that should have flushed did
+ * not happen. */
 void svm_asid_forget(struct svm_cpu *cpu);
 
 /* debug registers DR0-3, which VMRUN does not switch (svm.c) */

@@ -1,13 +1,15 @@
 /*
- * The VMCB as hardware reads it: control area, state-save area, exit codes and the bits in them. AMD APM
- * vol. 2, appendix "Layout of VMCB" and appendix "SVM Intercept Exit Codes". Nothing here but the format.
+ * The VMCB as hardware reads it: control area, state-save area, exit codes and the bits in them.
+ * AMD APM vol. 2, appendix "Layout of VMCB" and appendix "SVM Intercept Exit Codes". Nothing here
+ * but the format.
  */
 #ifndef HV_SVM_VMCB_H
 #define HV_SVM_VMCB_H
 
 #include "mm/base/types.h"
 
-/* A segment register, APM "Layout of VMCB": attributes are descriptor bits 55:52 and 47:40, concatenated. */
+/* A segment register, APM "Layout of VMCB": attributes are descriptor bits 55:52 and 47:40,
+ * concatenated. */
 struct vmcb_segment {
 	u16 selector;
 	u16 attributes;
@@ -16,20 +18,20 @@ struct vmcb_segment {
 };
 _Static_assert(sizeof(struct vmcb_segment) == 16, "APM, VMCB state-save area: segment");
 
-#define VMCB_ATTR_TYPE	  0x00fu
-#define VMCB_ATTR_S	  0x010u
-#define VMCB_ATTR_DPL	  0x060u
-#define VMCB_ATTR_P	  0x080u
-#define VMCB_ATTR_L	  0x200u
-#define VMCB_ATTR_DB	  0x400u
-#define VMCB_ATTR_G	  0x800u
+#define VMCB_ATTR_TYPE    0x00fu
+#define VMCB_ATTR_S       0x010u
+#define VMCB_ATTR_DPL     0x060u
+#define VMCB_ATTR_P       0x080u
+#define VMCB_ATTR_L       0x200u
+#define VMCB_ATTR_DB      0x400u
+#define VMCB_ATTR_G       0x800u
 #define VMCB_ATTR_TR_BUSY 0x002u
 
 struct vmcb_control {
 	u16 cr_reads, cr_writes;
 	u16 dr_reads, dr_writes;
 	u32 exceptions;
-	u32 intercepts[3];	/* VMCB_INTERCEPT_*: word << 5 | bit */
+	u32 intercepts[3]; /* VMCB_INTERCEPT_*: word << 5 | bit */
 	u8 reserved_018[0x3c - 0x18];
 	u16 pause_threshold;
 	u16 pause_count;
@@ -37,23 +39,23 @@ struct vmcb_control {
 	u64 msrpm_pa;
 	u64 tsc_offset;
 	u32 asid;
-	u8 tlb_control;		/* VMCB_TLB_* */
+	u8 tlb_control; /* VMCB_TLB_* */
 	u8 reserved_05d[3];
-	u64 virtual_intr;	/* VMCB_V_* */
-	u64 intr_shadow;	/* VMCB_SHADOW */
+	u64 virtual_intr; /* VMCB_V_* */
+	u64 intr_shadow;  /* VMCB_SHADOW */
 	u64 exit_code;
 	u64 exit_info1;
 	u64 exit_info2;
-	u64 exit_int_info;	/* VMCB_EVENT_* */
-	u64 nested_control;	/* VMCB_NESTED_PAGING */
+	u64 exit_int_info;  /* VMCB_EVENT_* */
+	u64 nested_control; /* VMCB_NESTED_PAGING */
 	u64 avic_bar;
 	u64 ghcb_pa;
-	u64 event_inj;		/* VMCB_EVENT_* */
+	u64 event_inj; /* VMCB_EVENT_* */
 	u64 nested_cr3;
 	u64 lbr_control;
-	u64 clean;		/* 0: hardware reads everything again */
-	u64 next_rip;		/* with nRIP save */
-	u8 insn_fetched;	/* with decode assists */
+	u64 clean;       /* 0: hardware reads everything again */
+	u64 next_rip;    /* with nRIP save */
+	u8 insn_fetched; /* with decode assists */
 	u8 insn_bytes[15];
 	u8 reserved_0e0[0x400 - 0xe0];
 };
@@ -146,18 +148,18 @@ enum {
 	VMCB_INTERCEPT_MCOMMIT = 67,
 };
 
-#define VMCB_TLB_KEEP	    0
+#define VMCB_TLB_KEEP       0
 #define VMCB_TLB_FLUSH_ALL  1
 #define VMCB_TLB_FLUSH_ASID 3
 
 /* virtual_intr */
-#define VMCB_V_TPR	    BITS(3, 0)
-#define VMCB_V_IRQ	    BIT(8)
+#define VMCB_V_TPR          BITS(3, 0)
+#define VMCB_V_IRQ          BIT(8)
 #define VMCB_V_PRIO_SHIFT   16
-#define VMCB_V_PRIO	    BITS(19, 16)
-#define VMCB_V_IGN_TPR	    BIT(20)
+#define VMCB_V_PRIO         BITS(19, 16)
+#define VMCB_V_IGN_TPR      BIT(20)
 #define VMCB_V_INTR_MASKING BIT(24)
-#define VMCB_V_VECTOR	    BITS(39, 32)
+#define VMCB_V_VECTOR       BITS(39, 32)
 
 #define VMCB_SHADOW BIT(0)
 
@@ -166,7 +168,7 @@ enum {
 /* exit_int_info and event_inj: APM, "Event Injection". */
 #define VMCB_EVENT_VECTOR     BITS(7, 0)
 #define VMCB_EVENT_TYPE_SHIFT 8
-#define VMCB_EVENT_TYPE	      BITS(10, 8)
+#define VMCB_EVENT_TYPE       BITS(10, 8)
 #define VMCB_EVENT_ERROR      BIT(11)
 #define VMCB_EVENT_VALID      BIT(31)
 #define VMCB_EVENT_CODE_SHIFT 32
@@ -215,9 +217,9 @@ enum {
 #define VMEXIT_INVALID (~0ull)
 
 /* exit_info1 of IOIO: APM, "IOIO Intercept". */
-#define VMCB_IO_IN	      BIT(0)
-#define VMCB_IO_STRING	      BIT(2)
-#define VMCB_IO_REP	      BIT(3)
+#define VMCB_IO_IN            BIT(0)
+#define VMCB_IO_STRING        BIT(2)
+#define VMCB_IO_REP           BIT(3)
 #define VMCB_IO_SIZE_SHIFT    4 /* one of three bits: 1, 2, 4 bytes */
 #define VMCB_IO_ADDRESS_SHIFT 7 /* one of three bits: 16, 32, 64 bits */
 #define VMCB_IO_SEGMENT_SHIFT 10
@@ -225,10 +227,10 @@ enum {
 
 /* exit_info1 of NPF: APM, "Nested versus Guest Page Faults, Fault Ordering". */
 #define VMCB_NPF_PRESENT  BIT(0)
-#define VMCB_NPF_WRITE	  BIT(1)
+#define VMCB_NPF_WRITE    BIT(1)
 #define VMCB_NPF_RESERVED BIT(3)
-#define VMCB_NPF_FETCH	  BIT(4)
-#define VMCB_NPF_FINAL	  BIT(32)
-#define VMCB_NPF_WALK	  BIT(33)
+#define VMCB_NPF_FETCH    BIT(4)
+#define VMCB_NPF_FINAL    BIT(32)
+#define VMCB_NPF_WALK     BIT(33)
 
 #endif
