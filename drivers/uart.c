@@ -18,6 +18,7 @@ enum {
 #define MCR_DTR_RTS_OUT2 0x0b
 #define LSR_DATA         0x01
 #define LSR_EMPTY        0x20
+#define LSR_ALL_SENT 0x40
 #define FIFO_BYTES       16
 #define SPIN_LIMIT       200000 /* a line that never drains loses its output rather than hangs us */
 
@@ -79,6 +80,14 @@ void uart_write(struct uart *uart, const char *text, size_t bytes)
 	spin_lock(&uart->lock);
 	uart_write_unlocked(uart, text, bytes);
 	spin_unlock(&uart->lock);
+}
+
+void uart_drain(struct uart *uart)
+{
+	if (!uart->present)
+		return;
+	for (u32 i = 0; i < SPIN_LIMIT && !(inb(uart->port + UART_LSR) & LSR_ALL_SENT); i++)
+		;
 }
 
 int uart_read(struct uart *uart)

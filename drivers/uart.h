@@ -26,6 +26,9 @@ void uart_write(struct uart *uart, const char *text, size_t bytes);
 /* The same without the lock: for a panic. */
 void uart_write_unlocked(struct uart *uart, const char *text, size_t bytes);
 
+/* Wait until everything has left for the line. */
+void uart_drain(struct uart *uart);
+
 /* The next byte received, or -1. */
 int uart_read(struct uart *uart);
 

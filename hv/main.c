@@ -61,9 +61,15 @@ static void keep_boot_info(void)
 	info.page_table = 0;
 }
 
+static void drain_log(void)
+{
+	uart_drain(&console_uart);
+}
+
 static void start_log(void)
 {
 	panic_set_output(log_write_unlocked);
+	power_set_last_call(drain_log);
 	log_open_uart(UART_COM1);
 	log_info("Bellows %s (loader: %s; firmware: %s)", BELLOWS_VERSION, info.loader_version,
 		info.firmware_vendor);

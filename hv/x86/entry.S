@@ -4,6 +4,7 @@
  */
 	.section .text.entry, "ax"
 	.globl	entry
+	.type	entry, @function
 entry:
 	cli
 	cld
@@ -13,9 +14,11 @@ entry:
 	pushq	%rbp
 	call	main_entry
 	ud2
+	.size	entry, . - entry
 
 /* void entry_switch_stack(u64 top, void (*function)(void)): never returns; the backtrace ends there. */
 	.globl	entry_switch_stack
+	.type	entry_switch_stack, @function
 entry_switch_stack:
 	movq	%rdi, %rsp
 	xorl	%ebp, %ebp
@@ -23,6 +26,7 @@ entry_switch_stack:
 	pushq	%rbp
 	call	*%rsi
 	ud2
+	.size	entry_switch_stack, . - entry_switch_stack
 
 	.bss
 	.balign	4096

@@ -91,15 +91,16 @@ void panic_stop_if_asked(void)
 	halt();
 }
 
-static void say_address(u64 address)
+/* @is_return: it stands after a call, which may be the last instruction of its function. */
+static void say_address(u64 address, bool is_return)
 {
 	u64 offset;
 	size_t bytes;
-	const char *name = symbols_find(address, &offset, &bytes);
+	const char *name = symbols_find(address - is_return, &offset, &bytes);
 
 	if (name)
 		say("  %016llx %.*s+0x%llx\n", (unsigned long long)address, (int)bytes, name,
-			(unsigned long long)offset);
+			(unsigned long long)(offset + is_return));
 	else
 		say("  %016llx\n", (unsigned long long)address);
 }
@@ -114,13 +115,13 @@ static void backtrace(u64 rip, u64 rbp)
 {
 	say("backtrace:\n");
 	if (rip)
-		say_address(rip);
+		say_address(rip, false);
 	for (u32 i = 0; i < BACKTRACE_MOST && is_stack(rbp); i++) {
 		const u64 *frame = (const u64 *)rbp;
 
 		if (!frame[1])
 			return;
-		say_address(frame[1]);
+		say_address(frame[1], true);
 		if (frame[0] <= rbp) /* stacks grow down: callers lie above */
 			return;
 		rbp = frame[0];

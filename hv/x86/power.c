@@ -28,6 +28,7 @@ typedef void(__attribute__((ms_abi)) * efi_reset_fn)(
 
 static struct acpi_info acpi;
 static u64 efi_system_table;
+static void (*last_call)(void);
 
 const struct acpi_info *power_acpi(void)
 {
@@ -123,9 +124,21 @@ static void bochs_off(void)
 	settle();
 }
 
-void power_off(void)
+void power_set_last_call(void (*function)(void))
+{
+	last_call = function;
+}
+
+static void prepare(void)
 {
 	interrupts_off();
+	if (last_call)
+		last_call();
+}
+
+void power_off(void)
+{
+	prepare();
 	acpi_off();
 	if (!acpi.has_tables)
 		bochs_off();
@@ -139,7 +152,7 @@ void power_reset(void)
 {
 	struct descriptor_pointer nothing = {0, 0};
 
-	interrupts_off();
+	prepare();
 	if (acpi.reset.bits) {
 		register_write(&acpi.reset, acpi.reset_value);
 		settle();

@@ -13,6 +13,9 @@
 void power_init(const struct boot_info *info);
 /* What they said; all zero where there are none. */
 const struct acpi_info *power_acpi(void);
+/* Called before the machine is switched off or reset, for output that is still under way. */
+void power_set_last_call(void (*last_call)(void));
+
 noreturn_fn void power_off(void);
 noreturn_fn void power_reset(void);
 
