@@ -142,7 +142,7 @@ $(BUILD)/loader/%.S.o: %.S
 GUEST_DIR   := tests/emu/guests
 GUEST_FLAGS := -std=gnu11 -O2 -static -s -Wall -Wextra -Werror -I.
 
-$(BUILD)/.guests: $(BUILD)/guests/.kernel $(BUILD)/guests/initrd.img
+$(BUILD)/.guests: $(BUILD)/guests/.kernel $(BUILD)/guests/initrd.img $(BUILD)/guests/bare.img
 	@touch $@
 
 $(BUILD)/.all: $(BUILD)/bellows.elf $(BUILD)/BOOTX64.EFI $(BUILD)/.guests
@@ -166,6 +166,18 @@ $(BUILD)/guests/act: $(GUEST_DIR)/act.c
 	@echo "  CC      $@"
 	@mkdir -p $(@D)
 	@gcc $(GUEST_FLAGS) -o $@ $<
+
+# A kernel of our own, started as Linux is, for what Linux takes too long to say.
+BARE_FLAGS   := -std=gnu11 -O2 -ffreestanding -fno-pic -fno-pie -mgeneral-regs-only -mno-red-zone -mcmodel=small \
+	-fno-stack-protector -fcf-protection=none -fno-asynchronous-unwind-tables -Wall -Wextra -Werror -I.
+BARE_SOURCES := $(sort $(wildcard $(GUEST_DIR)/bare/*.[cS]))
+
+$(BUILD)/guests/bare.img: $(BARE_SOURCES) $(wildcard $(GUEST_DIR)/bare/*.h $(GUEST_DIR)/bare/*.ld) hv/abi/hypercall.h
+	@echo "  CC      $@"
+	@mkdir -p $(@D)
+	@gcc $(BARE_FLAGS) -nostdlib -static -Wl,-T,$(GUEST_DIR)/bare/bare.ld,--build-id=none,-z,noexecstack \
+		-Wl,--no-warn-rwx-segments -o $(BUILD)/guests/bare.elf $(BARE_SOURCES)
+	@objcopy -O binary $(BUILD)/guests/bare.elf $@
 
 $(BUILD)/guests/initrd.img: $(GUEST_DIR)/initrd.sh $(GUEST_DIR)/init $(BUILD)/guests/workload $(BUILD)/guests/act
 	@echo "  INITRD  $@"

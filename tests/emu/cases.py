@@ -51,6 +51,11 @@ def vm(name, does, memory="256M", kernel=r"\bellows\vmlinuz", initrd=r"\bellows\
                                        for key, value in lines.items() if value is not None)
 
 
+def bare(name, does, memory="16M", **keys):
+    """A VM with the bare test guest (tests/emu/guests/bare): up in no time, knows `does` only."""
+    return vm(name, f"bare={does}", memory, kernel=r"\bellows\bare.img", initrd=None, **keys)
+
+
 def workload(seed=1, mib=48, ops=8000, profile="mixed", **more):
     return "workload=" + ",".join(f"{key}={value}" for key, value in
                                   dict(profile=profile, mib=mib, ops=ops, seed=seed, **more).items())
@@ -78,6 +83,11 @@ CASES = [
          vm("g2", "action=avx", extra=f"bellows.{WELL}"),
          expect=("ACTION avx ok", "ACTION avx ok"), timeout=120),
 
+    # Every kind of event, delivered through absent IDT, TSS, stack, GDT, page tables.
+    Case("events-through-absent-pages", "[host]\nautostop = yes\nMem.AllocGuestLargePage = 0\n" +
+         bare("g1", "events", **{"debug.hypercalls": "yes"}), expect=(r"WORKLOAD ok profile=events",)),
+    Case("linux-with-pages-hidden", host() + vm("g1", WELL, **{"debug.hide": 200}), timeout=150),
+
     # Misdeeds: that VM ends with its reason, the other one goes on and verifies.
     Case("guest-touches-beyond-memory", host() + vm("bad", "action=oob") + vm("good", WELL),
          verdict="failed", expect=(r"\bbad\b.*0x80000000", r"\bgood\b.*\bok\b"), forbid=(PANIC,)),
@@ -85,6 +95,14 @@ CASES = [
          verdict="failed", expect=(r"\bbad\b.*(?i:triple fault)", r"\bgood\b.*\bok\b"), forbid=(PANIC,)),
     Case("guest-unknown-mmio", host() + vm("bad", "action=mmio", extra="iomem=relaxed") + vm("good", WELL),
          verdict="failed", expect=(r"\bbad\b.*(?i:instruction|decode)", r"\bgood\b.*\bok\b"), forbid=(PANIC,)),
+    *(Case(f"guest-{name}", host() + bare("bad", name) + bare("good", "ok"), verdict="failed",
+           expect=(rf"^bad .*verdict stopped: .*{reason}", r"^good .*verdict ok"), forbid=(PANIC,))
+      for name, reason in (("triple", "(?i)triple"), ("oob", "80000000"), ("jump", "80000000"),
+                           ("walk", "80000000"), ("mmio", ""))),
+    *(Case(f"guest-{name}-with-interrupts-off", host(autostop="no") + bare("bad", name) + vm("good", WELL),
+           script=((r"WORKLOAD ok|good.*(ended|off)", "\r"), (PROMPT, "vms\r"), (r"bad.*running", "stop bad\r"),
+                   (PROMPT, "poweroff\r")),
+           verdict="failed", expect=(r"^good .*verdict ok",), forbid=(PANIC,)) for name in ("spin", "halt")),
     Case("guest-hangs", host(autostop="no") + vm("bad", "action=hang") + vm("good", WELL),
          script=((r"\bgood\b.*(?i:power(ed)?.?off|ended|stopped)", "\r"), (PROMPT, "vms\r"),
                  (r"\bbad\b.*(?i:running)", "stop bad\r"), (PROMPT, "poweroff\r")),

@@ -49,6 +49,7 @@ def guest_files():
         "bellows/bellows.elf": BUILD / "bellows.elf",
         "bellows/vmlinuz": BUILD / "guests/vmlinuz",
         "bellows/initrd.img": BUILD / "guests/initrd.img",
+        "bellows/bare.img": BUILD / "guests/bare.img",
     }
 
 

@@ -1,0 +1,85 @@
+/*
+ * The little that a bare test guest stands on: its serial line, power-off, hypercalls, and
+ * interrupts whose IDT, TSS and stacks lie in pages of their own, so that a test can take each one
+ * away.
+ */
+#ifndef TESTS_EMU_GUESTS_BARE_BARE_H
+#define TESTS_EMU_GUESTS_BARE_BARE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define PAGE_BYTES 4096u
+
+/* What the stubs push, lowest address first. */
+struct frame {
+	uint64_t r15, r14, r13, r12, r11, r10, r9, r8, rdi, rsi, rbp, rbx, rdx, rcx, rax;
+	uint64_t vector, error;
+	uint64_t rip, cs, rflags, rsp, ss;
+};
+
+enum {
+	KERNEL_CS = 0x08,
+	KERNEL_DS = 0x10,
+	USER_DS = 0x18 | 3,
+	USER_CS = 0x20 | 3,
+	TSS_SELECTOR = 0x28
+};
+
+/* The pages that the delivery of an event touches, each alone in its page. */
+struct event_pages {
+	uint8_t gdt[PAGE_BYTES];
+	uint8_t idt[PAGE_BYTES];
+	uint8_t tss[PAGE_BYTES];
+	uint8_t stack[PAGE_BYTES];            /* of events in ring 0 that change to it (IST 1) */
+	uint8_t user_event_stack[PAGE_BYTES]; /* of events that come from ring 3 (RSP0) */
+	uint8_t user_stack[PAGE_BYTES];
+};
+extern struct event_pages event_pages;
+
+/** Own GDT, IDT (all vectors to bare_interrupt()) and TSS. */
+void interrupts_init(void);
+
+/** From now on events in ring 0 change to a stack of their own (IST 1), or stay where they are. */
+void interrupts_use_own_stack(bool own);
+
+/** Where bare_interrupt() gets to; the test sets it. NULL: any interrupt is a failure. */
+extern void (*interrupt_handler)(struct frame *frame);
+
+/** Called by the stubs. */
+void bare_interrupt(struct frame *frame);
+
+/** The first C code; @boot_params as the boot protocol hands them over. */
+void bare_main(const uint8_t *boot_params);
+
+/** Every kind of event with every page that its delivery needs absent; prints and counts what is
+ * wrong. */
+void events_run(uint32_t *test_count, uint32_t *wrong_count);
+
+void print(const char *text);
+void print_number(const char *name, uint64_t value);
+_Noreturn void power_off(void);
+
+/** A hypercall by the instruction that this CPU has for it. */
+int64_t hypercall(uint64_t number, uint64_t argument);
+
+static inline void out8(uint16_t port, uint8_t value)
+{
+	asm volatile("outb %0, %1" ::"a"(value), "Nd"(port));
+}
+
+static inline void out16(uint16_t port, uint16_t value)
+{
+	asm volatile("outw %0, %1" ::"a"(value), "Nd"(port));
+}
+
+static inline uint8_t in8(uint16_t port)
+{
+	uint8_t value;
+
+	asm volatile("inb %1, %0" : "=a"(value) : "Nd"(port));
+	return value;
+}
+
+#endif
