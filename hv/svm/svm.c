@@ -203,10 +203,9 @@ static void svm_cpu_off(void)
 
 	if (!cpu->virt)
 		return;
+	/* The rest of cpu->virt is kept: tags that vCPUs still hold must not look good again. */
 	wrmsr(MSR_AMD_VM_HSAVE_PA, 0);
 	wrmsr(MSR_IA32_EFER, rdmsr(MSR_IA32_EFER) & ~EFER_SVME);
-	cpu_free(cpu->virt);
-	cpu->virt = NULL;
 }
 
 /* --- A vCPU --------------------------------------------------------------------------------------
