@@ -1,0 +1,317 @@
+/* SRCS: tests/fake/fake_platform.c tests/fake/fake_guest.c mm/frame.c mm/frame_pool.c
+   mm/slat.c mm/slat_ept.c mm/slat_npt.c mm/tlb.c mm/space.c mm/space_entry.c mm/space_pin.c mm/space_audit.c
+   mm/fault.c mm/memsched.c mm/base/lock.c mm/base/check.c mm/base/log.c mm/base/fmt.c */
+/* Spaces: what they cost, what is RAM in them, pins, clearing, splitting, and their end. */
+#include "tests/fake/cmocka.h"
+#include "tests/fake/fake_guest.h"
+#include "tests/fake/fake_platform.h"
+#include "mm/space_entry.h"
+#include <string.h>
+
+static struct frame_account at_start;
+
+static int setup(void **state)
+{
+	(void)state;
+	fake_start_plain(2, 12000);
+	fake_guest_start();
+	frame_account_get(&at_start);
+	return 0;
+}
+
+/* Whatever a test did: all came back. */
+static int teardown(void **state)
+{
+	struct frame_account now;
+
+	(void)state;
+	fake_cpu_set(0);
+	frame_account_get(&now);
+	assert_memory_equal(&now, &at_start, sizeof(now));
+	assert_true(frame_audit());
+	fake_stop();
+	return 0;
+}
+
+static struct space *make(u64 bytes, bool large)
+{
+	struct space_config config = {"unit", bytes, &slat_ept, large, false};
+	struct space *space = NULL;
+
+	assert_int_equal(space_create(&space, &config), E_OK);
+	assert_true(space_audit(space));
+	return space;
+}
+
+static void end(struct space *space)
+{
+	fake_guest_leave_all();
+	assert_true(space_audit(space));
+	space_destroy(space);
+}
+
+static u64 read_at(struct space *space, u64 gpa)
+{
+	u64 value = ~0ull;
+
+	assert_int_equal(fake_guest_access(space, GPA(gpa), SLAT_READ, &value, 8), FAULT_DONE);
+	return value;
+}
+
+static void write_at(struct space *space, u64 gpa, u64 value)
+{
+	assert_int_equal(fake_guest_access(space, GPA(gpa), SLAT_WRITE, &value, 8), FAULT_DONE);
+}
+
+static void test_sizes_that_cannot_be_are_refused(void **state)
+{
+	static const u64 sizes[] = {0, 4096, MIB(1) - 4096, MIB(1) + 1, MIB(16) + 2048, ~0ull, 1ull << 62};
+	struct space *space = NULL;
+
+	(void)state;
+	for (u32 i = 0; i < ARRAY_COUNT(sizes); i++) {
+		struct space_config config = {"bad", sizes[i], &slat_ept, false, false};
+
+		assert_int_equal(space_create(&space, &config), E_INVAL);
+	}
+	assert_null(space);
+}
+
+static void test_cost_is_what_was_said(void **state)
+{
+	static const u64 sizes[] = {MIB(1), MIB(2), MIB(256), GIB(3), GIB(3) + MIB(2), GIB(5)};
+
+	(void)state;
+	for (u32 i = 0; i < ARRAY_COUNT(sizes); i++) {
+		struct space_config config = {"cost", sizes[i], &slat_npt, false, false};
+		u64 before = frame_free_count();
+		struct space *space = make(sizes[i], false);
+
+		assert_int_equal(before - frame_free_count(), space_overhead_frames(&config));
+		/* 0.2% of the VM for tables, and little else */
+		assert_true(space_overhead_frames(&config) <= (sizes[i] >> PAGE_SHIFT) / 400 + 16);
+		end(space);
+	}
+}
+
+static void test_long_names_are_cut(void **state)
+{
+	struct space_config config = {"a name that is far longer than there is room for it", MIB(1), &slat_ept,
+		false, false};
+	struct space *space;
+
+	(void)state;
+	assert_int_equal(space_create(&space, &config), E_OK);
+	assert_int_equal(strlen(space->name), SPACE_NAME_BYTES - 1);
+	end(space);
+}
+
+static void test_what_is_ram(void **state)
+{
+	struct space *small = make(MIB(5), false), *big = make(GIB(3) + MIB(5), false);
+
+	(void)state;
+	assert_true(space_range_is_ram(small, GPA(0), MIB(5)));
+	assert_false(space_range_is_ram(small, GPA(0), MIB(5) + 1));
+	assert_false(space_range_is_ram(small, GPA(MIB(5)), 0));
+	assert_true(space_range_is_ram(small, GPA(MIB(5) - 1), 0));
+	assert_false(space_range_is_ram(small, GPA(4096), ~0ull)); /* wraps */
+	assert_false(space_range_is_ram(small, GPA(~0ull), 1));
+	assert_false(space_range_is_ram(small, GPA(~0ull), 2));
+
+	assert_true(space_range_is_ram(big, GPA(0), GIB(3)));
+	assert_false(space_range_is_ram(big, GPA(GIB(3) - 1), 2));
+	assert_false(space_range_is_ram(big, GPA(GIB(3) - 1), GIB(1) + 2)); /* over the hole */
+	assert_true(space_range_is_ram(big, GPA(GIB(4)), MIB(5)));
+	assert_false(space_range_is_ram(big, GPA(GIB(4)), MIB(5) + 1));
+	assert_false(space_is_ram(big, GFN(GIB(4) / PAGE_BYTES - 1)));
+	assert_true(space_is_ram(big, GFN(GIB(4) / PAGE_BYTES)));
+	assert_false(space_is_ram(big, GFN(~0ull)));
+	for (u64 index = 0; index < big->page_count; index += 511)
+		assert_int_equal(space_page_index(big, space_page_gfn(big, index)), index);
+	write_at(big, GIB(3) - 8, 1);
+	write_at(big, GIB(4), 2);
+	write_at(big, GIB(4) + MIB(5) - 8, 3);
+	assert_int_equal(read_at(big, GIB(3) - 8), 1);
+	assert_int_equal(read_at(big, GIB(4)), 2);
+	end(small);
+	end(big);
+}
+
+static void test_clear_makes_all_pages_zero_again(void **state)
+{
+	struct space *space = make(MIB(6), false);
+
+	(void)state;
+	for (u32 round = 0; round < 3; round++) {
+		for (u64 gpa = 0; gpa < MIB(6); gpa += KIB(12)) {
+			assert_int_equal(read_at(space, gpa), 0);
+			write_at(space, gpa, gpa + 1);
+		}
+		assert_true(space_audit(space));
+		fake_guest_leave_all();
+		space_clear(space);
+		assert_true(space_audit(space));
+		assert_int_equal(space_pages_in_state(space, PAGE_UNTOUCHED), space->page_count);
+		assert_int_equal(space->stats.table_pages, 3); /* levels 4 to 2 */
+	}
+	end(space);
+}
+
+static void test_pins_of_every_state(void **state)
+{
+	struct space *space = make(MIB(2), false);
+	pfn_t pfn, again;
+
+	(void)state;
+	/* Untouched: a reading pin sees zeros and takes no frame. */
+	assert_int_equal(space_pin(space, GFN(1), false, &pfn), E_OK);
+	assert_int_equal(pfn.v, frame_zero().v);
+	space_unpin(space, pfn);
+	assert_int_equal(space_page_state(space, GFN(1)), PAGE_ZERO);
+	/* A writing one makes the page the guest's own, and dirty. */
+	assert_int_equal(space_pin(space, GFN(1), true, &pfn), E_OK);
+	assert_int_equal(space_page_state(space, GFN(1)), PAGE_PRIVATE);
+	assert_true(*space_page_entry(space, GFN(1)) & slat_ept.dirty_bit);
+	assert_int_equal(space_pin(space, GFN(1), false, &again), E_OK);
+	assert_int_equal(again.v, pfn.v);
+	memset(platform_frame_va(pfn), 0x11, PAGE_BYTES);
+	assert_int_equal(read_at(space, 4096), 0x1111111111111111ull);
+	fake_guest_leave();
+	assert_int_equal(frame_pin_count(pfn), 2);
+	space_unpin(space, pfn);
+	space_unpin(space, again);
+	assert_int_equal(space->stats.pins, 0);
+	assert_int_equal(space_pin(space, GFN(512), true, &pfn), E_RANGE);
+	assert_int_equal(space_pin(space, GFN(~0ull), false, &pfn), E_RANGE);
+	end(space);
+}
+
+static void test_pins_are_bounded(void **state)
+{
+	struct space *space = make(MIB(2), false);
+	pfn_t pfn, more;
+
+	(void)state;
+	for (u32 i = 0; i < SPACE_PINS_MAX; i++)
+		assert_int_equal(space_pin(space, GFN(1), true, &pfn), E_OK);
+	assert_int_equal(space_pin(space, GFN(1), true, &more), E_BUSY);
+	for (u32 i = 0; i < SPACE_PINS_MAX; i++)
+		space_unpin(space, pfn);
+	end(space);
+}
+
+static void test_pinned_frames_outlive_their_vm(void **state)
+{
+	struct space *space = make(MIB(2), false);
+	pfn_t pfn;
+
+	(void)state;
+	assert_int_equal(space_pin(space, GFN(3), true, &pfn), E_OK);
+	end(space);
+	assert_int_equal(frame_kind(pfn), FRAME_ORPHAN);
+	memset(platform_frame_va(pfn), 0x22, PAGE_BYTES); /* the device had not finished */
+	frame_unpin(pfn);
+	assert_int_equal(frame_kind(pfn), FRAME_FREE);
+}
+
+static void test_pin_over_a_reset(void **state)
+{
+	struct space *space = make(MIB(2), false);
+	pfn_t pfn;
+
+	(void)state;
+	assert_int_equal(space_pin(space, GFN(3), true, &pfn), E_OK);
+	space_clear(space);
+	memset(platform_frame_va(pfn), 0x33, PAGE_BYTES);
+	assert_int_equal(read_at(space, 3 * 4096), 0); /* the new page is another frame */
+	space_unpin(space, pfn);
+	assert_int_equal(frame_kind(pfn), FRAME_FREE);
+	end(space);
+}
+
+static void test_pin_in_a_large_leaf(void **state)
+{
+	struct space *space = make(MIB(4), true);
+	pfn_t pfn;
+
+	(void)state;
+	write_at(space, 0, 1);
+	assert_int_equal(space->stats.large_leaves, 1);
+	fake_guest_leave();
+	assert_int_equal(space_pin(space, GFN(7), true, &pfn), E_OK);
+	assert_int_equal(space->stats.large_leaves, 1);
+	memset(platform_frame_va(pfn), 0x44, PAGE_BYTES);
+	assert_int_equal(space_split_all(space), 1); /* the frame stays where it is */
+	assert_int_equal(read_at(space, 7 * 4096), 0x4444444444444444ull);
+	fake_guest_leave();
+	end(space);
+	assert_int_equal(frame_kind(pfn), FRAME_ORPHAN);
+	frame_unpin(pfn);
+}
+
+static void test_split_keeps_contents_and_dirt(void **state)
+{
+	struct space *space = make(MIB(8), true);
+
+	(void)state;
+	for (u64 gpa = 0; gpa < MIB(8); gpa += KIB(64))
+		write_at(space, gpa, gpa ^ 0x5a5a);
+	assert_int_equal(space->stats.large_leaves, 4);
+	fake_guest_leave();
+	assert_int_equal(space_split_all(space), 4);
+	assert_int_equal(space_split_all(space), 0);
+	assert_true(space_audit(space));
+	assert_int_equal(space_pages_in_state(space, PAGE_PRIVATE), 2048);
+	assert_true(*space_page_entry(space, GFN(1)) & slat_ept.dirty_bit);
+	for (u64 gpa = 0; gpa < MIB(8); gpa += KIB(64))
+		assert_int_equal(read_at(space, gpa), gpa ^ 0x5a5a);
+	end(space);
+}
+
+static void test_audit_notices_a_wrong_entry(void **state)
+{
+	struct space *space = make(MIB(2), false);
+	pfn_t strange = frame_alloc(FRAME_HV);
+
+	(void)state;
+	fake_log_quiet(true);
+	write_at(space, 0, 1);
+	fake_guest_leave();
+	u64 *entry = space_page_entry(space, GFN(0)), sound = *entry;
+	u64 wrong[] = {slat_make_leaf(&slat_ept, strange, SPACE_RIGHTS_ALL, PAGE_PRIVATE, false),
+		slat_make_leaf(&slat_ept, slat_pfn(&slat_ept, sound), SLAT_READ, PAGE_PRIVATE, false),
+		slat_make_leaf(&slat_ept, frame_zero(), SPACE_RIGHTS_ALL, PAGE_ZERO, false), 0, 1 << 11,
+		slat_make_absent(&slat_ept, PAGE_SWAPPED, 5)};
+
+	for (u32 i = 0; i < ARRAY_COUNT(wrong); i++) {
+		*entry = wrong[i];
+		assert_false(space_audit(space));
+	}
+	*entry = sound;
+	*(entry + 1) = sound; /* the same frame twice */
+	assert_false(space_audit(space));
+	*(entry + 1) = 0;
+	frame_free(strange);
+	end(space);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_sizes_that_cannot_be_are_refused, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_cost_is_what_was_said, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_long_names_are_cut, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_what_is_ram, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_clear_makes_all_pages_zero_again, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_pins_of_every_state, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_pins_are_bounded, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_pinned_frames_outlive_their_vm, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_pin_over_a_reset, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_pin_in_a_large_leaf, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_split_keeps_contents_and_dirt, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_audit_notices_a_wrong_entry, setup, teardown),
+	};
+
+	return cmocka_run_group_tests_name("unit/space", tests, NULL, NULL);
+}
