@@ -7,11 +7,15 @@
 #include "hv/hv_ops.h"
 #include "hv/sched.h"
 #include "hv/vm_boot.h"
+#include "hv/x86/insn.h"
+#include "hv/x86/msr.h"
 #include "hv/x86/paging.h"
 #include "hv/x86/time.h"
 #include "mm/base/fmt.h"
 #include "mm/base/log.h"
 #include "mm/base/str.h"
+
+#define CPUID_7_EDX_ARCH_CAPABILITIES BIT(29)
 
 static u64 frames_of(u64 bytes)
 {
@@ -85,6 +89,21 @@ void vm_break(struct vm *vm, const char *fmt, ...)
 
 /* --- Power-on -------------------------------------------------------------------------------- */
 
+/*
+ * Intel parts without PSCHANGE_MC_NO can be hung by a guest that changes the page size of code: there large
+ * leaves must not be executable. Intel, "Machine Check Error on Page Size Change".
+ */
+static bool large_pages_no_exec(void)
+{
+	u64 capabilities = 0;
+
+	if (hv_ops->slat != &slat_ept)
+		return false;
+	if (cpuid(0).eax >= 7 && (cpuid(7).edx & CPUID_7_EDX_ARCH_CAPABILITIES))
+		capabilities = rdmsr(MSR_IA32_ARCH_CAPABILITIES);
+	return !(capabilities & ARCH_CAP_PSCHANGE_MC_NO);
+}
+
 static struct space_config space_config_of(const struct vm *vm)
 {
 	return (struct space_config){
@@ -92,7 +111,7 @@ static struct space_config space_config_of(const struct vm *vm)
 		.memory_bytes = vm->config->memory_bytes,
 		.format = hv_ops->slat,
 		.large_pages = sched_config()->host.large_pages,
-		.large_pages_no_exec = hv_ops->slat == &slat_ept,
+		.large_pages_no_exec = large_pages_no_exec(),
 	};
 }
 
