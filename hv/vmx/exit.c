@@ -142,14 +142,18 @@ static void exit_exception(struct virt_vcpu *vcpu, struct vm_exit *exit, u32 inf
 	}
 	if (vector == VECTOR_DB)
 		vmx_debug_exit_db(vcpu, exit->raw_info);
+	/* INT1 (and it alone) is a trap that exits before it: its #DB shall show the next instruction. */
+	if (EVENT_INFO_TYPE(info) == EVENT_PRIV_SOFT_EXCEPTION) {
+		vcpu->rip += vmread(VMCS_EXIT_INSN_BYTES);
+		vcpu->state_dirty = true;
+	}
 	exit->kind = EXIT_EXCEPTION;
 	exit->exception.valid = true;
 	exit->exception.vector = vector;
-	exit->exception.type = (u8)EVENT_INFO_TYPE(info);
+	exit->exception.type = EVENT_EXCEPTION;
 	exit->exception.has_error = (info & EVENT_INFO_ERROR) != 0;
 	exit->exception.error = exit->exception.has_error ? (u32)vmread(VMCS_EXIT_EVENT_ERROR) : 0;
-	exit->exception.insn_bytes =
-		exit->exception.type >= EVENT_SOFT_INTR ? (u8)vmread(VMCS_EXIT_INSN_BYTES) : 0;
+	exit->exception.insn_bytes = 0;
 }
 
 static void exit_exception_or_nmi(struct virt_vcpu *vcpu, struct vm_exit *exit)
