@@ -21,8 +21,7 @@ static void count_state(struct space *space, enum page_state from, enum page_sta
 		stats_sub(&space->stats.pages_by_state[from], pages);
 	stats_add(&space->stats.pages_by_state[to], pages);
 	if (to == PAGE_PRIVATE)
-		stats_max(&space->stats.peak_consumed_pages,
-			stats_get(&space->stats.pages_by_state[PAGE_PRIVATE]));
+		stats_max(&space->stats.peak_consumed_pages, space_consumed_pages(space));
 }
 
 /* A zeroed frame for @gfn of @space, or PFN_NONE. */
@@ -77,6 +76,19 @@ static enum fault_result zero_resolve(struct space *space, gfn_t gfn, u64 *entry
 	return FAULT_DONE;
 }
 
+/* Nothing happened to the page meanwhile; what was known of its use is forgotten, so it counts as used. */
+static enum fault_result hidden_resolve(struct space *space, u64 *entry)
+{
+	const struct slat_format *f = space->format;
+	pfn_t frame = PFN(slat_payload(slat_load(entry)));
+
+	slat_set_absent(entry, slat_make_leaf(f, frame, SPACE_RIGHTS_ALL, PAGE_PRIVATE, false) |
+				       f->accessed_bit | f->dirty_bit);
+	count_state(space, PAGE_HIDDEN, PAGE_PRIVATE, 1);
+	stats_add(&space->stats.faults_hidden, 1);
+	return FAULT_DONE;
+}
+
 /* May the region of @gfn, which nobody has touched, be mapped by one leaf? */
 static bool large_ok(const struct space *space, gfn_t gfn, u32 access)
 {
@@ -126,6 +138,8 @@ enum fault_result fault_resolve(struct space *space, gfn_t gfn, u32 access)
 		return untouched_resolve(space, gfn, entry, access);
 	case PAGE_ZERO:
 		return zero_resolve(space, gfn, entry);
+	case PAGE_HIDDEN:
+		return hidden_resolve(space, entry);
 	default:
 		/* PRIVATE allows everything, and no other state is made yet. */
 		CHECK(!"page state");

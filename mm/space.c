@@ -212,6 +212,8 @@ static void table_clear(struct space *space, u64 entry, struct tlb_gather *gathe
 			continue;
 		if (state == PAGE_PRIVATE)
 			tlb_gather_put(gather, slat_pfn(space->format, leaf));
+		else if (state == PAGE_HIDDEN)
+			tlb_gather_put(gather, PFN(slat_payload(leaf)));
 		stats_sub(&space->stats.pages_by_state[state], 1);
 	}
 }
@@ -298,6 +300,11 @@ u64 space_pages_in_state(const struct space *space, enum page_state state)
 	for (u32 s = PAGE_UNTOUCHED + 1; s < PAGE_STATE_COUNT; s++)
 		touched += stats_get(&space->stats.pages_by_state[s]);
 	return space->page_count - touched;
+}
+
+u64 space_consumed_pages(const struct space *space)
+{
+	return space_pages_in_state(space, PAGE_PRIVATE) + space_pages_in_state(space, PAGE_HIDDEN);
 }
 
 u64 space_split_all(struct space *space)

@@ -85,6 +85,8 @@ enum page_state space_page_state(struct space *space, gfn_t gfn);
 
 /* Pages in @state now. */
 u64 space_pages_in_state(const struct space *space, enum page_state state);
+/* Pages that have a frame of their own now. */
+u64 space_consumed_pages(const struct space *space);
 
 /*
  * Walk the tables and compare every invariant with the statistics; false if one fails, and the log tells which.
@@ -95,8 +97,9 @@ must_check bool space_audit(struct space *space);
 /*
  * Make a PRIVATE page absent while it keeps its frame (PAGE_HIDDEN); the next touch brings it back as it was,
  * with no copy. So every touch can be made to fault: tests of restartability and event re-injection, and CPUs without
- * accessed bits, use it. Pinned pages and other states are left alone. Returns whether it was hidden.
- * Cost: one flush round; space_hide_all() does one for each gather, and returns how many were hidden.
+ * accessed bits, use it. Pinned pages and other states are left alone; 2 MiB leaves are split. Returns whether it
+ * was hidden. Locks: takes the region's. Cost: one flush round; space_hide_all() does one for all (and one for each
+ * split), and returns how many were hidden.
  */
 bool space_hide(struct space *space, gfn_t gfn);
 u64 space_hide_all(struct space *space);

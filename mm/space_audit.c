@@ -56,6 +56,11 @@ static void leaf_audit(struct audit *audit, gfn_t gfn, u64 leaf)
 			fail(audit, gfn, leaf, "private, but not writable");
 		private_audit(audit, gfn, leaf, slat_pfn(f, leaf));
 		break;
+	case PAGE_HIDDEN:
+		if (rights != 0)
+			fail(audit, gfn, leaf, "hidden, but present");
+		private_audit(audit, gfn, leaf, PFN(slat_payload(leaf)));
+		break;
 	default:
 		fail(audit, gfn, leaf, "a state that nothing makes");
 		return;

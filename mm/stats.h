@@ -19,6 +19,7 @@ struct space_stats {
 	u64 faults_zero_read;	  /* UNTOUCHED -> ZERO */
 	u64 faults_zero_fill;	  /* UNTOUCHED or ZERO -> PRIVATE */
 	u64 faults_large;	  /* a whole region at once */
+	u64 faults_hidden;	  /* HIDDEN -> PRIVATE */
 	u64 faults_spurious;	  /* the entry already allowed it */
 	u64 faults_nomem;
 	u64 splits;

@@ -333,6 +333,9 @@ void *fake_guest_look(const struct space *space, gfn_t gfn)
 {
 	pfn_t frame;
 
-	space_leaf(space, gfn, &frame);
+	u64 leaf = space_leaf(space, gfn, &frame);
+
+	if (!slat_is_present(space->format, leaf) && slat_state(space->format, leaf) == PAGE_HIDDEN)
+		frame = PFN(slat_payload(leaf));
 	return pfn_is_none(frame) ? NULL : platform_frame_va(frame);
 }

@@ -43,7 +43,7 @@ u64 fake_guest_hits(void);
 u64 fake_guest_walks(void);
 u64 fake_guest_kicks(void);
 
-/* The page as the tables map it now, without side effects; NULL if absent. */
+/* The frame that holds the page now, mapped or hidden, without side effects; NULL if there is none. */
 void *fake_guest_look(const struct space *space, gfn_t gfn);
 
 #endif

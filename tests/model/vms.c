@@ -329,11 +329,22 @@ static void step_hoard(void)
 	}
 }
 
-static void step_split(struct vm *vm)
+static void step_split_or_hide(struct vm *vm)
 {
 	u64 large = stats_get(&vm->space->stats.large_leaves);
 
 	fake_guest_leave();
+	if (chance(60)) {
+		space_hide(vm->space, space_page_gfn(vm->space, any_page(vm->space)));
+		return;
+	}
+	if (chance(30)) {
+		u64 hidden = space_hide_all(vm->space);
+
+		if (hidden > space_pages_in_state(vm->space, PAGE_HIDDEN))
+			wrong("space_hide_all");
+		return;
+	}
 	if (space_split_all(vm->space) != large || stats_get(&vm->space->stats.large_leaves) != 0)
 		wrong("space_split_all");
 }
@@ -360,7 +371,7 @@ static void step(void)
 	} else if (dice < 54) {
 		vm_clear(vm);
 	} else if (dice < 62) {
-		step_split(vm);
+		step_split_or_hide(vm);
 	} else if (dice < 70) {
 		step_access_beyond(vm);
 	} else if (dice < 72) {
@@ -415,7 +426,7 @@ static void account_check(void)
 		wrong("frames were left in a gather");
 	for (u32 i = 0; i < VMS_MAX; i++) {
 		if (world.vms[i].space)
-			private_pages += space_pages_in_state(world.vms[i].space, PAGE_PRIVATE);
+			private_pages += space_consumed_pages(world.vms[i].space);
 	}
 	if (account.frames[FRAME_PRIVATE] != private_pages)
 		wrong("private frames are not those of the VMs");

@@ -1,5 +1,5 @@
 /* SRCS: tests/fake/fake_platform.c tests/fake/fake_guest.c mm/frame.c mm/frame_pool.c
-   mm/slat.c mm/slat_ept.c mm/slat_npt.c mm/tlb.c mm/space.c mm/space_entry.c mm/space_pin.c mm/space_audit.c
+   mm/slat.c mm/slat_ept.c mm/slat_npt.c mm/tlb.c mm/space.c mm/space_entry.c mm/space_pin.c mm/space_hide.c mm/space_audit.c
    mm/fault.c mm/memsched.c mm/base/lock.c mm/base/check.c mm/base/log.c mm/base/fmt.c */
 /* Spaces: what they cost, what is RAM in them, pins, clearing, splitting, and their end. */
 #include "tests/fake/cmocka.h"
@@ -269,6 +269,57 @@ static void test_split_keeps_contents_and_dirt(void **state)
 	end(space);
 }
 
+static void test_hidden_pages_come_back_as_they_were(void **state)
+{
+	struct space *space = make(MIB(6), true);
+	pfn_t pfn;
+
+	(void)state;
+	write_at(space, 8, 1); /* a 2 MiB leaf */
+	space->large_pages = false;
+	write_at(space, MIB(2), 2);
+	assert_int_equal(read_at(space, MIB(4)), 0);
+	fake_guest_leave();
+	assert_int_equal(space_pin(space, GFN(7), true, &pfn), E_OK);
+	assert_false(space_hide(space, GFN(7))); /* pinned */
+	assert_false(space_hide(space, GFN(1024))); /* zero */
+	assert_false(space_hide(space, GFN(1025))); /* untouched */
+	assert_false(space_hide(space, GFN(~0ull)));
+	assert_true(space_hide(space, GFN(512)));
+	assert_false(space_hide(space, GFN(512)));
+	assert_true(space_audit(space));
+	assert_int_equal(space_page_state(space, GFN(512)), PAGE_HIDDEN);
+	assert_int_equal(space_hide_all(space), 511); /* of the first region, but the pinned one */
+	assert_int_equal(space_consumed_pages(space), 513);
+	assert_true(space_audit(space));
+	u64 faults = space->stats.faults_hidden;
+
+	assert_int_equal(read_at(space, 8), 1);
+	write_at(space, MIB(2) + 8, 3);
+	assert_int_equal(read_at(space, MIB(2)), 2);
+	assert_int_equal(space->stats.faults_hidden, faults + 2);
+	fake_guest_leave();
+	space_unpin(space, pfn);
+	end(space); /* with hidden pages left */
+}
+
+static void test_every_touch_faults_once_when_hidden(void **state)
+{
+	struct space *space = make(MIB(2), false);
+
+	(void)state;
+	write_at(space, 0, 5);
+	for (u64 i = 1; i < 20; i++) {
+		/* From another CPU, while this one is inside with the page in its cache. */
+		fake_cpu_set(1);
+		assert_true(space_hide(space, GFN(0)));
+		fake_cpu_set(0);
+		assert_int_equal(read_at(space, 0), 5);
+		assert_int_equal(space->stats.faults_hidden, i);
+	}
+	end(space);
+}
+
 static void test_audit_notices_a_wrong_entry(void **state)
 {
 	struct space *space = make(MIB(2), false);
@@ -310,6 +361,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_pin_over_a_reset, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_pin_in_a_large_leaf, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_split_keeps_contents_and_dirt, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_hidden_pages_come_back_as_they_were, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_every_touch_faults_once_when_hidden, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_audit_notices_a_wrong_entry, setup, teardown),
 	};
 
