@@ -23,6 +23,7 @@ static void make_live(struct vmx_vcpu *vmx)
 	write_dr3(vmx->dr[3]);
 	write_dr6(vmx->dr6);
 	vmx->debug_live = true;
+	vmx->windows_dirty = true;
 }
 
 void vmx_debug_load(struct vmx_vcpu *vmx)
@@ -41,6 +42,7 @@ void vmx_debug_unload(struct vmx_vcpu *vmx)
 	vmx->dr[3] = read_dr3();
 	vmx->dr6 = read_dr6();
 	vmx->debug_live = false;
+	vmx->windows_dirty = true;
 }
 
 /* MOV DR exits only while the registers are not live: bring them in and let the instruction run

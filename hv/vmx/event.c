@@ -63,18 +63,14 @@ static void set_nmi_blocking(bool blocked)
 		vmwrite(VMCS_GUEST_INTERRUPTIBILITY, want);
 }
 
-void vmx_event_recover(struct virt_vcpu *vcpu, u32 reason)
+void vmx_event_recover(struct virt_vcpu *vcpu, u32 reason, u32 info)
 {
 	struct virt_event *e = &vcpu->reinject;
-	u32 info = (u32)vmread(VMCS_VECTORING_EVENT);
 
 	if (!(info & EVENT_INFO_VALID)) {
-		e->valid = false;
-		if (reason == REASON_EXCEPTION_NMI || reason == REASON_EPT_VIOLATION) {
-			vcpu->reinject_nmi_unblock = unblocked_by_iret(reason);
-			if (vcpu->reinject_nmi_unblock)
-				set_nmi_blocking(true);
-		}
+		vcpu->reinject_nmi_unblock = unblocked_by_iret(reason);
+		if (vcpu->reinject_nmi_unblock)
+			set_nmi_blocking(true);
 		return;
 	}
 	e->valid = true;
@@ -89,16 +85,12 @@ void vmx_event_recover(struct virt_vcpu *vcpu, u32 reason)
 		set_nmi_blocking(false);
 }
 
-void vmx_event_prepare(struct virt_vcpu *vcpu)
+/* Controls and the TPR threshold for what is asked for now. */
+static void set_windows(struct virt_vcpu *vcpu, struct vmx_vcpu *vmx)
 {
-	struct vmx_vcpu *vmx = vmx_of(vcpu);
 	u32 proc = vmx_caps.proc & ~(PROC_INTERRUPT_WINDOW | PROC_NMI_WINDOW | PROC_MOV_DR);
 	u8 threshold = 0;
 
-	if (vcpu->reinject.valid && !vmx->event_set) {
-		vmx_event_set(vcpu, &vcpu->reinject);
-		vcpu->reinject.valid = false;
-	}
 	if (vmx->window_class) {
 		/* Masked by the TPR: wait for that; only then for IF. */
 		if (vcpu->tpr >= vmx->window_class)
@@ -118,6 +110,20 @@ void vmx_event_prepare(struct virt_vcpu *vcpu)
 	if (threshold != vmx->tpr_threshold) {
 		vmx->tpr_threshold = threshold;
 		vmwrite(VMCS_TPR_THRESHOLD, threshold);
+	}
+}
+
+void vmx_event_prepare(struct virt_vcpu *vcpu)
+{
+	struct vmx_vcpu *vmx = vmx_of(vcpu);
+
+	if (vcpu->reinject.valid && !vmx->event_set) {
+		vmx_event_set(vcpu, &vcpu->reinject);
+		vcpu->reinject.valid = false;
+	}
+	if (vmx->windows_dirty || vcpu->tpr != vmx->tpr_at_exit) {
+		set_windows(vcpu, vmx);
+		vmx->windows_dirty = false;
 	}
 }
 
@@ -141,8 +147,12 @@ void vmx_request_window(struct virt_vcpu *vcpu, u8 priority_class, bool nmi)
 {
 	struct vmx_vcpu *vmx = vmx_of(vcpu);
 
-	vmx->window_class = priority_class & 0xf;
+	priority_class &= 0xf;
+	if (vmx->window_class == priority_class && vmx->window_nmi == nmi)
+		return;
+	vmx->window_class = priority_class;
 	vmx->window_nmi = nmi;
+	vmx->windows_dirty = true;
 }
 
 void vmx_skip(struct virt_vcpu *vcpu, u8 bytes)

@@ -142,7 +142,8 @@ static void exit_exception(struct virt_vcpu *vcpu, struct vm_exit *exit, u32 inf
 	}
 	if (vector == VECTOR_DB)
 		vmx_debug_exit_db(vcpu, exit->raw_info);
-	/* INT1 (and it alone) is a trap that exits before it: its #DB shall show the next instruction. */
+	/* INT1 (and it alone) is a trap that exits before it: its #DB shall show the next
+	 * instruction. */
 	if (EVENT_INFO_TYPE(info) == EVENT_PRIV_SOFT_EXCEPTION) {
 		vcpu->rip += vmread(VMCS_EXIT_INSN_BYTES);
 		vcpu->state_dirty = true;
@@ -209,7 +210,7 @@ static void exit_entry_failure(struct virt_vcpu *vcpu, struct vm_exit *exit, u32
 
 void vmx_exit_translate(struct virt_vcpu *vcpu, struct vm_exit *exit)
 {
-	u32 raw = (u32)vmread(VMCS_EXIT_REASON), reason = raw & 0xffff;
+	u32 raw = (u32)vmread(VMCS_EXIT_REASON), reason = raw & 0xffff, vectoring;
 
 	exit->raw_reason = raw;
 	exit->raw_info = vmread(VMCS_EXIT_QUALIFICATION);
@@ -219,7 +220,10 @@ void vmx_exit_translate(struct virt_vcpu *vcpu, struct vm_exit *exit)
 		return;
 	}
 	vmx_of(vcpu)->event_set = false;
-	vmx_event_recover(vcpu, reason);
+	vectoring = (u32)vmread(VMCS_VECTORING_EVENT);
+	if ((vectoring & EVENT_INFO_VALID) || reason == REASON_EXCEPTION_NMI ||
+		reason == REASON_EPT_VIOLATION)
+		vmx_event_recover(vcpu, reason, vectoring);
 	if (reason < REASON_COUNT) {
 		if (has_length[reason])
 			exit->insn_bytes = (u8)vmread(VMCS_EXIT_INSN_BYTES);

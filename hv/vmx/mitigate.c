@@ -91,9 +91,3 @@ void vmx_mitigate_vcpu_loaded(struct vmx_cpu *cpu, const struct vmx_vcpu *vmx)
 	if (vmx_caps.l1d_flush_loop)
 		l1d_flush_by_reading();
 }
-
-void vmx_mitigate_entry(void)
-{
-	if (vmx_caps.l1d_flush_msr)
-		wrmsr(MSR_IA32_FLUSH_CMD, FLUSH_CMD_L1D);
-}

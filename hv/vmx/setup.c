@@ -147,6 +147,7 @@ void vmx_setup_power_on(struct virt_vcpu *vcpu)
 	memset(vmx->dr, 0, sizeof(vmx->dr));
 	vmx->dr6 = 0xffff0ff0;
 	vmx->debug_live = false;
+	vmx->windows_dirty = true;
 
 	vmwrite(VMCS_ENTRY_EVENT, 0);
 	vmwrite(VMCS_GUEST_INTERRUPTIBILITY, 0);

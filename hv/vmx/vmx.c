@@ -357,7 +357,8 @@ static void vmx_run(struct virt_vcpu *vcpu, struct vm_exit *exit)
 	vmx_event_prepare(vcpu);
 	set_timer(vcpu);
 	flush_stale(vcpu);
-	vmx_mitigate_entry();
+	if (vmx_caps.l1d_flush_msr)
+		wrmsr(MSR_IA32_FLUSH_CMD, FLUSH_CMD_L1D);
 	failed = vmx_enter(vcpu, flags, &vmx->host_rsp) != 0;
 	tlb_leave(&vcpu->space->tlb);
 	if (failed) {
@@ -370,7 +371,7 @@ static void vmx_run(struct virt_vcpu *vcpu, struct vm_exit *exit)
 	vcpu->rip = vmread(VMCS_GUEST_RIP);
 	vcpu->rflags = vmread(VMCS_GUEST_RFLAGS);
 	vcpu->gpr[GPR_RSP] = vmread(VMCS_GUEST_RSP);
-	vcpu->tpr = vmx->apic_page[0x80] >> 4;
+	vcpu->tpr = vmx->tpr_at_exit = vmx->apic_page[0x80] >> 4;
 	vmx_exit_translate(vcpu, exit);
 }
 

@@ -51,9 +51,11 @@ struct vmx_vcpu {
 	bool flush_all; /* the tags may be stale on this CPU: flush before the next entry */
 	bool event_set; /* VMCS_ENTRY_EVENT is valid and not delivered yet */
 	bool window_nmi;
-	bool debug_live;  /* the guest's DR0-3 and DR6 are in the CPU */
-	u8 window_class;  /* request_window(): priority class, 0 = none */
-	u8 tpr_threshold; /* what the VMCS holds */
+	bool debug_live;    /* the guest's DR0-3 and DR6 are in the CPU */
+	u8 window_class;    /* request_window(): priority class, 0 = none */
+	u8 tpr_threshold;   /* what the VMCS holds */
+	u8 tpr_at_exit;     /* what the virtual-APIC page holds */
+	bool windows_dirty; /* what set_windows() looks at has changed */
 	u16 vpid;
 	u32 proc;     /* what VMCS_PROC_CONTROLS holds */
 	u32 host_cpu; /* whose host state the VMCS holds; ~0 if none */
@@ -160,7 +162,6 @@ must_check err_t vmx_caps_check_cpu(void);
 void vmx_mitigate_probe(void);
 must_check err_t vmx_mitigate_init(void);
 void vmx_mitigate_vcpu_loaded(struct vmx_cpu *cpu, const struct vmx_vcpu *vmx);
-void vmx_mitigate_entry(void);
 extern u16 vmx_verw_selector;
 
 /* setup.c: a VMCS from nothing. The VMCS is current. */
@@ -180,8 +181,9 @@ void vmx_exit_translate(struct virt_vcpu *vcpu, struct vm_exit *exit);
 
 /* event.c */
 void vmx_event_set(struct virt_vcpu *vcpu, const struct virt_event *event);
-/* What was being delivered when the exit came. @reason: basic exit reason. */
-void vmx_event_recover(struct virt_vcpu *vcpu, u32 reason);
+/* What was being delivered when the exit came. @reason: basic exit reason; @info: IDT-vectoring
+ * information. */
+void vmx_event_recover(struct virt_vcpu *vcpu, u32 reason, u32 info);
 /* Before an entry: reinject, windows, TPR. */
 void vmx_event_prepare(struct virt_vcpu *vcpu);
 void vmx_inject(struct virt_vcpu *vcpu, const struct virt_event *event);
