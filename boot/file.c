@@ -80,14 +80,23 @@ static EFI_STATUS read_all(EFI_FILE_HANDLE handle, const char *path, u64 base, u
 	return EFI_SUCCESS;
 }
 
+static void say_loading(const char *path, u64 bytes)
+{
+	if (bytes < MIB(1))
+		firmware_say(
+			"loading %s %lu.%lu KiB", path, bytes >> 10, (bytes % KIB(1)) * 10 >> 10);
+	else
+		firmware_say(
+			"loading %s %lu.%lu MiB", path, bytes >> 20, (bytes % MIB(1)) * 10 >> 20);
+}
+
 static EFI_STATUS load(EFI_FILE_HANDLE handle, const char *path, struct boot_file *file)
 {
 	EFI_STATUS status = file_bytes(handle, &file->bytes);
 
 	if (EFI_ERROR(status))
 		return status;
-	firmware_say("loading %s %lu.%lu MiB", path, file->bytes >> 20,
-		((file->bytes & (MIB(1) - 1)) * 10) >> 20);
+	say_loading(path, file->bytes);
 	file->base = firmware_alloc(file->bytes, PAGE_BYTES, BOOTMAP_TOP, BOOT_REGION_FILES);
 	if (!file->base)
 		return EFI_OUT_OF_RESOURCES;

@@ -11,22 +11,31 @@ struct handover_table {
 	u16 pad[3];
 };
 
-/* Offsets are repeated in handover.S. */
+/* Offsets are repeated in handover.S. Lies below 4 GiB, in memory the hypervisor does not reuse at
+ * once. */
 struct handover {
 	struct handover_table gdtr;
 	struct handover_table
 		idtr; /* empty: a fault now is a reset, not a run through stale code */
 	u64 cr3;
-	u64 stack; /* its top, 16-byte aligned */
+	u64 stack; /* its top, 16-byte aligned, below 4 GiB */
 	u64 entry; /* virtual */
 	u64 info;  /* virtual, in the window */
-	u64 gdt[3];
+	/* Only where the firmware runs with 5-level paging: */
+	u64 cr3_level5; /* a fifth level above cr3's tables */
+	u64 low;        /* a page below 1 MiB with a copy of handover_low */
+	u64 resume;     /* handover_resume */
+	u64 gdt[4];     /* null, 64-bit code, data, 32-bit code */
 };
 _Static_assert(offsetof(struct handover, idtr) == 16, "handover.S");
 _Static_assert(offsetof(struct handover, cr3) == 32, "handover.S");
 _Static_assert(offsetof(struct handover, info) == 56, "handover.S");
+_Static_assert(offsetof(struct handover, resume) == 80, "handover.S");
 
-/* Never returns. @h lies in memory the hypervisor does not reuse at once. */
+/* Never returns. */
 noreturn_fn void handover_jump(const struct handover *h);
+
+/* Pieces of it: what is copied to the low page, and where that comes back to. Not to be called. */
+extern const u8 handover_low[], handover_low_end[], handover_resume[];
 
 #endif

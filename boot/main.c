@@ -73,11 +73,6 @@ static bool cpu_will_do(void)
 	struct bootcpu_facts facts = facts_cpu();
 	struct bootcpu_verdict verdict = bootcpu_judge(&facts);
 
-	if (facts_has_5_level_paging_on())
-		verdict = (struct bootcpu_verdict){
-			.problem = "the firmware runs with 5-level paging",
-			.remedy = "turn 5-level paging (LA57) off in the firmware's set-up",
-		};
 	if (verdict.problem) {
 		firmware_say("Bellows cannot run here: %s.", verdict.problem);
 		firmware_say("What to do: %s.", verdict.remedy);
@@ -214,18 +209,35 @@ static err_t build_tables(u64 *ram_bytes)
 	return bootpt_build(&pt, &map, &info->page_table);
 }
 
-static void prepare_handover(void)
+/* The hypervisor expects four levels. The trampoline page lends itself to the change: it is low. */
+static err_t prepare_level5(struct handover *h)
+{
+	u64 *top = (u64 *)firmware_alloc(PAGE_BYTES, PAGE_BYTES, GIB(4), BOOT_REGION_LOADER);
+
+	if (!top)
+		return E_NOMEM;
+	top[0] = h->cr3 | 3; /* present, writable */
+	h->cr3_level5 = (u64)top;
+	h->low = parcel->info.trampoline;
+	h->resume = (u64)handover_resume;
+	memcpy((void *)h->low, handover_low, handover_low_end - handover_low);
+	return E_OK;
+}
+
+static err_t prepare_handover(void)
 {
 	struct handover *h = &parcel->handover;
 
 	h->gdt[1] = 0x00af9a000000ffffull; /* 64-bit code */
 	h->gdt[2] = 0x00cf92000000ffffull; /* data */
+	h->gdt[3] = 0x00cf9a000000ffffull; /* 32-bit code */
 	h->gdtr.limit = sizeof(h->gdt) - 1;
 	memcpy(h->gdtr.base, &(u64){(u64)h->gdt}, sizeof(u64));
 	h->cr3 = parcel->info.page_table;
 	h->stack = (u64)(parcel->stack + STACK_BYTES);
 	h->entry = elf.entry;
 	h->info = BOOT_WINDOW_VA + (u64)&parcel->info;
+	return facts_has_5_level_paging_on() ? prepare_level5(h) : E_OK;
 }
 
 static EFI_STATUS leave_and_jump(void)
@@ -235,11 +247,12 @@ static EFI_STATUS leave_and_jump(void)
 	u64 ram_bytes;
 	err_t err = build_tables(&ram_bytes);
 
+	if (!err)
+		err = prepare_handover();
 	if (err) {
 		firmware_say("no page tables for the hypervisor: %s", err_name(err));
 		return EFI_OUT_OF_RESOURCES;
 	}
-	prepare_handover();
 	firmware_say("%u CPUs, %lu MiB free; starting the hypervisor (%lu KiB)", info->cpu_count,
 		ram_bytes >> 20, info->hv_image_bytes >> 10);
 	err = firmware_leave(&regions, &info->region_count);
