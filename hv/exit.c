@@ -14,6 +14,7 @@
 
 #define CPUID_FEATURES	1u
 #define CPUID_EXTENDED	7u
+#define CPUID_XSAVE	0xdu
 #define INSN_MAX_BYTES	15
 
 /* Steps over what was emulated. Backends give the length where the hardware does. */
@@ -101,7 +102,7 @@ static bool on_cpuid(struct vcpu *vcpu, const struct vm_exit *exit)
 {
 	u64 *gpr = vcpu->virt.gpr;
 	u32 leaf = (u32)gpr[GPR_RAX];
-	u64 cr4 = 0;
+	u64 cr4 = 0, xcr0 = 0;
 	u32 out[4];
 
 	/* Only these leaves show bits of CR4 (OSXSAVE, OSPKE), which is costly to ask for. */
@@ -110,8 +111,10 @@ static bool on_cpuid(struct vcpu *vcpu, const struct vm_exit *exit)
 
 		hv_ops->get_sregs(&vcpu->virt, &sregs);
 		cr4 = sregs.cr4;
+	} else if (leaf == CPUID_XSAVE) {
+		xcr0 = fpu_live_xcr0(&vcpu->virt.fpu);
 	}
-	vdev_cpuid(vcpu->vm->vdev, vcpu->index, cr4, vcpu->virt.fpu.xcr0, leaf, (u32)gpr[GPR_RCX], out);
+	vdev_cpuid(vcpu->vm->vdev, vcpu->index, cr4, xcr0, leaf, (u32)gpr[GPR_RCX], out);
 	gpr[GPR_RAX] = out[0];
 	gpr[GPR_RBX] = out[1];
 	gpr[GPR_RCX] = out[2];

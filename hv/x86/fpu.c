@@ -105,8 +105,18 @@ static void fpu_load(const struct fpu_state *state)
 		__asm__ volatile("fxrstor64 (%0)" : : "r"(state->area) : "memory");
 }
 
+u64 fpu_live_xcr0(struct fpu_state *state)
+{
+	/* QEMU's TCG lets a guest change it without an exit. */
+	if (guest_mask)
+		state->xcr0 = xgetbv(0) & guest_mask;
+	return state->xcr0;
+}
+
 void fpu_switch(struct fpu_state *from, struct fpu_state *to)
 {
+	if (from)
+		fpu_live_xcr0(from);
 	if (guest_mask)
 		xsetbv(0, guest_mask);
 	if (from)

@@ -27,6 +27,9 @@ void fpu_state_destroy(struct fpu_state *state);
 /* Power-on contents: x87 and MXCSR defaults, XCR0 = 1. The state must not be in registers. */
 void fpu_state_reset(struct fpu_state *state);
 
+/* XCR0 of the guest whose state is in the registers, as the CPU has it; kept in @state too. */
+u64 fpu_live_xcr0(struct fpu_state *state);
+
 /* Put registers into @from (unless NULL), take @to's into registers, XCR0 included. */
 void fpu_switch(struct fpu_state *from, struct fpu_state *to);
 
