@@ -1,6 +1,6 @@
 /* SRCS: tests/model/vms.c tests/model/tlb_broken.c tests/fake/fake_platform.c tests/fake/fake_guest.c
-   mm/frame.c mm/frame_pool.c mm/slat.c mm/slat_ept.c mm/slat_npt.c mm/space.c mm/space_entry.c mm/space_pin.c
-   mm/space_audit.c mm/fault.c mm/memsched.c mm/base/lock.c mm/base/check.c mm/base/log.c mm/base/fmt.c */
+   mm/frame*.c mm/slat*.c mm/space*.c mm/fault.c mm/memsched.c
+   mm/base/lock.c mm/base/check.c mm/base/log.c mm/base/fmt.c */
 /*
  * The stale-translation checker can fail: with flushes left out, in two ways, the random model finds a guest
  * access through a stale translation, in both formats, with and without large pages.

@@ -1,6 +1,6 @@
-/* SRCS: tests/fake/fake_platform.c tests/fake/fake_guest.c mm/frame.c mm/frame_pool.c
-   mm/slat.c mm/slat_ept.c mm/slat_npt.c mm/tlb.c mm/space.c mm/space_entry.c mm/space_pin.c mm/space_hide.c mm/space_audit.c
-   mm/fault.c mm/memsched.c mm/base/lock.c mm/base/check.c mm/base/log.c mm/base/fmt.c */
+/* SRCS: tests/fake/fake_platform.c tests/fake/fake_guest.c
+   mm/frame*.c mm/slat*.c mm/tlb.c mm/space*.c mm/fault.c mm/memsched.c
+   mm/base/lock.c mm/base/check.c mm/base/log.c mm/base/fmt.c */
 /* Spaces: what they cost, what is RAM in them, pins, clearing, splitting, and their end. */
 #include "tests/fake/cmocka.h"
 #include "tests/fake/fake_guest.h"
