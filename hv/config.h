@@ -63,7 +63,7 @@ struct vm_config {
 	char cmdline[CONFIG_CMDLINE_BYTES];
 	char disk[CONFIG_PATH_BYTES];	     /* "" = none */
 	bool debug_hypercalls;		     /* debug.hypercalls: the hypercalls that only tests use */
-	u64 debug_hide_every;		     /* debug.hide: hide all private pages every so many exits; 0 = never */
+	u32 debug_hide_every;		     /* debug.hide: hide all private pages every so many exits; 0 = never */
 
 	bool reservation_given;		     /* sched.mem.min was stated */
 	u64 reservation_bytes;		     /* sched.mem.min */
