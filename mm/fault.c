@@ -1,11 +1,13 @@
 /*
- * Demand paging. An untouched page reads as zeros from the host's one zero frame, executes the same way, and gets
- * a zeroed frame of its own with the first write. Where memory is plentiful, a whole untouched 2 MiB region gets
- * its frames at once. Everything happens under the lock of the page's region, and no other lock is held.
+ * Demand paging. An untouched page reads as zeros from the host's one zero frame, executes the same
+ * way, and gets a zeroed frame of its own with the first write. Where memory is plentiful, a whole
+ * untouched 2 MiB region gets its frames at once. Everything happens under the lock of the page's
+ * region, and no other lock is held.
  *
- * Making an absent entry present, or granting more rights on the same frame, needs no flush: hardware caches no
- * absent entry, and a stale narrower one costs a fault that finds the access allowed (counted as spurious). Putting
- * another frame in place of the zero frame does need one, for CPUs may go on reading zeros through the old translation.
+ * Making an absent entry present, or granting more rights on the same frame, needs no flush:
+ * hardware caches no absent entry, and a stale narrower one costs a fault that finds the access
+ * allowed (counted as spurious). Putting another frame in place of the zero frame does need one,
+ * for CPUs may go on reading zeros through the old translation.
  */
 #include "mm/fault.h"
 #include "mm/space_entry.h"
@@ -41,8 +43,8 @@ static enum fault_result untouched_resolve(struct space *space, gfn_t gfn, u64 *
 	const struct slat_format *f = space->format;
 
 	if ((access & SLAT_WRITE) == 0) {
-		slat_set_absent(entry, slat_make_leaf(f, frame_zero(), SLAT_READ | SLAT_EXEC, PAGE_ZERO,
-					       false));
+		slat_set_absent(entry,
+			slat_make_leaf(f, frame_zero(), SLAT_READ | SLAT_EXEC, PAGE_ZERO, false));
 		count_state(space, PAGE_UNTOUCHED, PAGE_ZERO, 1);
 		stats_add(&space->stats.faults_zero_read, 1);
 		return FAULT_DONE;
@@ -69,14 +71,17 @@ static enum fault_result zero_resolve(struct space *space, gfn_t gfn, u64 *entry
 	slat_exchange(entry, 0);
 	tlb_gather_note(&gather);
 	tlb_gather_finish(&gather);
-	slat_set_absent(entry, slat_make_leaf(space->format, frame, SPACE_RIGHTS_ALL, PAGE_PRIVATE,
-				       false));
+	slat_set_absent(
+		entry, slat_make_leaf(space->format, frame, SPACE_RIGHTS_ALL, PAGE_PRIVATE, false));
 	count_state(space, PAGE_ZERO, PAGE_PRIVATE, 1);
 	stats_add(&space->stats.faults_zero_fill, 1);
 	return FAULT_DONE;
 }
 
-/* Nothing happened to the page meanwhile; what was known of its use is forgotten, so it counts as used. */
+/*
+ * Nothing happened to the page meanwhile; what was known of its use is forgotten, so it counts as
+ * used.
+ */
 static enum fault_result hidden_resolve(struct space *space, u64 *entry)
 {
 	const struct slat_format *f = space->format;

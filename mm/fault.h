@@ -1,7 +1,7 @@
 /*
  * What touching a page does: the one place where a guest's access that the second-level tables did
- * not allow is answered. Restartable: it either changes the page's state and the guest re-executes the
- * instruction, or it changes nothing and says why.
+ * not allow is answered. Restartable: it either changes the page's state and the guest re-executes
+ * the instruction, or it changes nothing and says why.
  */
 #ifndef MM_FAULT_H
 #define MM_FAULT_H
@@ -9,14 +9,17 @@
 #include "mm/space.h"
 
 enum fault_result {
-	FAULT_DONE,	/* re-enter the guest at the same instruction */
-	FAULT_WAIT,	/* park the vCPU; it re-executes when woken */
-	FAULT_NOT_RAM,	/* the address is not RAM: MMIO, or nowhere */
-	FAULT_NOMEM,	/* no frame to be had: the VM must stop */
-	FAULT_CORRUPT,	/* the page's contents are lost: the VM must stop */
+	FAULT_DONE,    /* re-enter the guest at the same instruction */
+	FAULT_WAIT,    /* park the vCPU; it re-executes when woken */
+	FAULT_NOT_RAM, /* the address is not RAM: MMIO, or nowhere */
+	FAULT_NOMEM,   /* no frame to be had: the VM must stop */
+	FAULT_CORRUPT, /* the page's contents are lost: the VM must stop */
 };
 
-/* @access: SLAT_READ, SLAT_WRITE, SLAT_EXEC, or'ed, and FAULT_WALK where the guest's page walk did it. */
+/*
+ * @access: SLAT_READ, SLAT_WRITE, SLAT_EXEC, or'ed, and FAULT_WALK where the guest's page walk did
+ * it.
+ */
 #define FAULT_WALK 8u
 
 /*
@@ -26,8 +29,8 @@ enum fault_result {
 must_check enum fault_result fault_handle(struct space *space, gpa_t gpa, u32 access);
 
 /*
- * The inside of fault_handle(), for those who already hold the region's lock: make @gfn, which is RAM and whose
- * entry does not allow @access, allow it. Returns as fault_handle() does.
+ * The inside of fault_handle(), for those who already hold the region's lock: make @gfn, which is
+ * RAM and whose entry does not allow @access, allow it. Returns as fault_handle() does.
  */
 must_check enum fault_result fault_resolve(struct space *space, gfn_t gfn, u32 access);
 

@@ -1,47 +1,30 @@
 /*
- * Physical frames: the table, references and pins, the per-CPU caches of free frames, and the account.
+ * Physical frames: the table, references and pins, and what RAM there is.
  *
- * A frame's word (frame.h) is changed by compare-and-exchange only, and whoever makes both references and pins
- * zero, and nobody else, puts the frame into this CPU's cache. A cache holds up to 128 frames and trades with
- * the pool in batches of 64, so the pool's lock is taken once in 64 calls. Each cache has a lock of its own, which
- * nobody else wants until the pool is empty: then a CPU takes single frames from others' caches, so that no
- * frame is out of reach. The account is kept in one column of counters for each CPU; a counter may be
- * negative, only the sum over CPUs means something.
+ * A frame's word (frame.h) is changed by atomic operations only, and whoever makes both references
+ * and pins zero, and nobody else, puts the frame into this CPU's cache (frame_cache.c), in front of
+ * the pool (frame_pool.c).
  */
 #include "mm/frame.h"
+#include "mm/frame_cache.h"
 #include "mm/frame_pool.h"
 #include "mm/platform.h"
 #include "mm/base/check.h"
-#include "mm/base/lock.h"
 #include "mm/base/log.h"
 #include "mm/base/str.h"
 
 #define COUNT_MASK BITS(31, 0)
-#define PIN_ONE	   BIT(32)
+#define PIN_ONE    BIT(32)
 #define PIN_MASK   BITS(47, 32)
 #define KIND_SHIFT 48
 #define KIND_MASK  BITS(55, 48)
 
-#define CACHE_BATCH  64u
-#define CACHE_FRAMES (2 * CACHE_BATCH)
-
-struct frame_cpu {
-	struct spinlock lock;
-	u32 count;		       /* [cache] */
-	pfn_t frames[CACHE_FRAMES];    /* [cache] */
-	s64 account[FRAME_KIND_COUNT]; /* [a] written by its CPU only */
-} __attribute__((aligned(CACHE_LINE_BYTES)));
-
-static struct frame_cpu boot_cpu;
-
 static struct {
-	struct frame *table;		  /* [I] */
+	struct frame *table;              /* [I] */
 	const struct frame_range *ranges; /* [I] all RAM; neighbours merged */
-	u32 range_count;		  /* [I] */
-	u64 total;			  /* [I] RAM frames */
-	pfn_t zero;			  /* [I] */
-	struct frame_cpu *cpus;		  /* [I] after frame_init_cpus() */
-	u32 cpu_count;			  /* [I] */
+	u32 range_count;                  /* [I] */
+	u64 total;                        /* [I] RAM frames */
+	pfn_t zero;                       /* [I] */
 } frames;
 
 #ifdef BELLOWS_HOST
@@ -103,39 +86,8 @@ static u64 word_load(pfn_t pfn)
 /* On failure *@old is what stands there now. */
 static bool word_change(pfn_t pfn, u64 *old, u64 new_word)
 {
-	return __atomic_compare_exchange_n(frame_word(pfn), old, new_word, false, __ATOMIC_ACQ_REL,
-		__ATOMIC_ACQUIRE);
-}
-
-static struct frame_cpu *cpu_here(void)
-{
-	u32 cpu = platform_cpu_id();
-
-	CHECK(cpu < frames.cpu_count);
-	return &frames.cpus[cpu];
-}
-
-static void account_add(enum frame_kind kind, s64 n)
-{
-	s64 *counter = &cpu_here()->account[kind];
-
-	/* Only this CPU writes it, so no locked instruction; atomic for those who sum meanwhile. */
-	__atomic_store_n(counter, __atomic_load_n(counter, __ATOMIC_RELAXED) + n, __ATOMIC_RELAXED);
-}
-
-static void account_move(enum frame_kind from, enum frame_kind to, u64 n)
-{
-	account_add(from, -(s64)n);
-	account_add(to, (s64)n);
-}
-
-static u64 account_sum(enum frame_kind kind)
-{
-	s64 sum = 0;
-
-	for (u32 i = 0; i < frames.cpu_count; i++)
-		sum += __atomic_load_n(&frames.cpus[i].account[kind], __ATOMIC_RELAXED);
-	return sum < 0 ? 0 : (u64)sum; /* a reader between two halves of a move may see less */
+	return __atomic_compare_exchange_n(
+		frame_word(pfn), old, new_word, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE);
 }
 
 size_t frame_table_bytes(pfn_t end)
@@ -161,7 +113,7 @@ static void range_take_over(const struct frame_range *range)
 		if (is_free)
 			frame_pool_give(&pfn, 1);
 	}
-	account_add(range->kind, (s64)range->count);
+	frame_account_add(range->kind, (s64)range->count);
 	frames.total += range->count;
 }
 
@@ -192,12 +144,9 @@ void frame_init(struct frame *table, void *regions, pfn_t end, const struct fram
 {
 	u64 next = 0;
 
-	memset(&boot_cpu, 0, sizeof(boot_cpu));
-	spin_init(&boot_cpu.lock, LOCK_RANK_FRAME_CACHE);
 	frames.table = table;
-	frames.cpus = &boot_cpu;
-	frames.cpu_count = 1;
 	frames.total = 0;
+	frame_cache_init();
 	frame_pool_init(regions);
 	for (u32 i = 0; i < range_count; i++) {
 		CHECK(ranges[i].first.v >= next && ranges[i].first.v <= end.v &&
@@ -210,69 +159,6 @@ void frame_init(struct frame *table, void *regions, pfn_t end, const struct fram
 	ranges_keep(ranges, range_count);
 	frames.zero = frame_alloc_zeroed(FRAME_ZERO);
 	CHECK(!pfn_is_none(frames.zero));
-}
-
-err_t frame_init_cpus(void)
-{
-	u32 count = platform_cpu_count();
-	size_t cpu_bytes = count * sizeof(struct frame_cpu);
-	size_t bytes = cpu_bytes + count * sizeof(u32);
-	pfn_t run = frame_alloc_run(FRAME_HV, (bytes + PAGE_BYTES - 1) / PAGE_BYTES);
-
-	if (pfn_is_none(run))
-		return E_NOMEM;
-	struct frame_cpu *cpus = platform_frame_va(run);
-
-	for (u32 i = 0; i < count; i++)
-		spin_init(&cpus[i].lock, LOCK_RANK_FRAME_CACHE);
-	cpus[platform_cpu_id()] = boot_cpu;
-	frames.cpus = cpus;
-	frames.cpu_count = count;
-	lock_init_cpus((u32 *)((char *)cpus + cpu_bytes), count);
-	return E_OK;
-}
-
-/* Any free frame from some other CPU's cache: the pool has none. */
-static pfn_t cache_steal(void)
-{
-	pfn_t pfn = PFN_NONE;
-
-	for (u32 i = 0; i < frames.cpu_count && pfn_is_none(pfn); i++) {
-		struct frame_cpu *cpu = &frames.cpus[i];
-
-		spin_lock(&cpu->lock);
-		if (cpu->count)
-			pfn = cpu->frames[--cpu->count];
-		spin_unlock(&cpu->lock);
-	}
-	return pfn;
-}
-
-static pfn_t cache_pop(void)
-{
-	struct frame_cpu *cpu = cpu_here();
-	pfn_t pfn = PFN_NONE;
-
-	spin_lock(&cpu->lock);
-	if (cpu->count == 0)
-		cpu->count = frame_pool_take(cpu->frames, CACHE_BATCH);
-	if (cpu->count)
-		pfn = cpu->frames[--cpu->count];
-	spin_unlock(&cpu->lock);
-	return pfn_is_none(pfn) ? cache_steal() : pfn;
-}
-
-static void cache_push(pfn_t pfn)
-{
-	struct frame_cpu *cpu = cpu_here();
-
-	spin_lock(&cpu->lock);
-	if (cpu->count == CACHE_FRAMES) {
-		cpu->count -= CACHE_BATCH;
-		frame_pool_give(&cpu->frames[cpu->count], CACHE_BATCH);
-	}
-	cpu->frames[cpu->count++] = pfn;
-	spin_unlock(&cpu->lock);
 }
 
 /* A frame that was free begins to live. */
@@ -288,12 +174,12 @@ static void frame_begin(pfn_t pfn, enum frame_kind kind)
 
 pfn_t frame_alloc(enum frame_kind kind)
 {
-	pfn_t pfn = hook_alloc_fails() ? PFN_NONE : cache_pop();
+	pfn_t pfn = hook_alloc_fails() ? PFN_NONE : frame_cache_pop();
 
 	if (pfn_is_none(pfn))
 		return PFN_NONE;
 	frame_begin(pfn, kind);
-	account_move(FRAME_FREE, kind, 1);
+	frame_account_move(FRAME_FREE, kind, 1);
 	return pfn;
 }
 
@@ -314,7 +200,7 @@ pfn_t frame_alloc_large(enum frame_kind kind)
 		return PFN_NONE;
 	for (u32 i = 0; i < REGION_PAGE_COUNT; i++)
 		frame_begin(PFN(first.v + i), kind);
-	account_move(FRAME_FREE, kind, REGION_PAGE_COUNT);
+	frame_account_move(FRAME_FREE, kind, REGION_PAGE_COUNT);
 	return first;
 }
 
@@ -323,9 +209,9 @@ pfn_t frame_alloc_run(enum frame_kind kind, u64 count)
 	CHECK(count > 0);
 	if (count == 1)
 		return frame_alloc_zeroed(kind);
-	pfn_t first = hook_alloc_fails() ? PFN_NONE
-					 : frame_pool_take_run(frames.ranges, frames.range_count,
-						   count);
+	pfn_t first = hook_alloc_fails()
+			      ? PFN_NONE
+			      : frame_pool_take_run(frames.ranges, frames.range_count, count);
 
 	if (pfn_is_none(first))
 		return PFN_NONE;
@@ -335,16 +221,16 @@ pfn_t frame_alloc_run(enum frame_kind kind, u64 count)
 		frame_begin(pfn, kind);
 		memset(platform_frame_va(pfn), 0, PAGE_BYTES);
 	}
-	account_move(FRAME_FREE, kind, count);
+	frame_account_move(FRAME_FREE, kind, count);
 	return first;
 }
 
 /* The word has just become that of a free frame, by us. @was: the kind the account has it under. */
 static void frame_end(pfn_t pfn, enum frame_kind was)
 {
-	account_move(was, FRAME_FREE, 1);
+	frame_account_move(was, FRAME_FREE, 1);
 	hook_freed(pfn);
-	cache_push(pfn);
+	frame_cache_push(pfn);
 }
 
 bool frame_put(pfn_t pfn)
@@ -364,7 +250,7 @@ bool frame_put(pfn_t pfn)
 	if ((after & COUNT_MASK) != 0)
 		return false;
 	if (word_kind(after) == FRAME_ORPHAN)
-		account_move(word_kind(word), FRAME_ORPHAN, 1);
+		frame_account_move(word_kind(word), FRAME_ORPHAN, 1);
 	else
 		frame_end(pfn, word_kind(word));
 	return true;
@@ -407,7 +293,7 @@ void frame_set_kind(pfn_t pfn, enum frame_kind kind)
 	do {
 		CHECK((word & COUNT_MASK) != 0);
 	} while (!word_change(pfn, &word, (word & ~KIND_MASK) | word_make(kind, 0)));
-	account_move(word_kind(word), kind, 1);
+	frame_account_move(word_kind(word), kind, 1);
 }
 
 enum frame_kind frame_kind(pfn_t pfn)
@@ -467,8 +353,13 @@ bool frame_is_ram(pfn_t pfn)
 void frame_account_get(struct frame_account *out)
 {
 	for (u32 kind = 0; kind < FRAME_KIND_COUNT; kind++)
-		out->frames[kind] = account_sum(kind);
+		out->frames[kind] = frame_account_sum(kind);
 	out->total = frames.total;
+}
+
+u64 frame_free_count(void)
+{
+	return frame_account_sum(FRAME_FREE);
 }
 
 const char *frame_kind_name(enum frame_kind kind)
@@ -488,11 +379,6 @@ const char *frame_kind_name(enum frame_kind kind)
 	};
 
 	return kind < FRAME_KIND_COUNT ? names[kind] : "?";
-}
-
-u64 frame_free_count(void)
-{
-	return account_sum(FRAME_FREE);
 }
 
 u64 frame_total_count(void)
@@ -533,7 +419,7 @@ static bool frame_sound(pfn_t pfn)
 bool frame_audit(void)
 {
 	u64 counted[FRAME_KIND_COUNT] = {0};
-	u64 cached = 0, in_pool = 0, total = 0;
+	u64 cached = frame_cache_frames(), in_pool = 0, total = 0;
 	bool sound = true;
 
 	for (u32 i = 0; i < frames.range_count; i++) {
@@ -542,7 +428,8 @@ bool frame_audit(void)
 
 			if (!frame_sound(pfn)) {
 				log_error("frame %llx: record %llx is not sound",
-					(unsigned long long)pfn.v, (unsigned long long)word_load(pfn));
+					(unsigned long long)pfn.v,
+					(unsigned long long)word_load(pfn));
 				sound = false;
 			}
 			counted[frame_kind(pfn)]++;
@@ -550,15 +437,14 @@ bool frame_audit(void)
 		}
 	}
 	for (u32 kind = 0; kind < FRAME_KIND_COUNT; kind++) {
-		total += kind == FRAME_RESERVED ? 0 : account_sum(kind);
-		if (counted[kind] == account_sum(kind))
+		total += kind == FRAME_RESERVED ? 0 : frame_account_sum(kind);
+		if (counted[kind] == frame_account_sum(kind))
 			continue;
-		log_error("frames: %llu are %s, the account says %llu", (unsigned long long)counted[kind],
-			frame_kind_name(kind), (unsigned long long)account_sum(kind));
+		log_error("frames: %llu are %s, the account says %llu",
+			(unsigned long long)counted[kind], frame_kind_name(kind),
+			(unsigned long long)frame_account_sum(kind));
 		sound = false;
 	}
-	for (u32 i = 0; i < frames.cpu_count; i++)
-		cached += frames.cpus[i].count;
 	if (in_pool != frame_pool_free_count() || in_pool + cached != counted[FRAME_FREE] ||
 		total != frames.total) {
 		log_error("frames: pool %llu, caches %llu, free %llu; sum %llu of %llu",

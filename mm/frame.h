@@ -1,10 +1,10 @@
 /*
- * Physical frames: what each is used for, how often it is referenced, who holds it pinned; and their
- * allocation, O(1), from per-CPU caches in front of one pool.
+ * Physical frames: what each is used for, how often it is referenced, who holds it pinned; and
+ * their allocation, O(1), from per-CPU caches in front of one pool.
  *
- * The frame table is one virtual array indexed by pfn (16 bytes a frame); the platform backs it with
- * memory only where there is RAM, so holes cost nothing. Every RAM frame is always in exactly one kind,
- * and the account of frames by kind always sums to all RAM frames.
+ * The frame table is one virtual array indexed by pfn (16 bytes a frame); the platform backs it
+ * with memory only where there is RAM, so holes cost nothing. Every RAM frame is always in exactly
+ * one kind, and the account of frames by kind always sums to all RAM frames.
  */
 #ifndef MM_FRAME_H
 #define MM_FRAME_H
@@ -15,21 +15,22 @@
 enum frame_kind {
 	FRAME_RESERVED = 0, /* not RAM, or not ours: firmware, holes; not counted */
 	FRAME_FREE,
-	FRAME_HV,	    /* the hypervisor's own: image, tables, stacks, VM structures */
-	FRAME_BOOT_FILES,   /* kernels and initrds kept for VM resets */
-	FRAME_TABLE,	    /* second-level page tables in use */
-	FRAME_TABLE_RESERVE,/* set aside for them */
-	FRAME_ZERO,	    /* the host's one zero frame */
-	FRAME_PRIVATE,	    /* one guest's page */
-	FRAME_SHARED,	    /* several guests' page */
-	FRAME_GATHER,	    /* unmapped, waits for a flush */
-	FRAME_ORPHAN,	    /* unmapped, freed with its last pin */
+	FRAME_HV,            /* the hypervisor's own: image, tables, stacks, VM structures */
+	FRAME_BOOT_FILES,    /* kernels and initrds kept for VM resets */
+	FRAME_TABLE,         /* second-level page tables in use */
+	FRAME_TABLE_RESERVE, /* set aside for them */
+	FRAME_ZERO,          /* the host's one zero frame */
+	FRAME_PRIVATE,       /* one guest's page */
+	FRAME_SHARED,        /* several guests' page */
+	FRAME_GATHER,        /* unmapped, waits for a flush */
+	FRAME_ORPHAN,        /* unmapped, freed with its last pin */
 	FRAME_KIND_COUNT
 };
 
 /*
- * One frame's record. The word holds mapping references (31:0), pins (47:32) and kind (55:48) together, so
- * that "the last reference and the last pin are gone" is one atomic step, whichever goes last.
+ * One frame's record. The word holds mapping references (31:0), pins (47:32) and kind (55:48)
+ * together, so that "the last reference and the last pin are gone" is one atomic step, whichever
+ * goes last.
  */
 struct frame {
 	u64 word;  /* [a] */
@@ -49,14 +50,17 @@ size_t frame_table_bytes(pfn_t end);
 size_t frame_region_table_bytes(pfn_t end);
 
 /*
- * Take over all RAM. @ranges: every RAM range once, sorted. @table, @regions: virtual arrays for pfns up
- * to @end, backed (and zero) at least where RAM is, sized as above. @ranges is copied. Once, before any other
- * CPU runs.
+ * Take over all RAM. @ranges: every RAM range once, sorted. @table, @regions: virtual arrays for
+ * pfns up to @end, backed (and zero) at least where RAM is, sized as above. @ranges is copied.
+ * Once, before any other CPU runs.
  */
 void frame_init(struct frame *table, void *regions, pfn_t end, const struct frame_range *ranges,
 	u32 range_count);
 
-/* Allocates the per-CPU caches; until then the pool serves directly. After platform_cpu_count() is known. */
+/*
+ * Allocates the per-CPU caches; until then the pool serves directly. After platform_cpu_count() is
+ * known.
+ */
 must_check err_t frame_init_cpus(void);
 
 /*
@@ -66,13 +70,22 @@ must_check err_t frame_init_cpus(void);
 must_check pfn_t frame_alloc(enum frame_kind kind);
 must_check pfn_t frame_alloc_zeroed(enum frame_kind kind);
 
-/* 512 frames, 2 MiB aligned, contents undefined; or PFN_NONE. Each is a frame of its own, its count 1. */
+/*
+ * 512 frames, 2 MiB aligned, contents undefined; or PFN_NONE. Each is a frame of its own, its
+ * count 1.
+ */
 must_check pfn_t frame_alloc_large(enum frame_kind kind);
 
-/* @count contiguous frames (any alignment), zeroed, for set-up work: O(memory). PFN_NONE if there are none. */
+/*
+ * @count contiguous frames (any alignment), zeroed, for set-up work: O(memory). PFN_NONE if there
+ * are none.
+ */
 must_check pfn_t frame_alloc_run(enum frame_kind kind, u64 count);
 
-/* Give a frame back; its count must be 1 and nothing may map it. If it is pinned it becomes FRAME_ORPHAN. */
+/*
+ * Give a frame back; its count must be 1 and nothing may map it. If it is pinned it becomes
+ * FRAME_ORPHAN.
+ */
 void frame_free(pfn_t pfn);
 void frame_free_run(pfn_t first, u64 count);
 
@@ -89,9 +102,9 @@ void frame_set_kind(pfn_t pfn, enum frame_kind kind);
 enum frame_kind frame_kind(pfn_t pfn);
 
 /*
- * A pin keeps the frame from being freed or reused. Caller of frame_pin() holds what keeps the mapping stable
- * meanwhile. At most 65535 pins a frame; the caller bounds them. The zero frame is never freed: its pins are
- * not counted.
+ * A pin keeps the frame from being freed or reused. Caller of frame_pin() holds what keeps the
+ * mapping stable meanwhile. At most 65535 pins a frame; the caller bounds them. The zero frame is
+ * never freed: its pins are not counted.
  */
 void frame_pin(pfn_t pfn);
 void frame_unpin(pfn_t pfn);
@@ -117,8 +130,8 @@ u64 frame_free_large_count(void);
 pfn_t frame_zero(void);
 
 /*
- * Recount everything from the table and compare with the account; false if they differ, and the log tells
- * where. No other CPU may allocate or free meanwhile. Cost: O(memory).
+ * Recount everything from the table and compare with the account; false if they differ, and the log
+ * tells where. No other CPU may allocate or free meanwhile. Cost: O(memory).
  */
 must_check bool frame_audit(void);
 

@@ -1,15 +1,17 @@
 /*
- * The pool of free frames: one bitmap for each 2 MiB region, and lists of the regions that have any.
+ * The pool of free frames: one bitmap for each 2 MiB region, and lists of the regions that have
+ * any.
  *
- * Everything here is guarded by one lock, taken once for a batch of 64 frames. The two counts may be read without
- * it. A region's lists are linked by region number, since the table is virtual and may be large.
+ * Everything here is guarded by one lock, taken once for a batch of 64 frames. The two counts may
+ * be read without it. A region's lists are linked by region number, since the table is virtual and
+ * may be large.
  */
 #include "mm/frame_pool.h"
 #include "mm/base/check.h"
 #include "mm/base/lock.h"
 
-#define REGION_NONE	 (~0u)
-#define WORD_BITS	 64u
+#define REGION_NONE       (~0u)
+#define WORD_BITS         64u
 #define REGION_WORD_COUNT (REGION_PAGE_COUNT / WORD_BITS)
 
 struct region {
@@ -21,9 +23,9 @@ struct region {
 static struct {
 	struct spinlock lock;
 	struct region *regions; /* [I] the array; [pool] its contents */
-	u32 partly, wholly;	/* [pool] heads */
-	u64 free_count;		/* [a] written under the lock */
-	u64 large_count;	/* [a] written under the lock */
+	u32 partly, wholly;     /* [pool] heads */
+	u64 free_count;         /* [a] written under the lock */
+	u64 large_count;        /* [a] written under the lock */
 } pool;
 
 size_t frame_pool_table_bytes(pfn_t end)

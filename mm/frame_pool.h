@@ -1,9 +1,9 @@
 /*
- * The pool behind the per-CPU caches: which frames are free, by 2 MiB region, so that whole regions stay
- * whole as long as they can and are found at once.
+ * The pool behind the per-CPU caches: which frames are free, by 2 MiB region, so that whole regions
+ * stay whole as long as they can and are found at once.
  *
- * Each region has a bitmap of its free frames and stands in one of two lists: partly free, wholly free. Single
- * frames are taken from partly free regions first. Only frame.c calls this.
+ * Each region has a bitmap of its free frames and stands in one of two lists: partly free, wholly
+ * free. Single frames are taken from partly free regions first. Only frame.c calls this.
  */
 #ifndef MM_FRAME_POOL_H
 #define MM_FRAME_POOL_H
@@ -23,7 +23,8 @@ void frame_pool_give(const pfn_t *frames, u32 count);
 /* First of a wholly free region, or PFN_NONE. O(1). */
 pfn_t frame_pool_take_large(void);
 
-/* The lowest @count free frames in a row within one of @ranges, or PFN_NONE. Cost: O(memory / 64). */
+/* The lowest @count free frames in a row within one of @ranges, or PFN_NONE. Cost: O(memory / 64).
+ */
 pfn_t frame_pool_take_run(const struct frame_range *ranges, u32 range_count, u64 count);
 
 bool frame_pool_has(pfn_t pfn);

@@ -1,9 +1,9 @@
 /*
  * The memory scheduler, first part: admission by sum, and the states of free memory.
  *
- * The decisions are pure functions of numbers; a small host-wide record of sums feeds them. minFree is the
- * sliding scale, and the states are percentages of it. Free memory must climb a little above a threshold
- * before its state ends, so that the state does not flutter.
+ * The decisions are pure functions of numbers; a small host-wide record of sums feeds them. minFree
+ * is the sliding scale, and the states are percentages of it. Free memory must climb a little above
+ * a threshold before its state ends, so that the state does not flutter.
  */
 #include "mm/memsched.h"
 #include "mm/frame.h"
@@ -29,7 +29,7 @@ static struct {
 	u64 promised_frames;  /* [v] hv's VM-list lock */
 	u64 overhead_frames;  /* [v] */
 	u64 guest_page_count; /* [a] RAM of all spaces */
-	u32 state;	      /* [a] enum mem_state, when last asked */
+	u32 state;            /* [a] enum mem_state, when last asked */
 } sched;
 
 static u64 frames_of(u64 bytes)
@@ -47,8 +47,8 @@ static unsigned long long mib_down(u64 frames)
 	return frames / frames_of(MIB(1));
 }
 
-err_t memsched_admit(const struct memsched_snapshot *now, const struct memsched_request *vm, char *why,
-	size_t why_bytes)
+err_t memsched_admit(const struct memsched_snapshot *now, const struct memsched_request *vm,
+	char *why, size_t why_bytes)
 {
 	u64 taken = now->fixed_frames + now->promised_frames + now->overhead_frames;
 	u64 left = taken < now->total_frames ? now->total_frames - taken : 0;
@@ -59,9 +59,9 @@ err_t memsched_admit(const struct memsched_snapshot *now, const struct memsched_
 	fmt_snprintf(why, why_bytes,
 		"it needs %llu MiB (%llu promised of its %llu, %llu overhead), and %llu MiB of the host's "
 		"%llu are unpromised",
-		mib_up(vm->promised_frames) + mib_up(vm->overhead_frames), mib_up(vm->promised_frames),
-		mib_up(vm->memory_frames), mib_up(vm->overhead_frames), mib_down(left),
-		mib_down(now->total_frames));
+		mib_up(vm->promised_frames) + mib_up(vm->overhead_frames),
+		mib_up(vm->promised_frames), mib_up(vm->memory_frames), mib_up(vm->overhead_frames),
+		mib_down(left), mib_down(now->total_frames));
 	return E_LIMIT;
 }
 

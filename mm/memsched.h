@@ -1,9 +1,9 @@
 /*
  * The memory scheduler, first part: who may start, and how scarce free memory is.
  *
- * Admission is by sum: what the running VMs were promised and what they cost must fit the host's RAM. A VM
- * is promised its reservation (sched.mem.min) where one is stated; else, until memory can be reclaimed, all of
- * its memory. Free-memory states come from thresholds relative to minFree.
+ * Admission is by sum: what the running VMs were promised and what they cost must fit the host's
+ * RAM. A VM is promised its reservation (sched.mem.min) where one is stated; else, until memory can
+ * be reclaimed, all of its memory. Free-memory states come from thresholds relative to minFree.
  */
 #ifndef MM_MEMSCHED_H
 #define MM_MEMSCHED_H
@@ -14,15 +14,15 @@
 enum mem_state { MEM_HIGH, MEM_CLEAR, MEM_SOFT, MEM_HARD, MEM_LOW, MEM_STATE_COUNT };
 
 struct memsched_request {
-	u64 memory_frames;	/* configured */
-	u64 promised_frames;	/* reservation where stated, else memory */
-	u64 overhead_frames;	/* space_overhead_frames() + what hv needs */
+	u64 memory_frames;   /* configured */
+	u64 promised_frames; /* reservation where stated, else memory */
+	u64 overhead_frames; /* space_overhead_frames() + what hv needs */
 };
 
 struct memsched_snapshot {
-	u64 total_frames;	/* RAM */
-	u64 fixed_frames;	/* the hypervisor's own and boot files */
-	u64 promised_frames;	/* by all admitted VMs */
+	u64 total_frames;    /* RAM */
+	u64 fixed_frames;    /* the hypervisor's own and boot files */
+	u64 promised_frames; /* by all admitted VMs */
 	u64 overhead_frames;
 	u64 free_frames;
 	u64 min_free_frames;
@@ -30,11 +30,11 @@ struct memsched_snapshot {
 };
 
 /*
- * Admit a VM or say why not. Pure: decides from @now. Returns 0; E_LIMIT with a sentence in @why that names
- * the numbers in MiB ("needs 300 MiB ...; 120 MiB of ... are unpromised").
+ * Admit a VM or say why not. Pure: decides from @now. Returns 0; E_LIMIT with a sentence in @why
+ * that names the numbers in MiB ("needs 300 MiB ...; 120 MiB of ... are unpromised").
  */
-must_check err_t memsched_admit(const struct memsched_snapshot *now, const struct memsched_request *vm,
-	char *why, size_t why_bytes);
+must_check err_t memsched_admit(const struct memsched_snapshot *now,
+	const struct memsched_request *vm, char *why, size_t why_bytes);
 
 /* minFree for a host of that size: the sliding scale of DESIGN.md, The memory scheduler. */
 u64 memsched_min_free_frames(u64 total_frames);
@@ -44,8 +44,9 @@ enum mem_state memsched_state(u64 free_frames, u64 min_free_frames, enum mem_sta
 const char *mem_state_name(enum mem_state state);
 
 /*
- * Host-wide record, kept under no lock of its own (hv calls it under the VM-list lock). memsched_init() comes
- * last in start-up: what the hypervisor has allocated by then is what it costs without VMs.
+ * Host-wide record, kept under no lock of its own (hv calls it under the VM-list lock).
+ * memsched_init() comes last in start-up: what the hypervisor has allocated by then is what it
+ * costs without VMs.
  */
 void memsched_init(void);
 must_check err_t memsched_power_on(const struct memsched_request *vm, char *why, size_t why_bytes);
@@ -53,8 +54,9 @@ void memsched_power_off(const struct memsched_request *vm);
 void memsched_snapshot_get(struct memsched_snapshot *out);
 
 /*
- * May a whole untouched 2 MiB region be mapped at once? Memory is plentiful: free memory exceeds all that
- * the running VMs could still touch, and 400% of minFree. Cost: O(CPUs); asked once for a region, not for a page.
+ * May a whole untouched 2 MiB region be mapped at once? Memory is plentiful: free memory exceeds
+ * all that the running VMs could still touch, and 400% of minFree. Cost: O(CPUs); asked once for a
+ * region, not for a page.
  */
 bool memsched_large_pages_ok(void);
 

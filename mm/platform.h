@@ -1,6 +1,7 @@
 /*
- * The only holes in mm/: what it needs from the machine beneath. hv/mm_platform.c implements them in the
- * hypervisor; tests/ implements them on Linux with N fake CPUs. Porting mm/ is writing this file's functions.
+ * The only holes in mm/: what it needs from the machine beneath. hv/mm_platform.c implements them
+ * in the hypervisor; tests/ implements them on Linux with N fake CPUs. Porting mm/ is writing this
+ * file's functions.
  */
 #ifndef MM_PLATFORM_H
 #define MM_PLATFORM_H
@@ -8,7 +9,8 @@
 #include "mm/base/types.h"
 #include "mm/base/log.h"
 
-/* The frame window: where a RAM frame can be read and written. Valid for every RAM frame, always. */
+/* The frame window: where a RAM frame can be read and written. Valid for every RAM frame, always.
+ */
 void *platform_frame_va(pfn_t pfn);
 
 /* Frame whose window address this is (the inverse of platform_frame_va). */
@@ -19,8 +21,8 @@ u32 platform_cpu_id(void);
 u32 platform_cpu_count(void);
 
 /*
- * Force @cpu out of guest mode, soon (an IPI). Does not wait; harmless if it runs no guest. Whether it
- * has left is seen in tlb.c's own record.
+ * Force @cpu out of guest mode, soon (an IPI). Does not wait; harmless if it runs no guest. Whether
+ * it has left is seen in tlb.c's own record.
  */
 void platform_kick(u32 cpu);
 

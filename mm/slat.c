@@ -1,8 +1,8 @@
 /*
  * Second-level table entries, made and read by the format's data alone.
  *
- * Where an absent entry keeps its payload: the low 12 bits in 62:52 and 11, which are no address; the other 27
- * inverted in 38:12, and 51:39 all ones (slat.h tells why).
+ * Where an absent entry keeps its payload: the low 12 bits in 62:52 and 11, which are no address;
+ * the other 27 inverted in 38:12, and 51:39 all ones (slat.h tells why).
  */
 #include "mm/slat.h"
 #include "mm/base/check.h"
@@ -14,13 +14,14 @@
 
 #define PAYLOAD_TOP_SHIFT  52 /* payload bits 10:0 */
 #define PAYLOAD_TOP_MASK   BITS(10, 0)
-#define PAYLOAD_BIT_11	   BIT(11) /* payload bit 11 in place */
-#define PAYLOAD_ADDRESS	   BITS(38, 12) /* payload bits 38:12 in place, inverted */
+#define PAYLOAD_BIT_11     BIT(11)      /* payload bit 11 in place */
+#define PAYLOAD_ADDRESS    BITS(38, 12) /* payload bits 38:12 in place, inverted */
 #define ABSENT_ADDRESS_TOP BITS(51, 39)
 
 _Static_assert(PAGE_STATE_COUNT <= 32, "a state fits a present entry's five bits");
 
-u64 slat_make_leaf(const struct slat_format *f, pfn_t pfn, u32 rights, enum page_state state, bool large)
+u64 slat_make_leaf(
+	const struct slat_format *f, pfn_t pfn, u32 rights, enum page_state state, bool large)
 {
 	u64 entry = (pfn.v << PAGE_SHIFT) | f->leaf_bits | (u64)state << PRESENT_STATE_SHIFT;
 
@@ -44,16 +45,17 @@ u64 slat_make_absent(const struct slat_format *f, enum page_state state, u64 pay
 	CHECK(payload < BIT(SLAT_PAYLOAD_BITS));
 	if (state == PAGE_UNTOUCHED && payload == 0)
 		return 0;
-	return (u64)state << ABSENT_STATE_SHIFT | (payload & PAYLOAD_TOP_MASK) << PAYLOAD_TOP_SHIFT |
-	       (payload & PAYLOAD_BIT_11) | (~payload & PAYLOAD_ADDRESS) | ABSENT_ADDRESS_TOP;
+	return (u64)state << ABSENT_STATE_SHIFT |
+	       (payload & PAYLOAD_TOP_MASK) << PAYLOAD_TOP_SHIFT | (payload & PAYLOAD_BIT_11) |
+	       (~payload & PAYLOAD_ADDRESS) | ABSENT_ADDRESS_TOP;
 }
 
 u64 slat_payload(u64 absent_entry)
 {
 	if (absent_entry == 0)
 		return 0;
-	return (absent_entry >> PAYLOAD_TOP_SHIFT & PAYLOAD_TOP_MASK) | (absent_entry & PAYLOAD_BIT_11) |
-	       (~absent_entry & PAYLOAD_ADDRESS);
+	return (absent_entry >> PAYLOAD_TOP_SHIFT & PAYLOAD_TOP_MASK) |
+	       (absent_entry & PAYLOAD_BIT_11) | (~absent_entry & PAYLOAD_ADDRESS);
 }
 
 enum page_state slat_state(const struct slat_format *f, u64 entry)

@@ -2,8 +2,8 @@
  * Second-level address translation: the page tables that turn guest-physical into host-physical
  * addresses, neutral of their format. slat_ept.c and slat_npt.c describe the two formats as data.
  *
- * The entry *is* the record of a page's state (DESIGN.md, The page states). Hardware sets A and D in present
- * entries at any time, so a present entry is changed only by xchg or cmpxchg.
+ * The entry *is* the record of a page's state (DESIGN.md, The page states). Hardware sets A and D
+ * in present entries at any time, so a present entry is changed only by xchg or cmpxchg.
  */
 #ifndef MM_SLAT_H
 #define MM_SLAT_H
@@ -15,7 +15,10 @@
 #define SLAT_WRITE 2u
 #define SLAT_EXEC  4u
 
-/* Page states, kept in the entry itself. Numbers of absent states stand in bits 9:3, of present in 56:52. */
+/*
+ * Page states, kept in the entry itself. Numbers of absent states stand in bits 9:3, of present in
+ * 56:52.
+ */
 enum page_state {
 	PAGE_UNTOUCHED = 0,
 	PAGE_ZERO,
@@ -35,16 +38,16 @@ enum page_state {
 /* One table format, as data: Intel EPT or AMD nested paging. */
 struct slat_format {
 	const char *name;
-	u64 table_bits;	   /* OR-ed with the frame's address: an entry that points to a table */
-	u64 leaf_bits;	   /* OR-ed into every present leaf: readable, write-back */
+	u64 table_bits; /* OR-ed with the frame's address: an entry that points to a table */
+	u64 leaf_bits;  /* OR-ed into every present leaf: readable, write-back */
 	u64 write_bit;
-	u64 exec_set_bits; /* set = executable (EPT); 0 where not used */
+	u64 exec_set_bits;   /* set = executable (EPT); 0 where not used */
 	u64 exec_clear_bits; /* clear = executable (NPT's NX); 0 where not used */
-	u64 present_mask;  /* any of these set: the hardware walks it */
-	u64 large_bit;	   /* in a level-2 entry: 2 MiB leaf */
+	u64 present_mask;    /* any of these set: the hardware walks it */
+	u64 large_bit;       /* in a level-2 entry: 2 MiB leaf */
 	u64 accessed_bit;
 	u64 dirty_bit;
-	u64 address_mask;  /* 51:12 */
+	u64 address_mask; /* 51:12 */
 };
 
 extern const struct slat_format slat_ept; /* SDM vol. 3, "EPT Translation Mechanism" */
@@ -67,7 +70,8 @@ static inline u64 slat_load(const u64 *entry)
 	return __atomic_load_n(entry, __ATOMIC_ACQUIRE);
 }
 
-/* Write an entry that is absent, which hardware never changes; all that it names is written before. */
+/* Write an entry that is absent, which hardware never changes; all that it names is written before.
+ */
 static inline void slat_set_absent(u64 *entry, u64 value)
 {
 	__atomic_store_n(entry, value, __ATOMIC_RELEASE);
@@ -91,15 +95,17 @@ static inline u32 slat_index(gfn_t gfn, u32 level)
 }
 
 /* A present leaf for @pfn. @rights: SLAT_*; SLAT_READ is implied. */
-u64 slat_make_leaf(const struct slat_format *f, pfn_t pfn, u32 rights, enum page_state state, bool large);
+u64 slat_make_leaf(
+	const struct slat_format *f, pfn_t pfn, u32 rights, enum page_state state, bool large);
 /* An entry that names the table at @pfn; all rights, for the leaves decide. */
 u64 slat_make_table(const struct slat_format *f, pfn_t pfn);
 
 #define SLAT_PAYLOAD_BITS 39
 /*
- * An absent entry of @state with a payload of up to 39 bits, safe against L1TF: bits 51:39 are all ones, so
- * that a speculative access through it names nothing below the top 512 GiB of any address width. UNTOUCHED with
- * payload 0 is the entry 0, which names frame 0; the hypervisor keeps nothing there.
+ * An absent entry of @state with a payload of up to 39 bits, safe against L1TF: bits 51:39 are all
+ * ones, so that a speculative access through it names nothing below the top 512 GiB of any address
+ * width. UNTOUCHED with payload 0 is the entry 0, which names frame 0; the hypervisor keeps nothing
+ * there.
  */
 u64 slat_make_absent(const struct slat_format *f, enum page_state state, u64 payload);
 u64 slat_payload(u64 absent_entry);

@@ -1,7 +1,8 @@
 /*
- * AMD's nested page tables: ordinary long-mode page tables, walked as user accesses. AMD APM vol. 2, "Nested
- * Paging" and "4-Kbyte Page Translation" (long mode). Bits 52-58 and 11:9 are for software in a present entry, 63:1
- * in an absent one. With PCD, PWT and PAT zero the host's PAT entry 0 applies, which is write-back.
+ * AMD's nested page tables: ordinary long-mode page tables, walked as user accesses. AMD APM vol.
+ * 2, "Nested Paging" and "4-Kbyte Page Translation" (long mode). Bits 52-58 and 11:9 are for
+ * software in a present entry, 63:1 in an absent one. With PCD, PWT and PAT zero the host's PAT
+ * entry 0 applies, which is write-back.
  */
 #include "mm/slat.h"
 

@@ -1,10 +1,10 @@
 /*
  * Making, clearing and ending a VM's memory.
  *
- * The struct and its region locks lie in one run of frames. The tables of levels 4 to 2 are built at once and stay;
- * a leaf table for each region is set aside (space_entry.c hands them out). Clearing a region detaches it
- * from level 2 first, so nothing below can be reached by a new walk; its frames go to a gather, and its table
- * back to the reserve only after the flush.
+ * The struct and its region locks lie in one run of frames. The tables of levels 4 to 2 are built
+ * at once and stay; a leaf table for each region is set aside (space_entry.c hands them out).
+ * Clearing a region detaches it from level 2 first, so nothing below can be reached by a new walk;
+ * its frames go to a gather, and its table back to the reserve only after the flush.
  */
 #include "mm/space_entry.h"
 #include "mm/frame.h"
@@ -13,8 +13,8 @@
 #include "mm/base/check.h"
 #include "mm/base/str.h"
 
-#define RESERVE_END	  (~0ull)
-#define ENTRIES		  512u
+#define RESERVE_END      (~0ull)
+#define ENTRIES          512u
 #define PAGES_PER(level) (1ull << (9 * (level))) /* that one table of this level maps */
 
 static u64 div_up(u64 a, u64 b)
@@ -47,7 +47,8 @@ static u64 upper_table_count(const struct space_config *config)
 	u64 low = low_pages(config), high = (config->memory_bytes >> PAGE_SHIFT) - low;
 	u64 end = high ? (SPACE_HIGH_BASE >> PAGE_SHIFT) + high : low;
 
-	return 1 + div_up(end, PAGES_PER(3)) + div_up(low, PAGES_PER(2)) + div_up(high, PAGES_PER(2));
+	return 1 + div_up(end, PAGES_PER(3)) + div_up(low, PAGES_PER(2)) +
+	       div_up(high, PAGES_PER(2));
 }
 
 u64 space_overhead_frames(const struct space_config *config)
@@ -77,8 +78,8 @@ static void space_fill_in(struct space *space, const struct space_config *config
 	space->large_pages_no_exec = config->large_pages_no_exec;
 	space->region_count = region_count(config);
 	space->frame_count = struct_frames(config);
-	space->region_locks = (struct spinlock *)((char *)space +
-						  ALIGN_UP(sizeof(*space), CACHE_LINE_BYTES));
+	space->region_locks =
+		(struct spinlock *)((char *)space + ALIGN_UP(sizeof(*space), CACHE_LINE_BYTES));
 	for (u64 i = 0; i < space->region_count; i++)
 		spin_init(&space->region_locks[i], LOCK_RANK_REGION);
 	spin_init(&space->tables_lock, LOCK_RANK_TABLES);
@@ -113,7 +114,10 @@ static err_t upper_tables_build(struct space *space)
 	return E_OK;
 }
 
-/* Frees the tables of levels @level to 2 below and with @table; nothing of level 1 hangs there any more. */
+/*
+ * Frees the tables of levels @level to 2 below and with @table; nothing of level 1 hangs there any
+ * more.
+ */
 static void upper_tables_free(struct space *space, pfn_t table, u32 level)
 {
 	const u64 *entries = platform_frame_va(table);
@@ -199,7 +203,8 @@ static void large_clear(struct space *space, u64 leaf, struct tlb_gather *gather
 	stats_sub(&space->stats.large_leaves, 1);
 }
 
-/* Gather what a detached table maps. Its entries stay as they are: the next taker zeroes the table. */
+/* Gather what a detached table maps. Its entries stay as they are: the next taker zeroes the table.
+ */
 static void table_clear(struct space *space, u64 entry, struct tlb_gather *gather)
 {
 	const u64 *leaves = platform_frame_va(slat_pfn(space->format, entry));

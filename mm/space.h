@@ -3,8 +3,9 @@
  * guard them, and their invariants.
  *
  * RAM lies at guest-physical 0 up to SPACE_LOW_END at most, the rest from 4 GiB on; between is the
- * guest's MMIO hole. Entries of one 2 MiB region are guarded by that region's lock; nothing else is needed
- * to fault. Leaf tables for the whole VM are set aside when it is created, so no fault fails for want of one.
+ * guest's MMIO hole. Entries of one 2 MiB region are guarded by that region's lock; nothing else is
+ * needed to fault. Leaf tables for the whole VM are set aside when it is created, so no fault fails
+ * for want of one.
  */
 #ifndef MM_SPACE_H
 #define MM_SPACE_H
@@ -16,33 +17,34 @@
 #include "mm/tlb.h"
 #include "mm/stats.h"
 
-#define SPACE_LOW_END  GIB(3) /* end of RAM below 4 GiB */
-#define SPACE_HIGH_BASE GIB(4)
+#define SPACE_LOW_END    GIB(3) /* end of RAM below 4 GiB */
+#define SPACE_HIGH_BASE  GIB(4)
 #define SPACE_NAME_BYTES 32
 #define SPACE_MEMORY_MAX GIB(16384)
-#define SPACE_PINS_MAX	 8192u /* pins held at a time */
+#define SPACE_PINS_MAX   8192u /* pins held at a time */
 
 struct space_config {
 	const char *name;
-	u64 memory_bytes;	/* a multiple of 4 KiB, at least 1 MiB */
+	u64 memory_bytes; /* a multiple of 4 KiB, at least 1 MiB */
 	const struct slat_format *format;
-	bool large_pages;	/* may map 2 MiB leaves (Mem.AllocGuestLargePage) */
+	bool large_pages;         /* may map 2 MiB leaves (Mem.AllocGuestLargePage) */
 	bool large_pages_no_exec; /* Intel part without PSCHANGE_MC_NO: split on fetch */
 };
 
 struct space {
-	char name[SPACE_NAME_BYTES]; /* [I] */
-	const struct slat_format *format; /* [I] */
-	pfn_t root;		 /* [I] level-4 table */
-	u64 page_count;		 /* [I] pages of RAM */
-	u64 low_page_count;	 /* [I] of them below SPACE_LOW_END */
+	char name[SPACE_NAME_BYTES];           /* [I] */
+	const struct slat_format *format;      /* [I] */
+	pfn_t root;                            /* [I] level-4 table */
+	u64 page_count;                        /* [I] pages of RAM */
+	u64 low_page_count;                    /* [I] of them below SPACE_LOW_END */
 	bool large_pages, large_pages_no_exec; /* [I] */
 	struct tlb_domain tlb;
 	struct spinlock *region_locks; /* [I] one for each 2 MiB region of RAM */
-	u64 region_count;	 /* [I] */
-	u64 frame_count;	 /* [I] frames that this struct and its locks lie in */
+	u64 region_count;              /* [I] */
+	u64 frame_count;               /* [I] frames that this struct and its locks lie in */
 	struct spinlock tables_lock;
-	u64 table_reserve_head;	 /* [tables] frames set aside, linked through their owner word; ~0 ends */
+	u64 table_reserve_head;  /* [tables] frames set aside, linked through their owner word; ~0
+				    ends */
 	u64 table_reserve_count; /* [tables] */
 	struct space_stats stats;
 };
@@ -57,12 +59,15 @@ u64 space_overhead_frames(const struct space_config *config);
 must_check err_t space_create(struct space **out, const struct space_config *config);
 
 /*
- * Free everything. No vCPU of it runs or will. Pinned frames stay until their last pin is dropped, which from
- * now on is frame_unpin()'s to do. Cost: O(touched + regions).
+ * Free everything. No vCPU of it runs or will. Pinned frames stay until their last pin is dropped,
+ * which from now on is frame_unpin()'s to do. Cost: O(touched + regions).
  */
 void space_destroy(struct space *space);
 
-/* All pages become UNTOUCHED again, as after a reset. Pinned frames as above; space_unpin() serves them still. */
+/*
+ * All pages become UNTOUCHED again, as after a reset. Pinned frames as above; space_unpin() serves
+ * them still.
+ */
 void space_clear(struct space *space);
 
 bool space_is_ram(const struct space *space, gfn_t gfn);
@@ -70,12 +75,12 @@ bool space_is_ram(const struct space *space, gfn_t gfn);
 bool space_range_is_ram(const struct space *space, gpa_t gpa, u64 bytes);
 
 /*
- * Pin the frame behind @gfn for an access by the hypervisor or a device, bringing the page in first.
- * @write: it will be written: it is made PRIVATE first and marked dirty. Without, *@out holds what the page
- * holds now: where it may be the zero frame, what the guest writes later goes elsewhere.
- * Returns 0 with *@out pinned; E_RANGE (not RAM); E_NOMEM; E_BUSY (SPACE_PINS_MAX are held); E_WAIT (park and
- * retry; nothing in mm waits yet).
- * Locks: takes the region's. Cost: as fault_handle().
+ * Pin the frame behind @gfn for an access by the hypervisor or a device, bringing the page in
+ * first.
+ * @write: it will be written: it is made PRIVATE first and marked dirty. Without, *@out holds what
+ * the page holds now: where it may be the zero frame, what the guest writes later goes elsewhere.
+ * Returns 0 with *@out pinned; E_RANGE (not RAM); E_NOMEM; E_BUSY (SPACE_PINS_MAX are held); E_WAIT
+ * (park and retry; nothing in mm waits yet). Locks: takes the region's. Cost: as fault_handle().
  */
 must_check err_t space_pin(struct space *space, gfn_t gfn, bool write, pfn_t *out);
 void space_unpin(struct space *space, pfn_t pfn);
@@ -89,22 +94,26 @@ u64 space_pages_in_state(const struct space *space, enum page_state state);
 u64 space_consumed_pages(const struct space *space);
 
 /*
- * Walk the tables and compare every invariant with the statistics; false if one fails, and the log tells which.
- * No fault may run meanwhile. Cost: O(pages touched + regions).
+ * Walk the tables and compare every invariant with the statistics; false if one fails, and the log
+ * tells which. No fault may run meanwhile. Cost: O(pages touched + regions).
  */
 must_check bool space_audit(struct space *space);
 
 /*
- * Make a PRIVATE page absent while it keeps its frame (PAGE_HIDDEN); the next touch brings it back as it was,
- * with no copy. So every touch can be made to fault: tests of restartability and event re-injection, and CPUs without
- * accessed bits, use it. Pinned pages and other states are left alone; 2 MiB leaves are split. Returns whether it
- * was hidden. Locks: takes the region's. Cost: one flush round; space_hide_all() does one for all (and one for each
- * split), and returns how many were hidden.
+ * Make a PRIVATE page absent while it keeps its frame (PAGE_HIDDEN); the next touch brings it back
+ * as it was, with no copy. So every touch can be made to fault: tests of restartability and event
+ * re-injection, and CPUs without accessed bits, use it. Pinned pages and other states are left
+ * alone; 2 MiB leaves are split. Returns whether it was hidden. Locks: takes the region's. Cost:
+ * one flush round; space_hide_all() does one for all (and one for each split), and returns how many
+ * were hidden.
  */
 bool space_hide(struct space *space, gfn_t gfn);
 u64 space_hide_all(struct space *space);
 
-/* Split every 2 MiB leaf (memory is getting short). Returns how many were split. Cost: O(regions), a lock each. */
+/*
+ * Split every 2 MiB leaf (memory is getting short). Returns how many were split. Cost: O(regions),
+ * a lock each.
+ */
 u64 space_split_all(struct space *space);
 
 #endif

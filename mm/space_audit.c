@@ -1,6 +1,6 @@
 /*
- * The invariants of a space, looked at entry by entry: every entry is one that the code can have made, every frame
- * is of the kind its entry says, and the gauges agree with what is there.
+ * The invariants of a space, looked at entry by entry: every entry is one that the code can have
+ * made, every frame is of the kind its entry says, and the gauges agree with what is there.
  */
 #include "mm/space_entry.h"
 #include "mm/frame.h"
@@ -19,8 +19,8 @@ struct audit {
 
 static void fail(struct audit *audit, gfn_t gfn, u64 entry, const char *what)
 {
-	log_error("space %s: page %llx, entry %llx: %s", audit->space->name, (unsigned long long)gfn.v,
-		(unsigned long long)entry, what);
+	log_error("space %s: page %llx, entry %llx: %s", audit->space->name,
+		(unsigned long long)gfn.v, (unsigned long long)entry, what);
 	audit->sound = false;
 }
 
@@ -128,7 +128,8 @@ bool space_audit(struct space *space)
 	for (u32 state = PAGE_UNTOUCHED + 1; state < PAGE_STATE_COUNT; state++)
 		equal_audit(&audit, "pages of one state", audit.pages[state],
 			stats_get(&space->stats.pages_by_state[state]));
-	equal_audit(&audit, "large leaves", audit.large_leaves, stats_get(&space->stats.large_leaves));
+	equal_audit(
+		&audit, "large leaves", audit.large_leaves, stats_get(&space->stats.large_leaves));
 	equal_audit(&audit, "tables", audit.leaf_tables + audit.upper_tables,
 		stats_get(&space->stats.table_pages));
 	for (u64 at = space->table_reserve_head; at != ~0ull; at = frame_owner(PFN(at)))

@@ -1,8 +1,8 @@
 /*
  * Walking a space's tables, handing out its leaf tables, splitting large leaves.
  *
- * A region's table comes from the space's reserve, one for each region, set aside when the space was made. So
- * nothing here can fail, and nothing here allocates.
+ * A region's table comes from the space's reserve, one for each region, set aside when the space
+ * was made. So nothing here can fail, and nothing here allocates.
  */
 #include "mm/space_entry.h"
 #include "mm/frame.h"
@@ -11,7 +11,7 @@
 #include "mm/base/str.h"
 
 #define HIGH_BASE_PAGES (SPACE_HIGH_BASE >> PAGE_SHIFT)
-#define RESERVE_END	(~0ull)
+#define RESERVE_END     (~0ull)
 
 u64 space_page_index(const struct space *space, gfn_t gfn)
 {
@@ -79,8 +79,9 @@ u64 space_leaf(const struct space *space, gfn_t gfn, pfn_t *frame)
 	} else {
 		leaf = 0;
 	}
-	*frame = slat_is_present(space->format, leaf) ? PFN(slat_pfn(space->format, leaf).v + offset)
-						       : PFN_NONE;
+	*frame = slat_is_present(space->format, leaf)
+			 ? PFN(slat_pfn(space->format, leaf).v + offset)
+			 : PFN_NONE;
 	return leaf;
 }
 

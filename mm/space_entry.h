@@ -1,6 +1,6 @@
 /*
- * How mm's own parts reach the entries of a space: the walk to a region's and a page's entry, the locks, the
- * reserve of leaf tables, and splitting. hv/ has no business here.
+ * How mm's own parts reach the entries of a space: the walk to a region's and a page's entry, the
+ * locks, the reserve of leaf tables, and splitting. hv/ has no business here.
  */
 #ifndef MM_SPACE_ENTRY_H
 #define MM_SPACE_ENTRY_H
@@ -15,24 +15,34 @@ gfn_t space_page_gfn(const struct space *space, u64 index);
 struct spinlock *space_region_lock(struct space *space, gfn_t gfn);
 
 /*
- * The level-2 entry for @gfn's region: absent (all UNTOUCHED), a table, or a 2 MiB leaf. @gfn is RAM. The levels
- * above are made with the space and never change, so the walk needs no lock; the entry needs the region's.
+ * The level-2 entry for @gfn's region: absent (all UNTOUCHED), a table, or a 2 MiB leaf. @gfn is
+ * RAM. The levels above are made with the space and never change, so the walk needs no lock; the
+ * entry needs the region's.
  */
 u64 *space_region_entry(const struct space *space, gfn_t gfn);
 
 /* The level-1 entry, or NULL where the region has no table. Locks: region held. */
 u64 *space_page_entry(const struct space *space, gfn_t gfn);
 
-/* The same, with a table put in where there is none. The region is no 2 MiB leaf. Cannot fail. Locks: region held. */
+/*
+ * The same, with a table put in where there is none. The region is no 2 MiB leaf. Cannot fail.
+ * Locks: region held.
+ */
 u64 *space_page_entry_make(struct space *space, gfn_t gfn);
 
-/* The leaf that maps @gfn now, of either size, or its absent entry (0 without a table). Locks: region held. */
+/*
+ * The leaf that maps @gfn now, of either size, or its absent entry (0 without a table). Locks:
+ * region held.
+ */
 u64 space_leaf(const struct space *space, gfn_t gfn, pfn_t *frame);
 
 /* Turn a 2 MiB leaf into 512 small ones: clear, flush, write. Cannot fail. Locks: region held. */
 void space_split(struct space *space, gfn_t gfn);
 
-/* The reserve of leaf tables. Taken ones are zero. The reserve covers every region. Locks: takes TABLES. */
+/*
+ * The reserve of leaf tables. Taken ones are zero. The reserve covers every region. Locks: takes
+ * TABLES.
+ */
 pfn_t space_table_take(struct space *space);
 void space_table_give(struct space *space, pfn_t table);
 

@@ -1,10 +1,11 @@
 /*
- * Hiding pages: a PRIVATE page's entry is made absent while its frame stays where it is, so that the next touch
- * faults, and finds it again.
+ * Hiding pages: a PRIVATE page's entry is made absent while its frame stays where it is, so that
+ * the next touch faults, and finds it again.
  *
- * Since the frame and the rights come back as they were, a CPU that still has the old translation does no harm: the
- * flush is there for the touch to be seen, not for safety, and one serves for any number of pages. A pinned page is
- * left alone all the same: who pins it may be a device that marks no entry.
+ * Since the frame and the rights come back as they were, a CPU that still has the old translation
+ * does no harm: the flush is there for the touch to be seen, not for safety, and one serves for any
+ * number of pages. A pinned page is left alone all the same: who pins it may be a device that marks
+ * no entry.
  */
 #include "mm/space_entry.h"
 #include "mm/frame.h"
@@ -16,7 +17,8 @@ static bool page_hide(struct space *space, u64 *entry)
 	u64 leaf = slat_load(entry);
 	pfn_t frame = slat_pfn(f, leaf);
 
-	if (!slat_is_present(f, leaf) || slat_state(f, leaf) != PAGE_PRIVATE || frame_pin_count(frame))
+	if (!slat_is_present(f, leaf) || slat_state(f, leaf) != PAGE_PRIVATE ||
+		frame_pin_count(frame))
 		return false;
 	slat_exchange(entry, slat_make_absent(f, PAGE_HIDDEN, frame.v));
 	stats_sub(&space->stats.pages_by_state[PAGE_PRIVATE], 1);

@@ -1,9 +1,9 @@
 /*
  * Pins: how the hypervisor itself, or a device on a guest's behalf, gets at a guest's page.
  *
- * A pin is taken under the region's lock, in the same breath as the page is brought in, so nothing can take
- * the frame away in between. DMA obeys no second-level table and sets no A or D bit: what will be written is made
- * the guest's own first and marked dirty here.
+ * A pin is taken under the region's lock, in the same breath as the page is brought in, so nothing
+ * can take the frame away in between. DMA obeys no second-level table and sets no A or D bit: what
+ * will be written is made the guest's own first and marked dirty here.
  */
 #include "mm/space_entry.h"
 #include "mm/fault.h"

@@ -1,6 +1,7 @@
 /*
  * Every counter of mm/, once. Counters are per space and only ever added to, with relaxed atomics;
- * gauges (pages by state) are kept by whoever changes an entry, under the region's lock, also atomically.
+ * gauges (pages by state) are kept by whoever changes an entry, under the region's lock, also
+ * atomically.
  */
 #ifndef MM_STATS_H
 #define MM_STATS_H
@@ -8,19 +9,22 @@
 #include "mm/base/types.h"
 
 struct space_stats {
-	/* Gauges, in pages of 4 KiB. A VM's consumed memory is private_pages (later: + its part of shared). */
-	u64 pages_by_state[16];	  /* by enum page_state; [0] stays 0: see space_pages_in_state() */
-	u64 peak_consumed_pages;  /* the most that private (and shared) ever were */
-	u64 large_leaves;	  /* 2 MiB leaves now mapped; their pages count as PRIVATE */
-	u64 table_pages;	  /* second-level tables in use */
-	u64 pins;		  /* pins held now */
+	/*
+	 * Gauges, in pages of 4 KiB. A VM's consumed memory is private_pages (later: + its part of
+	 * shared).
+	 */
+	u64 pages_by_state[16];  /* by enum page_state; [0] stays 0: see space_pages_in_state() */
+	u64 peak_consumed_pages; /* the most that private (and shared) ever were */
+	u64 large_leaves;        /* 2 MiB leaves now mapped; their pages count as PRIVATE */
+	u64 table_pages;         /* second-level tables in use */
+	u64 pins;                /* pins held now */
 	/* Counters. */
-	u64 faults;		  /* fault_handle() calls on RAM */
-	u64 faults_zero_read;	  /* UNTOUCHED -> ZERO */
-	u64 faults_zero_fill;	  /* UNTOUCHED or ZERO -> PRIVATE */
-	u64 faults_large;	  /* a whole region at once */
-	u64 faults_hidden;	  /* HIDDEN -> PRIVATE */
-	u64 faults_spurious;	  /* the entry already allowed it */
+	u64 faults;           /* fault_handle() calls on RAM */
+	u64 faults_zero_read; /* UNTOUCHED -> ZERO */
+	u64 faults_zero_fill; /* UNTOUCHED or ZERO -> PRIVATE */
+	u64 faults_large;     /* a whole region at once */
+	u64 faults_hidden;    /* HIDDEN -> PRIVATE */
+	u64 faults_spurious;  /* the entry already allowed it */
 	u64 faults_nomem;
 	u64 splits;
 	u64 flush_rounds;
@@ -41,8 +45,8 @@ static inline void stats_max(u64 *mark, u64 value)
 {
 	u64 old = __atomic_load_n(mark, __ATOMIC_RELAXED);
 
-	while (old < value && !__atomic_compare_exchange_n(mark, &old, value, false, __ATOMIC_RELAXED,
-				      __ATOMIC_RELAXED))
+	while (old < value && !__atomic_compare_exchange_n(
+				      mark, &old, value, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED))
 		;
 }
 

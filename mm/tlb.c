@@ -1,17 +1,18 @@
 /*
- * Flushes by generation. Two records decide everything: which domain each CPU is in the guest of right now
- * (written by that CPU), and each domain's generation (raised by whoever narrows).
+ * Flushes by generation. Two records decide everything: which domain each CPU is in the guest of
+ * right now (written by that CPU), and each domain's generation (raised by whoever narrows).
  *
- * The order that makes it sound. A CPU that enters writes its record, then reads the generation; one that narrows
- * has changed the entry, then raises the generation, then reads the records; each with a full barrier between its
- * two steps. So one of them sees the other: either the entering CPU reads the new generation and flushes before
- * it is in the guest, or the narrowing CPU finds it recorded, kicks it, and waits until it has left or
- * has flushed for this generation. From tlb_enter() until it is in the guest interrupts are off, so a kick that
- * comes in between is pending then and throws it out at once. A CPU in root mode uses no guest translation, and
- * leaves the guest without taking a lock, so waiting with locks held cannot deadlock.
+ * The order that makes it sound. A CPU that enters writes its record, then reads the generation;
+ * one that narrows has changed the entry, then raises the generation, then reads the records; each
+ * with a full barrier between its two steps. So one of them sees the other: either the entering CPU
+ * reads the new generation and flushes before it is in the guest, or the narrowing CPU finds it
+ * recorded, kicks it, and waits until it has left or has flushed for this generation. From
+ * tlb_enter() until it is in the guest interrupts are off, so a kick that comes in between is
+ * pending then and throws it out at once. A CPU in root mode uses no guest translation, and leaves
+ * the guest without taking a lock, so waiting with locks held cannot deadlock.
  *
- * "Seen" is written before the flush itself is executed, by the same CPU in root mode just before it enters: until
- * then that CPU makes no guest access either.
+ * "Seen" is written before the flush itself is executed, by the same CPU in root mode just before
+ * it enters: until then that CPU makes no guest access either.
  */
 #include "mm/tlb.h"
 #include "mm/frame.h"
@@ -19,7 +20,8 @@
 #include "mm/base/check.h"
 
 struct tlb_cpu {
-	struct tlb_domain *running; /* [a] in this domain's guest, or about to be; written by its CPU */
+	struct tlb_domain
+		*running; /* [a] in this domain's guest, or about to be; written by its CPU */
 } __attribute__((aligned(CACHE_LINE_BYTES)));
 
 static struct tlb_cpu *cpus; /* [I] */
@@ -98,7 +100,8 @@ static bool is_behind(const struct tlb_domain *domain, u32 cpu, u64 generation)
 	       __atomic_load_n(&domain->seen[cpu], __ATOMIC_ACQUIRE) < generation;
 }
 
-/* When this returns, no CPU can use a translation of the domain that was gone before it was called. */
+/* When this returns, no CPU can use a translation of the domain that was gone before it was called.
+ */
 static void flush_round(struct tlb_domain *domain)
 {
 	u64 generation = __atomic_add_fetch(&domain->generation, 1, __ATOMIC_SEQ_CST);

@@ -1,9 +1,10 @@
 /*
- * Spin locks: a ticket for fairness, and in debug builds a record of the ranks that each CPU holds, so that
- * an acquire against the order fails at once and every time, not only in the unlucky interleaving.
+ * Spin locks: a ticket for fairness, and in debug builds a record of the ranks that each CPU holds,
+ * so that an acquire against the order fails at once and every time, not only in the unlucky
+ * interleaving.
  *
- * The record is one word a CPU, written by that CPU alone: bit N stands for rank N. That one bit is enough,
- * since no CPU may hold two locks of one rank.
+ * The record is one word a CPU, written by that CPU alone: bit N stands for rank N. That one bit is
+ * enough, since no CPU may hold two locks of one rank.
  */
 #include "mm/base/lock.h"
 #include "mm/base/check.h"
@@ -15,7 +16,7 @@ _Static_assert(LOCK_RANK_COUNT <= 32, "a CPU's held ranks fit one word");
 
 static u32 boot_held;
 static u32 *held_ranks = &boot_held; /* [I] by CPU; each word its CPU's alone */
-static u32 held_cpu_count = 1;	     /* [I] */
+static u32 held_cpu_count = 1;       /* [I] */
 
 static u32 *held_here(void)
 {
@@ -112,8 +113,8 @@ bool spin_trylock(struct spinlock *lock)
 
 	rank_check(lock);
 	/* Only the holder of the ticket being served may draw the next one without waiting. */
-	if (!__atomic_compare_exchange_n(&lock->next, &ticket, ticket + 1, false, __ATOMIC_ACQUIRE,
-		    __ATOMIC_RELAXED))
+	if (!__atomic_compare_exchange_n(
+		    &lock->next, &ticket, ticket + 1, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
 		return false;
 	rank_take(lock);
 	return true;

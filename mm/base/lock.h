@@ -1,8 +1,8 @@
 /*
- * Spin locks with a rank. The order is one enum: a CPU may take a lock only if it holds none of equal
- * or higher rank. Debug builds (BELLOWS_DEBUG, and all host tests) check that on every acquire. Nothing is
- * held across I/O or a return to a guest. Root mode runs with interrupts off, so locks need not
- * disable them; NMI and #MC handlers take none.
+ * Spin locks with a rank. The order is one enum: a CPU may take a lock only if it holds none of
+ * equal or higher rank. Debug builds (BELLOWS_DEBUG, and all host tests) check that on every
+ * acquire. Nothing is held across I/O or a return to a guest. Root mode runs with interrupts off,
+ * so locks need not disable them; NMI and #MC handlers take none.
  */
 #ifndef MM_BASE_LOCK_H
 #define MM_BASE_LOCK_H
@@ -11,8 +11,8 @@
 
 enum lock_rank {
 	LOCK_RANK_VM_LIST = 1, /* hv: the list of VMs */
-	LOCK_RANK_VM,	       /* hv: one VM's life cycle and devices */
-	LOCK_RANK_VCPU,	       /* hv: run queue */
+	LOCK_RANK_VM,          /* hv: one VM's life cycle and devices */
+	LOCK_RANK_VCPU,        /* hv: run queue */
 	LOCK_RANK_SPACE,       /* mm: one VM's memory as a whole (create, destroy, sweeps) */
 	LOCK_RANK_REGION,      /* mm: entries of one 2 MiB region */
 	LOCK_RANK_SHARE,
@@ -32,7 +32,10 @@ struct spinlock {
 	u8 rank;
 };
 
-#define SPINLOCK(r) {.next = 0, .owner = 0, .rank = (r)}
+#define SPINLOCK(r)                                                                                \
+	{                                                                                          \
+		.next = 0, .owner = 0, .rank = (r)                                                 \
+	}
 
 void spin_init(struct spinlock *lock, enum lock_rank rank);
 void spin_lock(struct spinlock *lock);
@@ -41,8 +44,9 @@ void spin_unlock(struct spinlock *lock);
 bool spin_is_locked(const struct spinlock *lock);
 
 /*
- * Where the ranks that each CPU holds are recorded. @held: a zeroed word for each CPU, kept for good. Until
- * this is called only CPU 0 may take locks. No lock may be held. Does nothing where ranks are not checked.
+ * Where the ranks that each CPU holds are recorded. @held: a zeroed word for each CPU, kept for
+ * good. Until this is called only CPU 0 may take locks. No lock may be held. Does nothing where
+ * ranks are not checked.
  */
 void lock_init_cpus(u32 *held, u32 cpu_count);
 

@@ -6,14 +6,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SLOTS	      512u
-#define TOLD_MAX      5u
-#define FAULT_TRIES   4
+#define SLOTS       512u
+#define TOLD_MAX    5u
+#define FAULT_TRIES 4
 
 struct translation {
 	const struct tlb_domain *domain; /* the tag; NULL = empty */
-	u64 gfn;			 /* first page */
-	u64 pages;			 /* 1 or 512 */
+	u64 gfn;                         /* first page */
+	u64 pages;                       /* 1 or 512 */
 	u64 pfn;
 	u32 rights;
 	bool dirty; /* a write has set D already */
@@ -62,7 +62,8 @@ static struct translation *cache_find(const struct tlb_domain *domain, u64 gfn)
 {
 	struct translation *t = slot_find(domain, gfn, 1);
 
-	return t ? t : slot_find(domain, ALIGN_DOWN(gfn, (u64)REGION_PAGE_COUNT), REGION_PAGE_COUNT);
+	return t ? t
+		 : slot_find(domain, ALIGN_DOWN(gfn, (u64)REGION_PAGE_COUNT), REGION_PAGE_COUNT);
 }
 
 static u64 *serial_of(const struct translation *t, u64 page)
@@ -150,8 +151,8 @@ void fake_guest_start(void)
 		u64 *serials = cpus[i].serials;
 
 		memset(&cpus[i], 0, sizeof(cpus[i]));
-		cpus[i].serials = serials ? serials
-					  : malloc(SLOTS * REGION_PAGE_COUNT * sizeof(*serials));
+		cpus[i].serials =
+			serials ? serials : malloc(SLOTS * REGION_PAGE_COUNT * sizeof(*serials));
 	}
 	violations = 0;
 	threaded = false;
@@ -165,8 +166,8 @@ void fake_guest_start(void)
 static bool entry_mark(u64 *entry, u64 seen, u64 bits)
 {
 	while ((seen & bits) != bits) {
-		if (__atomic_compare_exchange_n(entry, &seen, seen | bits, false, __ATOMIC_SEQ_CST,
-			    __ATOMIC_SEQ_CST))
+		if (__atomic_compare_exchange_n(
+			    entry, &seen, seen | bits, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
 			break;
 		if (seen == 0)
 			return false;
@@ -218,8 +219,8 @@ static bool still_so(struct space *space, const struct translation *t, u64 gfn)
 }
 
 /* Use a cached translation. Returns whether it was sound. */
-static bool cached_use(struct space *space, struct translation *t, gpa_t gpa, u32 access, void *data,
-	u32 bytes)
+static bool cached_use(
+	struct space *space, struct translation *t, gpa_t gpa, u32 access, void *data, u32 bytes)
 {
 	u64 gfn = gpa_to_gfn(gpa).v, page = gfn - t->gfn;
 	pfn_t frame = PFN(t->pfn + page);
@@ -251,7 +252,8 @@ bool fake_guest_access_cached(struct space *space, gpa_t gpa, u32 access, void *
 	return cached_use(space, t, gpa, access, data, bytes);
 }
 
-enum fault_result fake_guest_access(struct space *space, gpa_t gpa, u32 access, void *data, u32 bytes)
+enum fault_result fake_guest_access(
+	struct space *space, gpa_t gpa, u32 access, void *data, u32 bytes)
 {
 	u64 gfn = gpa_to_gfn(gpa).v;
 

@@ -37,7 +37,8 @@ static __thread u32 cpu_here;
 void *platform_frame_va(pfn_t pfn)
 {
 	if (pfn.v >= fake.frame_count) {
-		fprintf(stderr, "frame window: pfn %#llx is beyond RAM\n", (unsigned long long)pfn.v);
+		fprintf(stderr, "frame window: pfn %#llx is beyond RAM\n",
+			(unsigned long long)pfn.v);
 		abort();
 	}
 	return fake.arena + pfn.v * PAGE_BYTES;
@@ -125,7 +126,8 @@ static void frame_allocated(pfn_t pfn)
 	ASAN_UNPOISON_MEMORY_REGION(page, PAGE_BYTES);
 	if (memcmp(page, poison, sizeof(poison)) != 0 ||
 		memcmp(page, page + sizeof(poison), PAGE_BYTES - sizeof(poison)) != 0) {
-		fprintf(stderr, "frame %#llx was written while it was free\n", (unsigned long long)pfn.v);
+		fprintf(stderr, "frame %#llx was written while it was free\n",
+			(unsigned long long)pfn.v);
 		abort();
 	}
 	__atomic_add_fetch(&fake.serials[pfn.v], 1, __ATOMIC_RELAXED);
@@ -159,7 +161,8 @@ static void *zeroed_pages(size_t *bytes)
 	return pages;
 }
 
-/* Of a table with @item bytes for each @per frames: allow access to the pages that speak of @range. */
+/* Of a table with @item bytes for each @per frames: allow access to the pages that speak of @range.
+ */
 static void table_back(char *table, size_t item, u64 per, const struct frame_range *range)
 {
 	u64 from = ALIGN_DOWN(range->first.v / per * item, PAGE_BYTES);
@@ -186,7 +189,8 @@ static void ram_make(const struct frame_range *ranges, u32 range_count)
 		unsigned char *at = fake.arena + ranges[i].first.v * PAGE_BYTES;
 
 		table_back((char *)fake.table, sizeof(struct frame), 1, &ranges[i]);
-		table_back(fake.regions, frame_region_table_bytes(PFN(1)), REGION_PAGE_COUNT, &ranges[i]);
+		table_back(fake.regions, frame_region_table_bytes(PFN(1)), REGION_PAGE_COUNT,
+			&ranges[i]);
 		ASAN_UNPOISON_MEMORY_REGION(at, ranges[i].count * PAGE_BYTES);
 		memset(at, POISON_BYTE, ranges[i].count * PAGE_BYTES);
 		if (ranges[i].kind == FRAME_FREE)
@@ -219,8 +223,8 @@ void fake_start(u32 cpu_count, const struct frame_range *ranges, u32 range_count
 
 void fake_start_plain(u32 cpu_count, u64 frame_count)
 {
-	const struct frame_range ranges[] = {
-		{PFN(16), 24, FRAME_HV}, {PFN(40), 8, FRAME_BOOT_FILES}, {PFN(48), frame_count, FRAME_FREE}};
+	const struct frame_range ranges[] = {{PFN(16), 24, FRAME_HV},
+		{PFN(40), 8, FRAME_BOOT_FILES}, {PFN(48), frame_count, FRAME_FREE}};
 
 	fake_start(cpu_count, ranges, ARRAY_COUNT(ranges));
 }

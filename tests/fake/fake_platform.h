@@ -1,9 +1,10 @@
 /*
  * mm's platform on Linux: RAM is an arena, CPUs are numbers.
  *
- * The current CPU is a thread's own variable. One thread may play all CPUs in turn (fake_cpu_set), so that a test
- * decides every interleaving; or each thread plays one, and they really race. Free frames are poisoned, in value and,
- * under ASan, in access; so are the frame tables' parts where no RAM is.
+ * The current CPU is a thread's own variable. One thread may play all CPUs in turn (fake_cpu_set),
+ * so that a test decides every interleaving; or each thread plays one, and they really race. Free
+ * frames are poisoned, in value and, under ASan, in access; so are the frame tables' parts where no
+ * RAM is.
  */
 #ifndef TESTS_FAKE_PLATFORM_H
 #define TESTS_FAKE_PLATFORM_H
@@ -22,7 +23,10 @@ void fake_cpu_set(u32 cpu);
 /* Called by platform_kick(). Without one, kicking a CPU is an error of the test. */
 void fake_on_kick(void (*kick)(u32 cpu));
 
-/* How often a frame has been allocated: tells whether it is still the same one. Odd while it is in use. */
+/*
+ * How often a frame has been allocated: tells whether it is still the same one. Odd while it is in
+ * use.
+ */
 u64 fake_frame_serial(pfn_t pfn);
 
 /* The @nth allocation from now on fails (1 = the next), or all from there on. 0: none. */

@@ -1,4 +1,7 @@
-/* Reproducible random numbers for tests: the seed comes from the environment's SEED, else from the test. */
+/*
+ * Reproducible random numbers for tests: the seed comes from the environment's SEED, else from the
+ * test.
+ */
 #ifndef TESTS_FAKE_RNG_H
 #define TESTS_FAKE_RNG_H
 

@@ -2,9 +2,9 @@
    mm/frame*.c mm/slat*.c mm/tlb.c mm/space*.c mm/fault.c mm/memsched.c
    mm/base/lock.c mm/base/check.c mm/base/log.c mm/base/fmt.c */
 /*
- * Every allocation fails in turn: one scenario (two VMs, pages of both sizes, pins, a reset) is run with the Nth
- * allocation failing, for every N, and again with all from the Nth on. Each time nothing is half done, nothing else is
- * harmed, and all frames come back.
+ * Every allocation fails in turn: one scenario (two VMs, pages of both sizes, pins, a reset) is run
+ * with the Nth allocation failing, for every N, and again with all from the Nth on. Each time
+ * nothing is half done, nothing else is harmed, and all frames come back.
  */
 #include "tests/fake/fake_guest.h"
 #include "tests/fake/fake_platform.h"
@@ -72,7 +72,8 @@ static bool vm_use(struct space *space, u64 tag)
 	u64 zero = 0, value = tag;
 
 	for (u64 page = 0; page < 1100; page += 61) {
-		if (!touch(space, page, SLAT_READ, &zero) || !touch(space, page, SLAT_WRITE, &value) ||
+		if (!touch(space, page, SLAT_READ, &zero) ||
+			!touch(space, page, SLAT_WRITE, &value) ||
 			!touch(space, page + 1, SLAT_EXEC, &zero))
 			return false;
 		u64 back = 0;
@@ -155,15 +156,16 @@ static void all_failures(const struct slat_format *format, bool large, bool and_
 		REQUIRE(touch(neighbour, 3, SLAT_READ, &back) && back == value);
 		if (failing && failing > count)
 			break;
-		/* A failing 2 MiB allocation is made up for by small pages; any other is noticed. */
+		/* A failing 2 MiB allocation is made up for by small pages; any other is noticed.
+		 */
 		REQUIRE(failing == 0 || large || failures_seen > seen_before);
 	}
 	vm_end(neighbour);
 	frame_account_get(&end);
 	REQUIRE(memcmp(&start, &end, sizeof(start)) == 0);
 	printf("%s%s: each of %llu allocations failed%s, %llu times noticed\n", format->name,
-		large ? " large" : "", (unsigned long long)count, and_all_after ? " with all after it" : "",
-		(unsigned long long)failures_seen);
+		large ? " large" : "", (unsigned long long)count,
+		and_all_after ? " with all after it" : "", (unsigned long long)failures_seen);
 	fflush(stdout);
 	fake_stop();
 }

@@ -2,8 +2,8 @@
    mm/frame*.c mm/slat*.c mm/tlb.c mm/space*.c mm/fault.c mm/memsched.c
    mm/base/lock.c mm/base/check.c mm/base/log.c mm/base/fmt.c */
 /*
- * VMs' memory under random operations on four CPUs equals the naive model, in both formats, with and without
- * large pages, with memory running out. SEED=n replays one seed; STEPS=n runs longer.
+ * VMs' memory under random operations on four CPUs equals the naive model, in both formats, with
+ * and without large pages, with memory running out. SEED=n replays one seed; STEPS=n runs longer.
  */
 #include "tests/model/vms.h"
 #include <stdio.h>

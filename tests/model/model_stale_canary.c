@@ -1,9 +1,9 @@
-/* SRCS: tests/model/vms.c tests/model/tlb_broken.c tests/fake/fake_platform.c tests/fake/fake_guest.c
-   mm/frame*.c mm/slat*.c mm/space*.c mm/fault.c mm/memsched.c
+/* SRCS: tests/model/vms.c tests/model/tlb_broken.c tests/fake/fake_platform.c
+   tests/fake/fake_guest.c mm/frame*.c mm/slat*.c mm/space*.c mm/fault.c mm/memsched.c
    mm/base/lock.c mm/base/check.c mm/base/log.c mm/base/fmt.c */
 /*
- * The stale-translation checker can fail: with flushes left out, in two ways, the random model finds a guest
- * access through a stale translation, in both formats, with and without large pages.
+ * The stale-translation checker can fail: with flushes left out, in two ways, the random model
+ * finds a guest access through a stale translation, in both formats, with and without large pages.
  */
 #include "tests/model/vms.h"
 #include "tests/model/tlb_broken.h"
@@ -27,8 +27,8 @@ int main(void)
 
 		tlb_mistake = i & 4 ? TLB_NO_KICK : TLB_NO_FLUSH;
 		if (world_run(&options)) {
-			printf("seed %llu: mistake %d was not noticed\n", (unsigned long long)options.seed,
-				(int)tlb_mistake);
+			printf("seed %llu: mistake %d was not noticed\n",
+				(unsigned long long)options.seed, (int)tlb_mistake);
 			missed++;
 		}
 	}

@@ -1,6 +1,6 @@
 /*
- * mm/tlb.c with the mistakes that the stale-translation checker is there for: linked in its place by
- * model_stale_canary.c alone.
+ * mm/tlb.c with the mistakes that the stale-translation checker is there for: linked in its place
+ * by model_stale_canary.c alone.
  */
 #include "tests/model/tlb_broken.h"
 #include "mm/tlb.h"

@@ -78,7 +78,8 @@ static u8 *model_page(struct vm *vm, u64 index, bool make)
 /* The page under a pin was taken away: from now on only the pin writes there. */
 static void pin_orphan(struct pin *pin)
 {
-	const u8 *page = world.vms[pin->vm].pages[space_page_index(world.vms[pin->vm].space, pin->gfn)];
+	const u8 *page =
+		world.vms[pin->vm].pages[space_page_index(world.vms[pin->vm].space, pin->gfn)];
 
 	pin->orphan = calloc(1, PAGE_BYTES);
 	if (page)
@@ -254,11 +255,13 @@ static void step_access(struct vm *vm)
 
 static void step_access_beyond(struct vm *vm)
 {
-	static const u64 beyond[] = {SPACE_LOW_END, SPACE_HIGH_BASE - 8, 0xfee00000, 1ull << 40, 1ull << 51};
+	static const u64 beyond[] = {
+		SPACE_LOW_END, SPACE_HIGH_BASE - 8, 0xfee00000, 1ull << 40, 1ull << 51};
 	u64 gpa = beyond[below(ARRAY_COUNT(beyond))], value = 0;
 
 	if (chance(50))
-		gpa = gfn_to_gpa(space_page_gfn(vm->space, vm->space->page_count - 1)).v + PAGE_BYTES;
+		gpa = gfn_to_gpa(space_page_gfn(vm->space, vm->space->page_count - 1)).v +
+		      PAGE_BYTES;
 	fake_guest_leave();
 	if (fault_handle(vm->space, GPA(gpa), SLAT_READ) != FAULT_NOT_RAM)
 		wrong("an access beyond RAM was served");
@@ -383,7 +386,10 @@ static void step(void)
 	}
 }
 
-/* A kicked CPU still uses what it has cached: it must see, and write, the right bytes until it leaves. */
+/*
+ * A kicked CPU still uses what it has cached: it must see, and write, the right bytes until it
+ * leaves.
+ */
 static void before_leave(u32 cpu)
 {
 	struct space *space = fake_guest_running(cpu);
@@ -398,7 +404,8 @@ static void before_leave(u32 cpu)
 		gpa_t gpa = gfn_to_gpa(space_page_gfn(space, index));
 		bool write = chance(50);
 
-		if (!fake_guest_access_cached(space, gpa, write ? SLAT_WRITE : SLAT_READ, &value, 8))
+		if (!fake_guest_access_cached(
+			    space, gpa, write ? SLAT_WRITE : SLAT_READ, &value, 8))
 			continue;
 		world.kick_accesses++;
 		if (write)
@@ -527,7 +534,8 @@ bool world_run(const struct world_options *chosen)
 	printf("seed %llu %s%s: %llu steps, %llu accesses (%llu hits, %llu walks), %llu kicks with %llu "
 	       "late accesses, %llu out of frames, %llu VMs ended, %llu cleared\n",
 		(unsigned long long)options->seed, options->format->name,
-		options->large_pages ? (options->large_pages_no_exec ? " large no-exec" : " large") : "",
+		options->large_pages ? (options->large_pages_no_exec ? " large no-exec" : " large")
+				     : "",
 		(unsigned long long)world.steps, (unsigned long long)world.accesses,
 		(unsigned long long)fake_guest_hits(), (unsigned long long)fake_guest_walks(),
 		(unsigned long long)fake_guest_kicks(), (unsigned long long)world.kick_accesses,

@@ -1,6 +1,6 @@
 /*
- * The naive model: a VM's memory is an array of pages, each a block of bytes or not there yet (zeros). The real one
- * must never be seen to differ.
+ * The naive model: a VM's memory is an array of pages, each a block of bytes or not there yet
+ * (zeros). The real one must never be seen to differ.
  */
 #ifndef TESTS_MODEL_VMS_H
 #define TESTS_MODEL_VMS_H
@@ -8,24 +8,24 @@
 #include "mm/space.h"
 #include "tests/fake/rng.h"
 
-#define VMS_MAX	 4u
-#define PINS_MAX 12u
+#define VMS_MAX    4u
+#define PINS_MAX   12u
 #define MODEL_CPUS 4u
 
 /* A pin held, and what its frame must hold. */
 struct pin {
 	bool used;
 	bool write;
-	u32 vm;		/* VMS_MAX: the page was taken away meanwhile; the frame is the pin's alone */
+	u32 vm; /* VMS_MAX: the page was taken away meanwhile; the frame is the pin's alone */
 	gfn_t gfn;
 	pfn_t pfn;
-	u64 serial;	/* of the frame, when it was pinned */
-	u8 *orphan;	/* contents, once the page was taken away; else NULL */
+	u64 serial; /* of the frame, when it was pinned */
+	u8 *orphan; /* contents, once the page was taken away; else NULL */
 };
 
 struct vm {
 	struct space *space; /* NULL: does not exist */
-	u8 **pages;	     /* by page index; NULL = zeros */
+	u8 **pages;          /* by page index; NULL = zeros */
 };
 
 struct world {
@@ -46,8 +46,8 @@ struct world_options {
 };
 
 /*
- * Run random operations, checking everything after each; aborts on the first wrong thing. Ends with all freed. Returns
- * false if it stopped on a violation, as told to.
+ * Run random operations, checking everything after each; aborts on the first wrong thing. Ends with
+ * all freed. Returns false if it stopped on a violation, as told to.
  */
 bool world_run(const struct world_options *options);
 

@@ -1,7 +1,10 @@
 /* SRCS: tests/fake/fake_platform.c tests/fake/fake_guest.c
    mm/frame*.c mm/slat*.c mm/tlb.c mm/space*.c mm/fault.c mm/memsched.c
    mm/base/lock.c mm/base/check.c mm/base/log.c mm/base/fmt.c */
-/* Faults: each state and access to its answer, in both formats; large pages; flushes where they are due. */
+/*
+ * Faults: each state and access to its answer, in both formats; large pages; flushes where they are
+ * due.
+ */
 #include "tests/fake/cmocka.h"
 #include "tests/fake/fake_guest.h"
 #include "tests/fake/fake_platform.h"
@@ -99,7 +102,8 @@ static void test_each_state_and_access(void **state)
 
 static void test_addresses_beyond_ram(void **state)
 {
-	static const u64 gpas[] = {MIB(4), GIB(3), 0xfee00000, GIB(4), 1ull << 47, 1ull << 52, ~0ull};
+	static const u64 gpas[] = {
+		MIB(4), GIB(3), 0xfee00000, GIB(4), 1ull << 47, 1ull << 52, ~0ull};
 
 	(void)state;
 	start(4000);
@@ -120,7 +124,8 @@ static void test_new_frames_carry_nothing_over(void **state)
 	struct space *space = make(&slat_ept, MIB(2), false, false);
 
 	for (u64 page = 0; page < 512; page++)
-		assert_int_equal(fake_guest_access(space, GPA(page * 4096 + 8), SLAT_WRITE, &secret, 8),
+		assert_int_equal(
+			fake_guest_access(space, GPA(page * 4096 + 8), SLAT_WRITE, &secret, 8),
 			FAULT_DONE);
 	fake_guest_leave_all();
 	space_destroy(space);
@@ -128,8 +133,10 @@ static void test_new_frames_carry_nothing_over(void **state)
 	for (u64 page = 0; page < 512; page++) {
 		u64 one = 1;
 
-		assert_int_equal(fake_guest_access(space, GPA(page * 4096), SLAT_WRITE, &one, 8), FAULT_DONE);
-		assert_int_equal(fake_guest_access(space, GPA(page * 4096 + 8), SLAT_READ, &value, 8),
+		assert_int_equal(fake_guest_access(space, GPA(page * 4096), SLAT_WRITE, &one, 8),
+			FAULT_DONE);
+		assert_int_equal(
+			fake_guest_access(space, GPA(page * 4096 + 8), SLAT_READ, &value, 8),
 			FAULT_DONE);
 		assert_int_equal(value, 0);
 	}
@@ -154,7 +161,8 @@ static void test_no_frame_changes_nothing(void **state)
 	stop(space);
 }
 
-/* A CPU that reads zeros through its cache is thrown out before another CPU's write becomes a page. */
+/* A CPU that reads zeros through its cache is thrown out before another CPU's write becomes a page.
+ */
 static void test_zero_to_private_flushes_the_other_cpu(void **state)
 {
 	u64 value = ~0ull, seven = 7;
@@ -292,7 +300,10 @@ static u64 cycles(void)
 	return __builtin_ia32_rdtsc();
 }
 
-/* For the eye: what a fault costs here, under the sanitizers. Asserts only that it does not grow with memory. */
+/*
+ * For the eye: what a fault costs here, under the sanitizers. Asserts only that it does not grow
+ * with memory.
+ */
 static void test_cost_does_not_grow(void **state)
 {
 	u64 cost[2];
@@ -310,8 +321,8 @@ static void test_cost_does_not_grow(void **state)
 		cost[i] = (cycles() - from) / (bytes >> PAGE_SHIFT);
 		stop(space);
 	}
-	printf("cycles a fault, sanitized: %llu in 8 MiB, %llu in 64 MiB\n", (unsigned long long)cost[0],
-		(unsigned long long)cost[1]);
+	printf("cycles a fault, sanitized: %llu in 8 MiB, %llu in 64 MiB\n",
+		(unsigned long long)cost[0], (unsigned long long)cost[1]);
 	assert_true(cost[1] < cost[0] * 4);
 }
 

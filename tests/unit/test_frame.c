@@ -1,6 +1,9 @@
 /* SRCS: tests/fake/fake_platform.c mm/frame*.c mm/tlb.c mm/memsched.c
    mm/base/lock.c mm/base/check.c mm/base/log.c mm/base/fmt.c */
-/* Frames: allocation of every kind, references and pins, the account, and what a broken caller meets. */
+/*
+ * Frames: allocation of every kind, references and pins, the account, and what a broken caller
+ * meets.
+ */
 #include "mm/frame.h"
 #include "tests/fake/cmocka.h"
 #include "tests/fake/fake_platform.h"
@@ -260,15 +263,15 @@ static void test_pinning_a_free_frame_is_caught(void **state)
 /* RAM in pieces: with a hole, with odd edges, with pieces that touch. */
 static void test_ram_in_pieces(void **state)
 {
-	static const struct frame_range ranges[] = {
-		{PFN(1), 158, FRAME_FREE}, {PFN(256), 100, FRAME_HV}, {PFN(356), 300, FRAME_FREE},
+	static const struct frame_range ranges[] = {{PFN(1), 158, FRAME_FREE},
+		{PFN(256), 100, FRAME_HV}, {PFN(356), 300, FRAME_FREE},
 		{PFN(656), 1, FRAME_BOOT_FILES}, {PFN(66000), 1500, FRAME_FREE}};
 	static const struct {
 		u64 pfn;
 		bool ram;
-	} cases[] = {{0, false}, {1, true}, {158, true}, {159, false}, {255, false}, {256, true}, {656, true},
-		{657, false}, {65999, false}, {66000, true}, {67499, true}, {67500, false}, {~0ull, false},
-		{1ull << 40, false}};
+	} cases[] = {{0, false}, {1, true}, {158, true}, {159, false}, {255, false}, {256, true},
+		{656, true}, {657, false}, {65999, false}, {66000, true}, {67499, true},
+		{67500, false}, {~0ull, false}, {1ull << 40, false}};
 
 	(void)state;
 	fake_start(2, ranges, ARRAY_COUNT(ranges));
@@ -301,7 +304,8 @@ static void test_random_operations_keep_the_account(void **state)
 	for (u32 step = 0; step < 20000; step++) {
 		fake_cpu_set((u32)rng_below(&rng, 4));
 		if (count < ARRAY_COUNT(held) && rng_chance(&rng, 52)) {
-			pfn_t pfn = frame_alloc(FRAME_FREE + 1 + (enum frame_kind)rng_below(&rng, 4));
+			pfn_t pfn =
+				frame_alloc(FRAME_FREE + 1 + (enum frame_kind)rng_below(&rng, 4));
 
 			if (!pfn_is_none(pfn))
 				held[count++] = pfn;
@@ -332,22 +336,31 @@ static void test_a_wrong_account_fails_the_audit(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(test_every_free_frame_is_had_once_on_any_cpu, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			test_every_free_frame_is_had_once_on_any_cpu, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_zeroed_is_zero_after_use, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_large_is_aligned_and_freed_singly, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_large_ones_end_and_small_ones_remain, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_single_frames_leave_whole_regions_whole, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_runs_are_contiguous_zero_and_may_cross_regions, setup,
-			teardown),
+		cmocka_unit_test_setup_teardown(
+			test_large_is_aligned_and_freed_singly, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			test_large_ones_end_and_small_ones_remain, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			test_single_frames_leave_whole_regions_whole, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			test_runs_are_contiguous_zero_and_may_cross_regions, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_references_count, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_pinned_frame_is_freed_with_its_last_pin, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			test_pinned_frame_is_freed_with_its_last_pin, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_unpinned_live_frame_stays, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_kind_changes_keep_the_account, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			test_kind_changes_keep_the_account, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_misuse_is_caught, setup, teardown_broken),
-		cmocka_unit_test_setup_teardown(test_pinning_a_free_frame_is_caught, setup, teardown_broken),
+		cmocka_unit_test_setup_teardown(
+			test_pinning_a_free_frame_is_caught, setup, teardown_broken),
 		cmocka_unit_test(test_ram_in_pieces),
-		cmocka_unit_test_setup_teardown(test_random_operations_keep_the_account, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_a_wrong_account_fails_the_audit, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			test_random_operations_keep_the_account, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			test_a_wrong_account_fails_the_audit, setup, teardown),
 	};
 
 	return cmocka_run_group_tests_name("unit/frame", tests, NULL, NULL);

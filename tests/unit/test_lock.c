@@ -144,7 +144,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_rising_ranks_are_fine, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_falling_rank_is_caught, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_equal_rank_is_caught, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_unlock_of_what_is_not_held_is_caught, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			test_unlock_of_what_is_not_held_is_caught, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_ranks_are_each_cpus_own, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_forgetting_lets_a_panic_lock, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_trylock_fails_while_held, setup, teardown),

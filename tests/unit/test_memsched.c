@@ -1,6 +1,9 @@
 /* SRCS: tests/fake/fake_platform.c mm/memsched.c mm/frame*.c mm/tlb.c
    mm/base/lock.c mm/base/check.c mm/base/log.c mm/base/fmt.c */
-/* Admission by sum with its sentence; minFree's sliding scale; the states of free memory and their hysteresis. */
+/*
+ * Admission by sum with its sentence; minFree's sliding scale; the states of free memory and their
+ * hysteresis.
+ */
 #include "mm/memsched.h"
 #include "tests/fake/cmocka.h"
 #include "tests/fake/fake_platform.h"
@@ -13,17 +16,16 @@ static void test_sliding_scale(void **state)
 	static const struct {
 		u64 host_mib, min_free_mib;
 	} cases[] = {
-		{0, 0},
-		{1000, 60},
-		{4096, 245}, /* 6% of 4 GiB */
-		{12288, 573}, /* + 4% of 8 GiB */
-		{28672, 901}, /* + 2% of 16 GiB */
-		{102400, 901 + 737}, /* + 1% of the rest */
+		{0, 0}, {1000, 60}, {4096, 245}, /* 6% of 4 GiB */
+		{12288, 573},                    /* + 4% of 8 GiB */
+		{28672, 901},                    /* + 2% of 16 GiB */
+		{102400, 901 + 737},             /* + 1% of the rest */
 	};
 
 	(void)state;
 	for (u32 i = 0; i < ARRAY_COUNT(cases); i++)
-		assert_int_equal(memsched_min_free_frames(FRAMES_MIB(cases[i].host_mib)) / FRAMES_MIB(1),
+		assert_int_equal(
+			memsched_min_free_frames(FRAMES_MIB(cases[i].host_mib)) / FRAMES_MIB(1),
 			cases[i].min_free_mib);
 }
 
@@ -32,8 +34,9 @@ static void test_states_going_down(void **state)
 	static const struct {
 		u64 free_frames;
 		enum mem_state expected;
-	} cases[] = {{5000, MEM_HIGH}, {1000, MEM_HIGH}, {999, MEM_CLEAR}, {640, MEM_CLEAR}, {639, MEM_SOFT},
-		{320, MEM_SOFT}, {319, MEM_HARD}, {160, MEM_HARD}, {159, MEM_LOW}, {0, MEM_LOW}};
+	} cases[] = {{5000, MEM_HIGH}, {1000, MEM_HIGH}, {999, MEM_CLEAR}, {640, MEM_CLEAR},
+		{639, MEM_SOFT}, {320, MEM_SOFT}, {319, MEM_HARD}, {160, MEM_HARD}, {159, MEM_LOW},
+		{0, MEM_LOW}};
 	enum mem_state now = MEM_HIGH;
 
 	(void)state;
@@ -49,8 +52,8 @@ static void test_states_going_up_want_a_margin(void **state)
 		u64 free_frames;
 		enum mem_state expected;
 	} cases[] = {{0, MEM_LOW}, {160, MEM_LOW}, {199, MEM_LOW}, {200, MEM_HARD}, {359, MEM_HARD},
-		{360, MEM_SOFT}, {679, MEM_SOFT}, {680, MEM_CLEAR}, {1039, MEM_CLEAR}, {1040, MEM_HIGH},
-		{1000, MEM_HIGH}, {999, MEM_CLEAR}, {1020, MEM_CLEAR}};
+		{360, MEM_SOFT}, {679, MEM_SOFT}, {680, MEM_CLEAR}, {1039, MEM_CLEAR},
+		{1040, MEM_HIGH}, {1000, MEM_HIGH}, {999, MEM_CLEAR}, {1020, MEM_CLEAR}};
 	enum mem_state now = MEM_LOW;
 
 	(void)state;
@@ -63,8 +66,9 @@ static void test_states_going_up_want_a_margin(void **state)
 	assert_int_equal(memsched_state(0, 1000, MEM_HIGH), MEM_LOW);
 }
 
-static const struct memsched_snapshot host = {
-	.total_frames = FRAMES_MIB(768), .fixed_frames = FRAMES_MIB(68), .promised_frames = FRAMES_MIB(500),
+static const struct memsched_snapshot host = {.total_frames = FRAMES_MIB(768),
+	.fixed_frames = FRAMES_MIB(68),
+	.promised_frames = FRAMES_MIB(500),
 	.overhead_frames = FRAMES_MIB(20)};
 
 static void test_what_fits_is_admitted(void **state)
@@ -84,8 +88,9 @@ static void test_what_does_not_fit_is_told_in_numbers(void **state)
 
 	(void)state;
 	assert_int_equal(memsched_admit(&host, &vm, why, sizeof(why)), E_LIMIT);
-	assert_string_equal(why, "it needs 181 MiB (171 promised of its 256, 10 overhead), and 180 MiB of the "
-				 "host's 768 are unpromised");
+	assert_string_equal(why,
+		"it needs 181 MiB (171 promised of its 256, 10 overhead), and 180 MiB of the "
+		"host's 768 are unpromised");
 	assert_int_equal(memsched_admit(&host, &vm, small, sizeof(small)), E_LIMIT);
 	assert_int_equal(strlen(small), sizeof(small) - 1);
 }

@@ -1,6 +1,9 @@
 /* SRCS: tests/fake/fake_platform.c mm/slat*.c mm/frame*.c mm/tlb.c
    mm/memsched.c mm/base/lock.c mm/base/check.c mm/base/log.c mm/base/fmt.c */
-/* Second-level entries in both formats: what the manuals say of the bits, and that nothing is lost in them. */
+/*
+ * Second-level entries in both formats: what the manuals say of the bits, and that nothing is lost
+ * in them.
+ */
 #include "mm/slat.h"
 #include "tests/fake/cmocka.h"
 #include "tests/fake/fake_platform.h"
@@ -14,17 +17,19 @@ static void test_leaves_as_the_manuals_have_them(void **state)
 
 	(void)state;
 	/* EPT: R W X in 2:0, memory type 6 in 5:3, ignore PAT 6, large 7; state in 56:52. */
-	assert_int_equal(slat_make_leaf(&slat_ept, pfn, SLAT_READ, PAGE_ZERO, false),
-		0x0010000012345071ull);
-	assert_int_equal(slat_make_leaf(&slat_ept, pfn, SLAT_WRITE | SLAT_EXEC, PAGE_PRIVATE, false),
+	assert_int_equal(
+		slat_make_leaf(&slat_ept, pfn, SLAT_READ, PAGE_ZERO, false), 0x0010000012345071ull);
+	assert_int_equal(
+		slat_make_leaf(&slat_ept, pfn, SLAT_WRITE | SLAT_EXEC, PAGE_PRIVATE, false),
 		0x0020000012345077ull);
 	assert_int_equal(slat_make_leaf(&slat_ept, PFN(0x200), SLAT_WRITE, PAGE_PRIVATE, true),
 		0x00200000002000f3ull);
 	assert_int_equal(slat_make_table(&slat_ept, pfn), 0x12345007ull);
 	/* NPT: P 0, W 1, U 2, large 7, NX 63. */
-	assert_int_equal(slat_make_leaf(&slat_npt, pfn, SLAT_READ, PAGE_ZERO, false),
-		0x8010000012345005ull);
-	assert_int_equal(slat_make_leaf(&slat_npt, pfn, SLAT_WRITE | SLAT_EXEC, PAGE_PRIVATE, false),
+	assert_int_equal(
+		slat_make_leaf(&slat_npt, pfn, SLAT_READ, PAGE_ZERO, false), 0x8010000012345005ull);
+	assert_int_equal(
+		slat_make_leaf(&slat_npt, pfn, SLAT_WRITE | SLAT_EXEC, PAGE_PRIVATE, false),
 		0x0020000012345007ull);
 	assert_int_equal(slat_make_leaf(&slat_npt, PFN(0x200), SLAT_WRITE, PAGE_PRIVATE, true),
 		0x8020000000200087ull);
@@ -42,7 +47,8 @@ static void test_leaf_round_trip(void **state)
 		u32 rights = SLAT_READ | (u32)rng_below(&rng, 8);
 		enum page_state page = (enum page_state)rng_below(&rng, PAGE_STATE_COUNT);
 		bool large = rng_chance(&rng, 50);
-		u64 entry = slat_make_leaf(f, large ? PFN(ALIGN_DOWN(pfn.v, 512ull)) : pfn, rights, page, large);
+		u64 entry = slat_make_leaf(
+			f, large ? PFN(ALIGN_DOWN(pfn.v, 512ull)) : pfn, rights, page, large);
 
 		/* Whatever hardware sets changes nothing of it. */
 		if (rng_chance(&rng, 50))
@@ -55,7 +61,10 @@ static void test_leaf_round_trip(void **state)
 	}
 }
 
-/* Absent entries: not present, payload kept, and no address that could be RAM whatever the payload (L1TF). */
+/*
+ * Absent entries: not present, payload kept, and no address that could be RAM whatever the payload
+ * (L1TF).
+ */
 static void test_absent_round_trip_and_l1tf(void **state)
 {
 	struct rng rng = {rng_seed(5)};
@@ -63,7 +72,8 @@ static void test_absent_round_trip_and_l1tf(void **state)
 	(void)state;
 	for (u32 i = 0; i < 40000; i++) {
 		const struct slat_format *f = formats[i & 1];
-		u64 payload = rng_next(&rng) >> rng_below(&rng, 64) & BITS(SLAT_PAYLOAD_BITS - 1, 0);
+		u64 payload =
+			rng_next(&rng) >> rng_below(&rng, 64) & BITS(SLAT_PAYLOAD_BITS - 1, 0);
 		enum page_state page = (enum page_state)(1 + rng_below(&rng, PAGE_STATE_COUNT - 1));
 		u64 entry = slat_make_absent(f, page, payload);
 

@@ -65,7 +65,8 @@ static void write_at(struct space *space, u64 gpa, u64 value)
 
 static void test_sizes_that_cannot_be_are_refused(void **state)
 {
-	static const u64 sizes[] = {0, 4096, MIB(1) - 4096, MIB(1) + 1, MIB(16) + 2048, ~0ull, 1ull << 62};
+	static const u64 sizes[] = {
+		0, 4096, MIB(1) - 4096, MIB(1) + 1, MIB(16) + 2048, ~0ull, 1ull << 62};
 	struct space *space = NULL;
 
 	(void)state;
@@ -96,8 +97,8 @@ static void test_cost_is_what_was_said(void **state)
 
 static void test_long_names_are_cut(void **state)
 {
-	struct space_config config = {"a name that is far longer than there is room for it", MIB(1), &slat_ept,
-		false, false};
+	struct space_config config = {"a name that is far longer than there is room for it", MIB(1),
+		&slat_ept, false, false};
 	struct space *space;
 
 	(void)state;
@@ -281,7 +282,7 @@ static void test_hidden_pages_come_back_as_they_were(void **state)
 	assert_int_equal(read_at(space, MIB(4)), 0);
 	fake_guest_leave();
 	assert_int_equal(space_pin(space, GFN(7), true, &pfn), E_OK);
-	assert_false(space_hide(space, GFN(7))); /* pinned */
+	assert_false(space_hide(space, GFN(7)));    /* pinned */
 	assert_false(space_hide(space, GFN(1024))); /* zero */
 	assert_false(space_hide(space, GFN(1025))); /* untouched */
 	assert_false(space_hide(space, GFN(~0ull)));
@@ -331,9 +332,10 @@ static void test_audit_notices_a_wrong_entry(void **state)
 	fake_guest_leave();
 	u64 *entry = space_page_entry(space, GFN(0)), sound = *entry;
 	u64 wrong[] = {slat_make_leaf(&slat_ept, strange, SPACE_RIGHTS_ALL, PAGE_PRIVATE, false),
-		slat_make_leaf(&slat_ept, slat_pfn(&slat_ept, sound), SLAT_READ, PAGE_PRIVATE, false),
-		slat_make_leaf(&slat_ept, frame_zero(), SPACE_RIGHTS_ALL, PAGE_ZERO, false), 0, 1 << 11,
-		slat_make_absent(&slat_ept, PAGE_SWAPPED, 5)};
+		slat_make_leaf(
+			&slat_ept, slat_pfn(&slat_ept, sound), SLAT_READ, PAGE_PRIVATE, false),
+		slat_make_leaf(&slat_ept, frame_zero(), SPACE_RIGHTS_ALL, PAGE_ZERO, false), 0,
+		1 << 11, slat_make_absent(&slat_ept, PAGE_SWAPPED, 5)};
 
 	for (u32 i = 0; i < ARRAY_COUNT(wrong); i++) {
 		*entry = wrong[i];
@@ -350,19 +352,25 @@ static void test_audit_notices_a_wrong_entry(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(test_sizes_that_cannot_be_are_refused, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			test_sizes_that_cannot_be_are_refused, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_cost_is_what_was_said, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_long_names_are_cut, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_what_is_ram, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_clear_makes_all_pages_zero_again, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			test_clear_makes_all_pages_zero_again, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_pins_of_every_state, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_pins_are_bounded, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_pinned_frames_outlive_their_vm, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			test_pinned_frames_outlive_their_vm, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_pin_over_a_reset, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_pin_in_a_large_leaf, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_split_keeps_contents_and_dirt, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_hidden_pages_come_back_as_they_were, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_every_touch_faults_once_when_hidden, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			test_split_keeps_contents_and_dirt, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			test_hidden_pages_come_back_as_they_were, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			test_every_touch_faults_once_when_hidden, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_audit_notices_a_wrong_entry, setup, teardown),
 	};
 

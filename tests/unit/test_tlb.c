@@ -1,6 +1,9 @@
 /* SRCS: tests/fake/fake_platform.c mm/frame*.c mm/tlb.c mm/memsched.c
    mm/base/lock.c mm/base/check.c mm/base/log.c mm/base/fmt.c */
-/* Generations: who must flush, who is kicked, when gathered frames are freed; and two threads that race for it. */
+/*
+ * Generations: who must flush, who is kicked, when gathered frames are freed; and two threads that
+ * race for it.
+ */
 #include "mm/tlb.h"
 #include "tests/fake/cmocka.h"
 #include "tests/fake/fake_platform.h"
@@ -13,7 +16,8 @@ static u32 kicked; /* bit by CPU */
 static pfn_t watched;
 static enum frame_kind watched_at_kick;
 
-/* The CPU leaves at once, and we see what state a gathered frame is in while it was still inside. */
+/* The CPU leaves at once, and we see what state a gathered frame is in while it was still inside.
+ */
 static void kick(u32 cpu)
 {
 	u32 from = platform_cpu_id();
@@ -182,8 +186,9 @@ static void test_misuse_is_caught(void **state)
 }
 
 /*
- * One thread "runs a guest" that reads a value through a translation it may keep until it is told to flush; the
- * other changes the value's place as mm does and then spoils the old one. The reader must never see the spoilt one.
+ * One thread "runs a guest" that reads a value through a translation it may keep until it is told
+ * to flush; the other changes the value's place as mm does and then spoils the old one. The reader
+ * must never see the spoilt one.
  */
 #define RACES 20000
 static u64 places[2], entry, kick_flag, ended, wrong_reads;
@@ -202,7 +207,8 @@ static void *guest_thread(void *arg)
 	while (!__atomic_load_n(&ended, __ATOMIC_ACQUIRE)) {
 		if (tlb_enter(&first))
 			cached = 0;
-		for (u32 i = 0; i < 50 && !__atomic_exchange_n(&kick_flag, 0, __ATOMIC_ACQUIRE); i++) {
+		for (u32 i = 0; i < 50 && !__atomic_exchange_n(&kick_flag, 0, __ATOMIC_ACQUIRE);
+			i++) {
 			if (!cached)
 				cached = __atomic_load_n(&entry, __ATOMIC_ACQUIRE);
 			if (cached && __atomic_load_n(&places[cached - 1], __ATOMIC_ACQUIRE) != 1)
@@ -246,15 +252,20 @@ static void test_a_racing_guest_sees_no_reused_frame(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(test_first_entry_flushes_and_the_second_does_not, setup,
-			teardown),
-		cmocka_unit_test_setup_teardown(test_narrowing_makes_every_cpu_flush_once, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_only_those_inside_this_domain_are_kicked, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_gathered_frames_outlive_the_flush, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_one_round_serves_a_whole_gather, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			test_first_entry_flushes_and_the_second_does_not, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			test_narrowing_makes_every_cpu_flush_once, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			test_only_those_inside_this_domain_are_kicked, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			test_gathered_frames_outlive_the_flush, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			test_one_round_serves_a_whole_gather, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_invalidate_waits_for_nobody, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_misuse_is_caught, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_a_racing_guest_sees_no_reused_frame, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			test_a_racing_guest_sees_no_reused_frame, setup, teardown),
 	};
 
 	return cmocka_run_group_tests_name("unit/tlb", tests, NULL, NULL);
