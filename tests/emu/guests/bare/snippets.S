@@ -25,6 +25,39 @@ snippet_\name\()_after:
 	snippet page_fault, mov (%rdi), %eax
 	snippet software, int $0x80
 
+	snippet refused, monitor
+
+	.globl snippet_bad_msr, snippet_bad_msr_at, snippet_bad_msr_after
+snippet_bad_msr:
+	mov $0x40ffffff, %ecx
+snippet_bad_msr_at:
+	rdmsr
+snippet_bad_msr_after:
+	ret
+
+	/* Single steps: of an instruction that the CPU executes, and of one that the hypervisor does. */
+	.globl snippet_step, snippet_step_at, snippet_step_after
+snippet_step:
+	pushfq
+	orl $0x100, (%rsp)
+	popfq
+snippet_step_at:
+	nop
+snippet_step_after:
+	ret
+
+	.globl snippet_step_emulated, snippet_step_emulated_at, snippet_step_emulated_after
+snippet_step_emulated:
+	push %rbx
+	pushfq
+	orl $0x100, (%rsp)
+	popfq
+snippet_step_emulated_at:
+	cpuid
+snippet_step_emulated_after:
+	pop %rbx
+	ret
+
 	/* What comes from outside may come anywhere between _at and _after. */
 	.globl snippet_nmi, snippet_nmi_at, snippet_nmi_after
 snippet_nmi:
