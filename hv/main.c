@@ -10,6 +10,7 @@
 #include "hv/x86/cpu.h"
 #include "hv/x86/fpu.h"
 #include "hv/x86/irq.h"
+#include "hv/x86/lapic.h"
 #include "hv/x86/paging.h"
 #include "hv/x86/panic.h"
 #include "hv/x86/power.h"
@@ -135,7 +136,8 @@ static void report(void)
 		(unsigned long long)ms_between(t->files_loaded, t->firmware_left),
 		(unsigned long long)ms_between(entry_tsc, now),
 		(unsigned long long)ms_between(t->loader_start, now));
-	log_info("%u of %u CPUs online, %llu of %llu MiB free", smp_online_count(), cpu_count(),
+	log_info("%u of %u CPUs online (%s), %llu of %llu MiB free", smp_online_count(),
+		cpu_count(), lapic_is_x2apic() ? "x2APIC" : "xAPIC",
 		(unsigned long long)(frame_free_count() >> (20 - PAGE_SHIFT)),
 		(unsigned long long)(frame_total_count() >> (20 - PAGE_SHIFT)));
 }

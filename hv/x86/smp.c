@@ -27,6 +27,7 @@ static struct cpu **cpus = boot_only; /* [I] after smp_init_cpus() */
 static u32 count = 1;                 /* [I] after smp_init_cpus() */
 static u32 online = 1;                /* [a] */
 static void (*ap_main)(void);
+static u64 ap_tsc; /* [a] of the CPU that came online last, at that moment */
 
 u32 cpu_count(void)
 {
@@ -106,24 +107,23 @@ static noreturn_fn void park(void)
 		__asm__ volatile("cli; hlt" : : : "memory");
 }
 
-/* Where an application processor enters C, on its own stack and still on the tables that map va =
- * pa. */
+/* Where an application processor enters C: its own stack, but still the tables with va = pa. */
 static noreturn_fn void ap_entry(struct cpu *cpu)
 {
 	u32 starting = CPU_STARTING;
 
-	if (own_apic_id() !=
-		cpu->apic_id) /* a CPU that was given up came late, in place of another */
+	/* A CPU that was given up may come late, in place of another. */
+	if (own_apic_id() != cpu->apic_id)
 		park();
 	paging_load_cpu();
 	tables_load(cpu);
-	if (!__atomic_compare_exchange_n(
-		    &cpu->state, &starting, CPU_ONLINE, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
-		park();
 	fpu_init_cpu();
 	irq_init_cpu();
 	time_init_cpu();
-	__atomic_fetch_add(&online, 1, __ATOMIC_ACQ_REL);
+	__atomic_store_n(&ap_tsc, time_tsc(), __ATOMIC_RELAXED);
+	if (!__atomic_compare_exchange_n(
+		    &cpu->state, &starting, CPU_ONLINE, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
+		park();
 	ap_main();
 	panic("CPU %u returned from its work", cpu->id);
 }
@@ -150,34 +150,49 @@ static void trampoline_fill(u64 pa)
 	trampoline_put(page, TRAMPOLINE_ENTRY, (u64)ap_entry, 8);
 }
 
-static bool has_answered(struct cpu *cpu)
+static bool is_online(struct cpu *cpu)
 {
 	return __atomic_load_n(&cpu->state, __ATOMIC_ACQUIRE) == CPU_ONLINE;
 }
 
-/* The CPU has had its INIT. Returns when it is online, its initialisation done, or the time is
- * over. */
+/* Time is read from whichever CPU's TSC is at hand: say so where they do not agree. */
+static void check_tsc(const struct cpu *cpu, u64 before)
+{
+	u64 there = __atomic_load_n(&ap_tsc, __ATOMIC_RELAXED), after = time_tsc();
+
+	if (there < before)
+		log_warn("smp: the TSC of CPU %u is behind the boot CPU's by %llu ns or more",
+			cpu->id, (unsigned long long)time_ns_from_tsc(before - there));
+	else if (there > after)
+		log_warn("smp: the TSC of CPU %u is ahead of the boot CPU's by %llu ns or more",
+			cpu->id, (unsigned long long)time_ns_from_tsc(there - after));
+}
+
+/* The CPU has had its INIT. Returns when it is online, or the time is over. */
 static void start_one(struct cpu *cpu, u64 trampoline)
 {
 	u8 *page = paging_window(trampoline);
 	u32 startup = LAPIC_ICR_STARTUP | LAPIC_ICR_ASSERT | (u32)(trampoline >> PAGE_SHIFT);
-	u32 before = smp_online_count(), starting = CPU_STARTING;
-	u64 end;
+	u32 starting = CPU_STARTING;
+	u64 start = time_tsc(), end = start + time_tsc_from_ns(ONLINE_WAIT_MS * 1000000ull);
 
 	trampoline_put(page, TRAMPOLINE_STACK, cpu->stack_top, 8);
 	trampoline_put(page, TRAMPOLINE_CPU, (u64)cpu, 8);
 	__atomic_store_n(&cpu->state, CPU_STARTING, __ATOMIC_RELEASE);
 	irq_send_ipi(cpu->apic_id, startup);
 	delay_us(STARTUP_WAIT_US);
-	if (!has_answered(cpu))
+	if (!is_online(cpu))
 		irq_send_ipi(cpu->apic_id, startup);
-	end = time_tsc() + time_tsc_from_ns(ONLINE_WAIT_MS * 1000000ull);
-	while (smp_online_count() == before && time_tsc() < end)
+	while (!is_online(cpu) && time_tsc() < end)
 		cpu_relax();
-	if (__atomic_compare_exchange_n(
-		    &cpu->state, &starting, CPU_FAILED, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
+	if (__atomic_compare_exchange_n(&cpu->state, &starting, CPU_FAILED, false, __ATOMIC_ACQ_REL,
+		    __ATOMIC_ACQUIRE)) {
 		log_warn("smp: CPU %u (APIC %u) did not start within %u ms; left out", cpu->id,
 			cpu->apic_id, ONLINE_WAIT_MS);
+		return;
+	}
+	online++;
+	check_tsc(cpu, start);
 }
 
 void smp_start_all(const struct boot_info *info, void (*entry)(void))
