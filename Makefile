@@ -198,6 +198,9 @@ FUZZERS    := $(call tests_in,tests/fuzz/*.c)
 
 SANITIZE   := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 HOST_FLAGS := -std=gnu11 -O1 -g -DBELLOWS_HOST $(SANITIZE) -Wall -Wextra -Werror -I.
+# The loader's firmware side is tested against a fake firmware.
+$(BUILD)/host/boot/%.o $(BUILD)/host/tests/unit/test_bootfirmware.o: HOST_FLAGS += -fshort-wchar \
+	-DGNU_EFI_USE_MS_ABI -isystem /usr/include/efi -isystem /usr/include/efi/x86_64
 
 .PHONY: host-tests fuzzers
 host-tests: $(HOST_TESTS)

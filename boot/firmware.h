@@ -41,6 +41,9 @@ u64 firmware_alloc(u64 bytes, u64 align, u64 below, u32 kind);
 /* Give back what firmware_alloc() returned, whole. */
 void firmware_free(u64 base);
 
+/* Give back everything: the loader returns to the firmware. */
+void firmware_free_all(void);
+
 /**
  * The memory map as regions; valid until the next call of this or firmware_leave().
  * Returns 0 and the regions; E_NOMEM; E_IO (the firmware would not tell).

@@ -64,6 +64,13 @@ void firmware_free(u64 base)
 	}
 }
 
+void firmware_free_all(void)
+{
+	while (own_count > 0)
+		firmware_free(own[0].base);
+	memset(&buffers, 0, sizeof(buffers));
+}
+
 static err_t make_buffers(void)
 {
 	UINTN bytes = 0, key, stride = 0;
@@ -141,7 +148,10 @@ err_t firmware_leave(struct boot_region **regions, u32 *count)
 
 	if (err)
 		return err;
-	/* A timer or a device may change the map between the two calls: look again, try again. */
+	/*
+	 * A timer or a device may change the map between the two calls: look again, try again. The
+	 * conversion afterwards has room for any map that was read: it was sized for the same buffer.
+	 */
 	for (u32 i = 0; i < LEAVE_ATTEMPT_MAX; i++) {
 		err = read_map(&in, &key);
 		if (err)

@@ -44,6 +44,7 @@ static struct bootelf elf;
 
 static EFI_STATUS give_up(EFI_STATUS status)
 {
+	firmware_free_all();
 	firmware_say("Bellows was not started. Back to the firmware in %u s, or press a key.",
 		GOODBYE_SECONDS);
 	firmware_wait(GOODBYE_SECONDS);
