@@ -187,7 +187,7 @@ static void run_stop(u32 count, char **words)
 
 	(void)count;
 	if (vm)
-		vm_end(vm, "by command");
+		vm_end(vm, VM_OFF, "powered off by command");
 }
 
 static void run_reset(u32 count, char **words)
@@ -207,7 +207,7 @@ static void run_poweroff(u32 count, char **words)
 	(void)words;
 	list_for_each_entry(vm, sched_vms(), all) {
 		if (vm->state == VM_RUNNING)
-			vm_end(vm, "the host powers off");
+			vm_end(vm, VM_OFF, "powered off with the host");
 	}
 	console_printf("powering off\n");
 	power_off();

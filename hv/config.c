@@ -27,6 +27,7 @@ struct key {
 
 static const struct key host_keys[] = {
 	{"autostop", KIND_BOOL, HOST(autostop), 0, 0, YES_NO, {0}},
+	{"guest.output", KIND_BOOL, HOST(guest_output), 0, 0, YES_NO, {0}},
 	{"states", KIND_WORD, HOST(states), 0, 0, "sliding or fixed", {"sliding", "fixed"}},
 	{"Mem.ShareScanTime", KIND_NUMBER, HOST(share_scan_time_min), 1, 600,
 		"minutes, from 1 to 600", {0}},
@@ -414,6 +415,7 @@ static void take_line(struct parser *p, const struct ini_line *line)
 }
 
 static const struct host_config host_defaults = {
+	.guest_output = true,
 	.share_scan_time_min = 60,
 	.share_scan_mib_s_per_ghz = 4,
 	.share_rate_max_pages_s = 1024,

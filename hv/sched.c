@@ -114,14 +114,14 @@ static void carry_out_requests(void)
 
 		switch (__atomic_load_n(&vm->request, __ATOMIC_ACQUIRE)) {
 		case VM_REQUEST_POWER_OFF:
-			vm_end(vm, NULL);
+			vm_end(vm, VM_OFF, "powered off");
 			break;
 		case VM_REQUEST_RESET:
 			vm_reset(vm);
 			break;
 		case VM_REQUEST_STOP:
 			memcpy(why, vm->why, sizeof(why));
-			vm_end(vm, why);
+			vm_end(vm, VM_STOPPED, why);
 			break;
 		}
 	}

@@ -21,7 +21,7 @@ static void print_vm(const struct vm *vm)
 {
 	struct vm_figures f;
 	u64 exits = 0;
-	bool with_reason = vm->why[0] != '\0';
+	bool with_reason = vm->verdict != VM_VERDICT_OK && vm->why[0] != '\0';
 
 	vm_figures_get(vm, &f);
 	for (u32 kind = 0; kind < EXIT_KIND_COUNT; kind++)

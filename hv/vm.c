@@ -318,15 +318,14 @@ static enum vm_verdict judge(const struct vm *vm)
 	return vm->output.reported_ok ? VM_VERDICT_OK : VM_VERDICT_NONE;
 }
 
-void vm_end(struct vm *vm, const char *why)
+void vm_end(struct vm *vm, enum vm_state state, const char *why)
 {
 	vm_figures_get(vm, &vm->last);
-	if (why) {
-		fmt_snprintf(vm->why, sizeof(vm->why), "%s", why);
-		log_error("%s: stopped: %s", vm_name(vm), vm->why);
-	} else {
-		log_info("%s: powered off", vm_name(vm));
-	}
+	fmt_snprintf(vm->why, sizeof(vm->why), "%s", why);
+	if (state == VM_STOPPED)
+		log_error("%s: stopped: %s", vm_name(vm), why);
+	else
+		log_info("%s: %s", vm_name(vm), why);
 	destroy_vcpus(vm, vm->vcpu_count);
 	vdev_destroy(vm->vdev);
 	vm->vdev = NULL;
@@ -334,7 +333,7 @@ void vm_end(struct vm *vm, const char *why)
 	vm->space = NULL;
 	memsched_power_off(&vm->admitted);
 	vm->request = VM_REQUEST_NONE;
-	vm->state = why ? VM_STOPPED : VM_OFF;
+	vm->state = state;
 	vm->verdict = judge(vm);
 	vm->ended = true;
 	console_guest_ended(vm);
@@ -364,7 +363,7 @@ void vm_reset(struct vm *vm)
 	vm->output.reported_ok = false;
 	vm->resets++;
 	if (vm_boot(vm, why, sizeof(why)) != 0) {
-		vm_end(vm, why);
+		vm_end(vm, VM_STOPPED, why);
 		return;
 	}
 	schedule(vm);

@@ -85,8 +85,11 @@ struct vm *vm_create(const struct vm_config *config);
  */
 must_check err_t vm_start(struct vm *vm);
 
-/* End a running VM and release everything. @why: NULL for an orderly end (VM_OFF), else VM_STOPPED. */
-void vm_end(struct vm *vm, const char *why);
+/*
+ * End a running VM and release everything. @state: VM_OFF for an orderly end (by itself, by command), VM_STOPPED
+ * where it could not go on. @why: a few words, kept.
+ */
+void vm_end(struct vm *vm, enum vm_state state, const char *why);
 
 /* Power-on state again on the same memory grant. If the kernel cannot be loaded again, the VM is stopped. */
 void vm_reset(struct vm *vm);
