@@ -55,8 +55,15 @@ static s64 take_signed(struct reader *in, u32 bytes)
 	return (s64)(take(in, bytes) << shift) >> shift;
 }
 
+/* In 64-bit mode the overrides other than FS and GS do nothing, not even undo an FS before them. */
+static void note_segment(struct prefixes *p, enum decode_mode mode, int segment)
+{
+	if (mode != DECODE_64 || segment == SEG_FS || segment == SEG_GS)
+		p->segment = segment;
+}
+
 /* True if @byte was a legacy prefix and has been noted. */
-static bool note_prefix(struct prefixes *p, u8 byte)
+static bool note_prefix(struct prefixes *p, enum decode_mode mode, u8 byte)
 {
 	switch (byte) {
 	case 0x66:
@@ -77,22 +84,22 @@ static bool note_prefix(struct prefixes *p, u8 byte)
 		p->repne = false;
 		return true;
 	case 0x26:
-		p->segment = SEG_ES;
+		note_segment(p, mode, SEG_ES);
 		return true;
 	case 0x2e:
-		p->segment = SEG_CS;
+		note_segment(p, mode, SEG_CS);
 		return true;
 	case 0x36:
-		p->segment = SEG_SS;
+		note_segment(p, mode, SEG_SS);
 		return true;
 	case 0x3e:
-		p->segment = SEG_DS;
+		note_segment(p, mode, SEG_DS);
 		return true;
 	case 0x64:
-		p->segment = SEG_FS;
+		note_segment(p, mode, SEG_FS);
 		return true;
 	case 0x65:
-		p->segment = SEG_GS;
+		note_segment(p, mode, SEG_GS);
 		return true;
 	}
 	return false;
@@ -106,7 +113,7 @@ static u8 take_prefixes(struct state *s)
 
 		if (s->in.ended)
 			return 0;
-		if (note_prefix(&s->prefix, byte)) {
+		if (note_prefix(&s->prefix, s->mode, byte)) {
 			s->prefix.rex = 0;
 			continue;
 		}
@@ -133,14 +140,9 @@ static void set_sizes(struct state *s)
 		out->address_bytes = (s->mode == DECODE_16) == s->prefix.address_size ? 4 : 2;
 }
 
-/* In 64-bit mode the overrides other than FS and GS do nothing. */
 static void set_segment(struct state *s, u8 fallback)
 {
-	int override = s->prefix.segment;
-
-	if (s->mode == DECODE_64 && override != SEG_FS && override != SEG_GS)
-		override = -1;
-	s->out->segment = override >= 0 ? (u8)override : fallback;
+	s->out->segment = s->prefix.segment >= 0 ? (u8)s->prefix.segment : fallback;
 }
 
 static void address_16(struct state *s)
@@ -388,9 +390,10 @@ static err_t decode_opcode(struct state *s, u8 opcode)
 	case 0x0f:
 		return decode_two_byte(s);
 	case 0x63:
-		return s->mode == DECODE_64 ? decode_extending(s, min(s->operand_bytes, (u8)4),
-						      DECODE_SIGN_EXTEND)
-					    : E_UNSUPPORTED; /* ARPL */
+		/* Elsewhere ARPL; with 16 bits vendors disagree on what is read. */
+		if (s->mode != DECODE_64 || s->operand_bytes == 2)
+			return E_UNSUPPORTED;
+		return decode_extending(s, 4, DECODE_SIGN_EXTEND);
 	case 0x80:
 	case 0x81:
 	case 0x83:
