@@ -40,6 +40,12 @@ static const void *at(u64 offset, u64 bytes)
 	return offset <= file_bytes && bytes <= file_bytes - offset ? file + offset : NULL;
 }
 
+/* A structure in the file: NULL if it is not inside, or not aligned as it must be. */
+static const void *record_at(u64 offset, u64 bytes)
+{
+	return IS_ALIGNED((uintptr_t)file + offset, 8) ? at(offset, bytes) : NULL;
+}
+
 void symbols_init(const void *elf, u64 bytes)
 {
 	file = elf;
@@ -50,7 +56,7 @@ static const struct elf_section *section(const struct elf_header *header, u32 in
 {
 	if (index >= header->section_count || header->section_bytes != sizeof(struct elf_section))
 		return NULL;
-	return at(header->section_offset + index * sizeof(struct elf_section),
+	return record_at(header->section_offset + index * sizeof(struct elf_section),
 		sizeof(struct elf_section));
 }
 
@@ -58,12 +64,12 @@ static const char *search(const struct elf_section *table, const struct elf_sect
 	u64 address, u64 *offset, size_t *name_bytes)
 {
 	for (u64 i = 0; i < table->bytes / sizeof(struct elf_symbol); i++) {
-		const struct elf_symbol *s = at(table->offset + i * sizeof(*s), sizeof(*s));
+		const struct elf_symbol *s = record_at(table->offset + i * sizeof(*s), sizeof(*s));
 		const char *name;
 
 		if (!s)
 			return NULL;
-		if ((s->info & 15) != SYMBOL_FUNCTION || address < s->value ||
+		if ((s->info & 15) != SYMBOL_FUNCTION || !s->section || address < s->value ||
 			address - s->value >= max(s->bytes, (u64)1) || s->name >= names->bytes)
 			continue;
 		name = at(names->offset + s->name, names->bytes - s->name);
@@ -78,7 +84,7 @@ static const char *search(const struct elf_section *table, const struct elf_sect
 
 const char *symbols_find(u64 address, u64 *offset, size_t *name_bytes)
 {
-	const struct elf_header *header = at(0, sizeof(*header));
+	const struct elf_header *header = record_at(0, sizeof(*header));
 
 	if (!header || memcmp(header->ident, "\177ELF\2\1", 6))
 		return NULL;

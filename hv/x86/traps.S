@@ -21,6 +21,7 @@ trap_stubs:
 	.endr
 
 	.balign	16
+	.type	trap_common, @function
 trap_common:
 	pushq	%rax
 	pushq	%rcx
@@ -60,3 +61,4 @@ trap_common:
 	popq	%rax
 	addq	$16, %rsp
 	iretq
+	.size	trap_common, . - trap_common
