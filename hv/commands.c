@@ -7,7 +7,6 @@
 #include "hv/verdict.h"
 #include "hv/x86/cpu.h"
 #include "hv/x86/panic.h"
-#include "hv/x86/power.h"
 #include "hv/x86/time.h"
 #include "mm/base/fmt.h"
 #include "mm/base/ini.h"
@@ -133,7 +132,7 @@ static void run_frames(u32 count, char **words)
 			(ull)account.frames[kind], MIB_OF(account.frames[kind]));
 		sum += account.frames[kind];
 	}
-	console_printf("%-16s %10llu  %7llu.%llu MiB, of %llu: %s\n", "sum", (ull)sum, MIB_OF(sum),
+	console_printf("%-16s %10llu  %7llu.%llu MiB, of %llu: %s\n", "total", (ull)sum, MIB_OF(sum),
 		(ull)account.total, sum == account.total ? "all accounted for" : "NOT ALL ACCOUNTED FOR");
 }
 
@@ -201,16 +200,9 @@ static void run_reset(u32 count, char **words)
 
 static void run_poweroff(u32 count, char **words)
 {
-	struct vm *vm;
-
 	(void)count;
 	(void)words;
-	list_for_each_entry(vm, sched_vms(), all) {
-		if (vm->state == VM_RUNNING)
-			vm_end(vm, VM_OFF, "powered off with the host");
-	}
-	console_printf("powering off\n");
-	power_off();
+	sched_finish();
 }
 
 /* hide NAME, or hide NAME every N (0 ends it). */
