@@ -74,11 +74,7 @@ static bool is_pat(u64 value)
  * ignored. */
 static err_t efer_write(struct vmcb_save *save, u64 value)
 {
-	u64 allowed = EFER_SCE | EFER_LME | EFER_LMA | EFER_NXE;
-
-	if (svm_features.ffxsr)
-		allowed |= EFER_FFXSR;
-	if (value & ~allowed)
+	if (value & ~(EFER_SCE | EFER_LME | EFER_LMA | EFER_NXE))
 		return E_INVAL;
 	if (((value ^ save->efer) & EFER_LME) && (save->cr0 & CR0_PG))
 		return E_INVAL;

@@ -27,7 +27,6 @@
 /* CPUID, APM vol. 3, "Obtaining Processor Information Via the CPUID Instruction". */
 #define CPUID_EXT_ECX_SVM             BIT(2)
 #define CPUID_EXT_EDX_NX              BIT(20)
-#define CPUID_EXT_EDX_FFXSR           BIT(25)
 #define CPUID_EXT_EDX_RDTSCP          BIT(27)
 #define CPUID_7_ECX_RDPID             BIT(22)
 #define CPUID_7_EDX_IBPB              BIT(26)
@@ -75,7 +74,6 @@ static void features_read(struct svm_features *f)
 	f->tsc_aux = (ext.edx & CPUID_EXT_EDX_RDTSCP) || (seven.ecx & CPUID_7_ECX_RDPID);
 	f->rdpru = ext8.ebx & CPUID_EXT8_EBX_RDPRU;
 	f->mcommit = ext8.ebx & CPUID_EXT8_EBX_MCOMMIT;
-	f->ffxsr = ext.edx & CPUID_EXT_EDX_FFXSR;
 	f->pa_bits = ext8.eax & 0xff ? ext8.eax & 0xff : 36;
 }
 

@@ -21,7 +21,6 @@ struct svm_features {
 	bool tsc_aux; /* RDTSCP or RDPID */
 	bool rdpru;
 	bool mcommit;
-	bool ffxsr;
 	u8 pa_bits;
 };
 extern struct svm_features svm_features;
