@@ -204,7 +204,6 @@ void rtc_init(struct rtc *rtc, u64 boot_epoch_s)
 {
 	rtc->boot_epoch_ns = boot_epoch_s * NS_PER_S;
 	rtc->offset_ns = rtc->boot_epoch_ns;
-	rtc->cmos[REG_SECONDS_ALARM] = rtc->cmos[REG_MINUTES_ALARM] = rtc->cmos[REG_HOURS_ALARM] = 0xff;
 }
 
 void rtc_reset(struct rtc *rtc, u64 now_ns)
