@@ -7,7 +7,9 @@
 #include "hv/x86/cpu.h"
 #include "hv/x86/insn.h"
 #include "hv/x86/irq.h"
+#include "hv/x86/msr.h"
 #include "hv/x86/paging.h"
+#include "hv/x86/smp.h"
 #include "hv/x86/symbols.h"
 #include "hv/x86/trap.h"
 #include "mm/base/fmt.h"
@@ -60,9 +62,11 @@ const char *panic_symbol(u64 address, u64 *offset, size_t *name_bytes)
 /* One panic speaks; what else goes wrong meanwhile is silent. Stops the others. */
 static void take_over(void)
 {
-	u32 none = 0, me = this_cpu()->id + 1;
+	u32 none = 0, me;
 
 	interrupts_off();
+	smp_restore_this_cpu();
+	me = this_cpu()->id + 1;
 	if (!__atomic_compare_exchange_n(
 		    &owner, &none, me, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)) {
 		if (none == me)
@@ -85,7 +89,10 @@ void panic_stop_if_asked(void)
 {
 	u32 who = __atomic_load_n(&owner, __ATOMIC_ACQUIRE);
 
-	if (!who || who == this_cpu()->id + 1)
+	if (!who)
+		return;
+	smp_restore_this_cpu();
+	if (who == this_cpu()->id + 1)
 		return;
 	__atomic_fetch_add(&stopped, 1, __ATOMIC_ACQ_REL);
 	halt();
@@ -183,6 +190,20 @@ static void say_registers(const struct trap_frame *f)
 			i % 4 == 3 ? "\n" : " ");
 }
 
+/* What the CPU recorded of a machine check. SDM vol. 3, "Machine-Check Architecture". */
+static void say_machine_check(void)
+{
+	u64 capability = 0, status = 0;
+	err_t err = rdmsr_safe(MSR_IA32_MCG_CAP, &capability);
+
+	for (u32 bank = 0; !err && bank < (capability & 0xff); bank++) {
+		err = rdmsr_safe(MSR_IA32_MC0_STATUS + 4 * bank, &status);
+		if (!err && (status & BIT(63)))
+			say("machine check bank %u: status %016llx\n", bank,
+				(unsigned long long)status);
+	}
+}
+
 void panic(const char *fmt, ...)
 {
 	char what[200];
@@ -213,6 +234,8 @@ void panic_trap(const struct trap_frame *f)
 	say("\n");
 	say_context();
 	say_registers(f);
+	if (f->vector == TRAP_MACHINE_CHECK)
+		say_machine_check();
 	backtrace(f->rip, f->rbp);
 	say("halted.\n");
 	halt();

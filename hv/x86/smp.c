@@ -9,6 +9,7 @@
 #include "hv/x86/insn.h"
 #include "hv/x86/irq.h"
 #include "hv/x86/lapic.h"
+#include "hv/x86/msr.h"
 #include "hv/x86/paging.h"
 #include "hv/x86/panic.h"
 #include "hv/x86/tables.h"
@@ -57,6 +58,21 @@ void smp_init_boot_cpu(void)
 	boot_cpu.apic_id = own_apic_id();
 	tables_init_boot_cpu(&boot_cpu);
 	tables_load(&boot_cpu);
+}
+
+void smp_restore_this_cpu(void)
+{
+	u64 base = rdmsr(MSR_IA32_GS_BASE);
+	u32 apic_id = own_apic_id();
+
+	for (u32 id = 0; id < count; id++) {
+		if ((u64)cpus[id] == base)
+			return;
+	}
+	for (u32 id = 0; id < count; id++) {
+		if (cpus[id]->apic_id == apic_id)
+			wrmsr(MSR_IA32_GS_BASE, (u64)cpus[id]);
+	}
 }
 
 static struct cpu *make_cpu(u32 id, u32 apic_id)

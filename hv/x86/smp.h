@@ -16,4 +16,7 @@ void smp_init_cpus(const struct boot_info *info);
 void smp_start_all(const struct boot_info *info, void (*entry)(void));
 u32 smp_online_count(void);
 
+/* For a panic: whatever GS base holds (a guest's, just after an exit), make it this CPU's record again. */
+void smp_restore_this_cpu(void);
+
 #endif
