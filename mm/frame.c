@@ -100,21 +100,36 @@ size_t frame_region_table_bytes(pfn_t end)
 	return frame_pool_table_bytes(end);
 }
 
-static void range_take_over(const struct frame_range *range)
+static void take_over(pfn_t first, u64 count, enum frame_kind kind)
 {
-	bool is_free = range->kind == FRAME_FREE;
+	bool is_free = kind == FRAME_FREE;
 
-	CHECK(is_free || range->kind == FRAME_HV || range->kind == FRAME_BOOT_FILES);
-	for (u64 i = 0; i < range->count; i++) {
-		pfn_t pfn = PFN(range->first.v + i);
+	CHECK(is_free || kind == FRAME_HV || kind == FRAME_BOOT_FILES);
+	for (u64 i = 0; i < count; i++) {
+		pfn_t pfn = PFN(first.v + i);
 
 		CHECK(word_load(pfn) == 0);
-		*frame_word(pfn) = word_make(range->kind, is_free ? 0 : 1);
-		if (is_free)
-			frame_pool_give(&pfn, 1);
+		*frame_word(pfn) = word_make(kind, is_free ? 0 : 1);
 	}
-	frame_account_add(range->kind, (s64)range->count);
-	frames.total += range->count;
+	if (is_free)
+		frame_pool_add(first, count);
+	frame_account_add(kind, (s64)count);
+	frames.total += count;
+}
+
+static void range_take_over(const struct frame_range *range)
+{
+	pfn_t first = range->first;
+	u64 count = range->count;
+
+	/* An untouched page's entry is 0 and so names frame 0: nothing worth reading goes there
+	 * (L1TF). */
+	if (first.v == 0 && count) {
+		take_over(first, 1, FRAME_HV);
+		first.v++;
+		count--;
+	}
+	take_over(first, count, range->kind);
 }
 
 /* A copy of @ranges in frames of our own, neighbours merged whatever their kind. */
@@ -355,6 +370,11 @@ void frame_account_get(struct frame_account *out)
 	for (u32 kind = 0; kind < FRAME_KIND_COUNT; kind++)
 		out->frames[kind] = frame_account_sum(kind);
 	out->total = frames.total;
+}
+
+u64 frame_kind_count(enum frame_kind kind)
+{
+	return frame_account_sum(kind);
 }
 
 u64 frame_free_count(void)

@@ -120,6 +120,8 @@ struct frame_account {
 /* Exact when no other CPU allocates meanwhile, else off by what is under way. Cost: O(CPUs). */
 void frame_account_get(struct frame_account *out);
 const char *frame_kind_name(enum frame_kind kind);
+/* Frames of one kind now. Cost: O(CPUs). */
+u64 frame_kind_count(enum frame_kind kind);
 /* Free frames, those in per-CPU caches included. Cost: O(CPUs). */
 u64 frame_free_count(void);
 u64 frame_total_count(void);

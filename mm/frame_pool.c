@@ -41,6 +41,12 @@ void frame_pool_init(void *table)
 	pool.free_count = pool.large_count = 0;
 }
 
+static u64 *free_word(u64 pfn)
+{
+	return &pool.regions[pfn / REGION_PAGE_COUNT]
+			.free_bits[pfn % REGION_PAGE_COUNT / WORD_BITS];
+}
+
 /* The list a region with so many free frames stands in; NULL for none. */
 static u32 *list_for(u32 free_count)
 {
@@ -127,6 +133,23 @@ u32 frame_pool_take(pfn_t *out, u32 most)
 	return taken;
 }
 
+void frame_pool_add(pfn_t first, u64 count)
+{
+	u64 end = first.v + count;
+
+	spin_lock(&pool.lock);
+	for (u64 pfn = first.v; pfn < end;) {
+		u32 index = (u32)(pfn / REGION_PAGE_COUNT);
+		u32 bit = (u32)(pfn % WORD_BITS);
+		u32 most = (u32)min((u64)(WORD_BITS - bit), end - pfn);
+
+		*free_word(pfn) |= BITS(most - 1, 0) << bit;
+		region_set_count(index, pool.regions[index].free_count + most);
+		pfn += most;
+	}
+	spin_unlock(&pool.lock);
+}
+
 void frame_pool_give(const pfn_t *frames, u32 count)
 {
 	spin_lock(&pool.lock);
@@ -158,12 +181,6 @@ pfn_t frame_pool_take_large(void)
 	}
 	spin_unlock(&pool.lock);
 	return first;
-}
-
-static u64 *free_word(u64 pfn)
-{
-	return &pool.regions[pfn / REGION_PAGE_COUNT]
-			.free_bits[pfn % REGION_PAGE_COUNT / WORD_BITS];
 }
 
 /* The first of @count free frames in a row in [@first, @end), or PFN_NONE. */

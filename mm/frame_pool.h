@@ -18,6 +18,9 @@ void frame_pool_init(void *table);
 
 /* Up to @most free frames into @out; how many. Cost: O(@most). Locks: takes FRAMES. */
 u32 frame_pool_take(pfn_t *out, u32 most);
+/* Add a range that was never in the pool, for start-up. Cost: O(@count / 64). */
+void frame_pool_add(pfn_t first, u64 count);
+
 void frame_pool_give(const pfn_t *frames, u32 count);
 
 /* First of a wholly free region, or PFN_NONE. O(1). */

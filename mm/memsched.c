@@ -163,13 +163,10 @@ void memsched_power_off(const struct memsched_request *vm)
 
 bool memsched_large_pages_ok(void)
 {
-	struct frame_account account;
-
-	frame_account_get(&account);
-	u64 backed = account.frames[FRAME_PRIVATE];
+	u64 backed = frame_kind_count(FRAME_PRIVATE);
+	u64 free_frames = frame_free_count();
 	u64 guest_pages = __atomic_load_n(&sched.guest_page_count, __ATOMIC_RELAXED);
 	u64 touchable = guest_pages > backed ? guest_pages - backed : 0;
-	u64 free_frames = account.frames[FRAME_FREE];
 
 	return free_frames > touchable && free_frames > sched.min_free_frames * LARGE_OK_PCT / 100;
 }

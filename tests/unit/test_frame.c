@@ -263,13 +263,13 @@ static void test_pinning_a_free_frame_is_caught(void **state)
 /* RAM in pieces: with a hole, with odd edges, with pieces that touch. */
 static void test_ram_in_pieces(void **state)
 {
-	static const struct frame_range ranges[] = {{PFN(1), 158, FRAME_FREE},
+	static const struct frame_range ranges[] = {{PFN(0), 159, FRAME_FREE},
 		{PFN(256), 100, FRAME_HV}, {PFN(356), 300, FRAME_FREE},
 		{PFN(656), 1, FRAME_BOOT_FILES}, {PFN(66000), 1500, FRAME_FREE}};
 	static const struct {
 		u64 pfn;
 		bool ram;
-	} cases[] = {{0, false}, {1, true}, {158, true}, {159, false}, {255, false}, {256, true},
+	} cases[] = {{0, true}, {1, true}, {158, true}, {159, false}, {255, false}, {256, true},
 		{656, true}, {657, false}, {65999, false}, {66000, true}, {67499, true},
 		{67500, false}, {~0ull, false}, {1ull << 40, false}};
 
@@ -277,7 +277,8 @@ static void test_ram_in_pieces(void **state)
 	fake_start(2, ranges, ARRAY_COUNT(ranges));
 	for (u32 i = 0; i < ARRAY_COUNT(cases); i++)
 		assert_int_equal(frame_is_ram(PFN(cases[i].pfn)), cases[i].ram);
-	assert_int_equal(frame_total_count(), 158 + 100 + 300 + 1 + 1500);
+	assert_int_equal(frame_total_count(), 159 + 100 + 300 + 1 + 1500);
+	assert_int_equal(frame_kind(PFN(0)), FRAME_HV); /* never given out */
 	/* No run spans a hole, and the largest is there. */
 	assert_true(pfn_is_none(frame_alloc_run(FRAME_HV, 1501)));
 	pfn_t run = frame_alloc_run(FRAME_HV, 900);
