@@ -7,6 +7,7 @@
 #include "hv/verdict.h"
 #include "hv/x86/cpu.h"
 #include "hv/x86/panic.h"
+#include "hv/x86/power.h"
 #include "hv/x86/time.h"
 #include "mm/base/fmt.h"
 #include "mm/base/ini.h"
@@ -200,9 +201,16 @@ static void run_reset(u32 count, char **words)
 
 static void run_poweroff(u32 count, char **words)
 {
+	struct vm *vm;
+
 	(void)count;
 	(void)words;
-	sched_finish();
+	list_for_each_entry(vm, sched_vms(), all) {
+		if (vm->state == VM_RUNNING)
+			vm_end(vm, VM_OFF, "powered off with the host");
+	}
+	console_printf("powering off\n");
+	power_off();
 }
 
 /* hide NAME, or hide NAME every N (0 ends it). */

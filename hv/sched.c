@@ -164,14 +164,8 @@ static bool all_ended(void)
 	return true;
 }
 
-noreturn_fn void sched_finish(void)
+noreturn_fn static void finish(void)
 {
-	struct vm *vm;
-
-	list_for_each_entry(vm, &vms, all) {
-		if (vm->state == VM_RUNNING)
-			vm_end(vm, VM_OFF, "powered off with the host");
-	}
 	verdict_print(&vms, config.problem_count == 0);
 	power_off();
 }
@@ -191,7 +185,7 @@ noreturn_fn static void loop(void)
 		}
 		carry_out_requests();
 		if (config.host.autostop && all_ended())
-			sched_finish();
+			finish();
 		wake_sleepers(sc);
 		vcpu = take_runnable(sc);
 		if (vcpu)

@@ -17,9 +17,6 @@
 /* Read the configuration, start the VMs, and run for ever. Boot CPU. */
 noreturn_fn void sched_run(const struct boot_info *info);
 
-/* Print the summary and the verdict, and switch the machine off. VMs that still run end as they are. */
-noreturn_fn void sched_finish(void);
-
 const struct config *sched_config(void);
 
 /* Put a runnable vCPU into its CPU's queue; take one out of whatever queue it is in (harmless if in none). */
