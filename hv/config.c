@@ -293,7 +293,7 @@ static void finish_vm(struct parser *p)
 		complain(p, line_of(p, VM_RESERVATION),
 			"sched.mem.min is %llu MiB, more than the VM's memory of %llu MiB",
 			AS_MIB(vm->reservation_bytes), AS_MIB(vm->memory_bytes));
-	if (vm->limit_bytes < vm->reservation_bytes || vm->limit_bytes > vm->memory_bytes)
+	else if (vm->limit_bytes < vm->reservation_bytes || vm->limit_bytes > vm->memory_bytes)
 		complain(p, line_of(p, VM_LIMIT),
 			"sched.mem.max is %llu MiB; allowed is from sched.mem.min (%llu) to memory (%llu)",
 			AS_MIB(vm->limit_bytes), AS_MIB(vm->reservation_bytes),
