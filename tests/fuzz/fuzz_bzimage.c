@@ -1,0 +1,69 @@
+/* SRCS: hv/linux_boot.c mm/base/fmt.c */
+/*
+ * Any bytes as a kernel file: what is accepted is loaded into a VM without a write outside its RAM, without
+ * a read outside the file, and with no two pieces on the same page. The first two bytes choose memory and initrd.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "hv/linux_boot.h"
+
+static void require(bool holds)
+{
+	if (!holds)
+		abort();
+}
+
+struct piece {
+	u64 base, end;
+};
+
+static struct piece pieces[128];
+static u32 piece_count;
+static u64 memory_bytes;
+u8 fuzz_sink; /* makes reads happen */
+
+static err_t write_piece(void *context, gpa_t to, const void *data, size_t bytes)
+{
+	(void)context;
+	require(bytes > 0 && to.v + bytes > to.v && to.v + bytes <= min(memory_bytes, (u64)GIB(3)));
+	for (u32 i = 0; i < piece_count; i++)
+		require(to.v >= pieces[i].end || to.v + bytes <= pieces[i].base);
+	require(piece_count < ARRAY_COUNT(pieces));
+	pieces[piece_count++] = (struct piece){to.v, to.v + bytes};
+	for (size_t i = 0; i < bytes; i++)
+		fuzz_sink ^= ((const u8 *)data)[i];
+	return 0;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	static const u8 acpi[700], initrd[100000];
+	struct linux_boot_input input;
+	struct linux_boot_plan plan;
+	char why[200] = "";
+	err_t err;
+
+	if (size < 2)
+		return 0;
+	memory_bytes = MIB(1) + MIB(16) * data[0];
+	input = (struct linux_boot_input){
+		.kernel = data + 2,
+		.kernel_bytes = size - 2,
+		.initrd = data[1] ? initrd : NULL,
+		.initrd_bytes = data[1] * sizeof(initrd) / 255,
+		.cmdline = "console=ttyS0",
+		.acpi = acpi,
+		.acpi_bytes = sizeof(acpi),
+		.acpi_gpa = 0xe0000,
+		.memory_bytes = memory_bytes,
+	};
+	err = linux_boot_plan(&input, &plan, why, sizeof(why));
+	require((err == 0) == (why[0] == '\0'));
+	if (err)
+		return 0;
+	require(plan.kernel_end <= memory_bytes && plan.e820_count <= LINUX_E820_MAX);
+	piece_count = 0;
+	require(linux_boot_load(&input, &plan, write_piece, NULL) == 0);
+	return 0;
+}
