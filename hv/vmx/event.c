@@ -107,6 +107,7 @@ static void set_windows(struct virt_vcpu *vcpu, struct vmx_vcpu *vmx)
 		vmwrite(VMCS_PROC_CONTROLS, proc);
 	}
 	vmx->apic_page[APIC_PAGE_TPR] = (u8)(vcpu->tpr << 4);
+	vmx->tpr_at_exit = vcpu->tpr;
 	if (threshold != vmx->tpr_threshold) {
 		vmx->tpr_threshold = threshold;
 		vmwrite(VMCS_TPR_THRESHOLD, threshold);

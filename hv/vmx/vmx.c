@@ -371,7 +371,11 @@ static void vmx_run(struct virt_vcpu *vcpu, struct vm_exit *exit)
 	vcpu->rip = vmread(VMCS_GUEST_RIP);
 	vcpu->rflags = vmread(VMCS_GUEST_RFLAGS);
 	vcpu->gpr[GPR_RSP] = vmread(VMCS_GUEST_RSP);
-	vcpu->tpr = vmx->tpr_at_exit = vmx->apic_page[0x80] >> 4;
+	vcpu->tpr = vmx->apic_page[0x80] >> 4;
+	/* Moved by CR8: what a window that is asked for waits for may be another thing now. */
+	if (vcpu->tpr != vmx->tpr_at_exit)
+		vmx->windows_dirty = true;
+	vmx->tpr_at_exit = vcpu->tpr;
 	vmx_exit_translate(vcpu, exit);
 }
 
