@@ -1,6 +1,6 @@
 /*
- * The table of keys, and the one loop that reads it. A key knows its section, its kind, its range, and
- * the words that tell an administrator what is allowed; so a new key is a new line here.
+ * The table of keys, and the one loop that reads it. A key knows its section, its kind, its range,
+ * and the words that tell an administrator what is allowed; so a new key is a new line here.
  */
 #include "hv/config.h"
 #include "mm/base/fmt.h"
@@ -8,12 +8,21 @@
 #include "mm/base/str.h"
 #include "mm/space.h"
 
-enum kind { KIND_BOOL, KIND_NUMBER, KIND_PERCENT, KIND_SIZE, KIND_TEXT, KIND_AMOUNT, KIND_SHARES, KIND_WORD };
+enum kind {
+	KIND_BOOL,
+	KIND_NUMBER,
+	KIND_PERCENT,
+	KIND_SIZE,
+	KIND_TEXT,
+	KIND_AMOUNT,
+	KIND_SHARES,
+	KIND_WORD
+};
 
 struct key {
 	const char *name;
 	enum kind kind;
-	u32 offset; /* in struct host_config or struct vm_config */
+	u32 offset;      /* in struct host_config or struct vm_config */
 	u64 least, most; /* KIND_TEXT: most = bytes of the field */
 	const char *allowed;
 	const char *words[2]; /* KIND_WORD: for 0 and 1 */
@@ -21,9 +30,9 @@ struct key {
 
 #define HOST(field) offsetof(struct host_config, field)
 #define VM(field)   offsetof(struct vm_config, field)
-#define YES_NO	    "yes or no"
-#define A_SIZE	    "a size such as 256M or 2G (a bare number is MiB)"
-#define A_PATH	    "a path of at most 127 characters"
+#define YES_NO      "yes or no"
+#define A_SIZE      "a size such as 256M or 2G (a bare number is MiB)"
+#define A_PATH      "a path of at most 127 characters"
 
 static const struct key host_keys[] = {
 	{"autostop", KIND_BOOL, HOST(autostop), 0, 0, YES_NO, {0}},
@@ -38,10 +47,13 @@ static const struct key host_keys[] = {
 	{"Mem.ShareForceSalting", KIND_NUMBER, HOST(share_force_salting), 0, 2,
 		"0 (all share), 1 (by salt if given) or 2 (by salt, else the VM alone)", {0}},
 	{"Mem.MemZipEnable", KIND_BOOL, HOST(zip_enable), 0, 0, YES_NO, {0}},
-	{"Mem.MemZipMaxPct", KIND_PERCENT, HOST(zip_max_pct), 5, 100, "percent, from 5 to 100", {0}},
+	{"Mem.MemZipMaxPct", KIND_PERCENT, HOST(zip_max_pct), 5, 100, "percent, from 5 to 100",
+		{0}},
 	{"Mem.IdleTax", KIND_PERCENT, HOST(idle_tax_pct), 0, 99, "percent, from 0 to 99", {0}},
-	{"Mem.SamplePeriod", KIND_NUMBER, HOST(sample_period_s), 1, 180, "seconds, from 1 to 180", {0}},
-	{"Mem.BalancePeriod", KIND_NUMBER, HOST(balance_period_s), 1, 120, "seconds, from 1 to 120", {0}},
+	{"Mem.SamplePeriod", KIND_NUMBER, HOST(sample_period_s), 1, 180, "seconds, from 1 to 180",
+		{0}},
+	{"Mem.BalancePeriod", KIND_NUMBER, HOST(balance_period_s), 1, 120, "seconds, from 1 to 120",
+		{0}},
 	{"Mem.CtlMaxPercent", KIND_PERCENT, HOST(ctl_max_pct), 0, 75, "percent, from 0 to 75", {0}},
 	{"Mem.AppBalloonMaxSlack", KIND_SIZE, HOST(balloon_max_slack_bytes), MIB(1), MIB(256),
 		A_SIZE ", from 1 to 256 MiB", {0}},
@@ -59,8 +71,8 @@ static const struct key host_keys[] = {
 enum { VM_MEMORY, VM_VCPUS, VM_KERNEL, VM_RESERVATION, VM_LIMIT, VM_STARTUP, VM_MIN, VM_SHARES };
 
 static const struct key vm_keys[] = {
-	[VM_MEMORY] = {"memory", KIND_SIZE, VM(memory_bytes), CONFIG_VM_MEMORY_MIN, SPACE_MEMORY_MAX,
-		A_SIZE ", at least 8 MiB", {0}},
+	[VM_MEMORY] = {"memory", KIND_SIZE, VM(memory_bytes), CONFIG_VM_MEMORY_MIN,
+		SPACE_MEMORY_MAX, A_SIZE ", at least 8 MiB", {0}},
 	[VM_VCPUS] = {"vcpus", KIND_NUMBER, VM(vcpus), 1, 1,
 		"1; VMs with several virtual CPUs are not supported yet", {0}},
 	[VM_KERNEL] = {"kernel", KIND_TEXT, VM(kernel), 1, CONFIG_PATH_BYTES, A_PATH, {0}},
@@ -75,9 +87,10 @@ static const struct key vm_keys[] = {
 	[VM_SHARES] = {"sched.mem.shares", KIND_SHARES, VM(shares), 1, 1000000000,
 		"low, normal, high, or a number from 1 to 1000000000", {0}},
 	{"initrd", KIND_TEXT, VM(initrd), 0, CONFIG_PATH_BYTES, A_PATH, {0}},
-	{"cmdline", KIND_TEXT, VM(cmdline), 0, CONFIG_CMDLINE_BYTES, "at most 2047 characters", {0}},
-	{"disk", KIND_TEXT, VM(disk), 0, CONFIG_PATH_BYTES, "a partition's name, at most 127 characters",
+	{"cmdline", KIND_TEXT, VM(cmdline), 0, CONFIG_CMDLINE_BYTES, "at most 2047 characters",
 		{0}},
+	{"disk", KIND_TEXT, VM(disk), 0, CONFIG_PATH_BYTES,
+		"a partition's name, at most 127 characters", {0}},
 	{"autostart", KIND_BOOL, VM(autostart), 0, 0, YES_NO, {0}},
 	{"debug.hypercalls", KIND_BOOL, VM(debug_hypercalls), 0, 0, YES_NO, {0}},
 	{"debug.hide", KIND_NUMBER, VM(debug_hide_every), 0, 1000000000,
@@ -94,17 +107,18 @@ static const struct key vm_keys[] = {
 enum section { IN_NOTHING, IN_HOST, IN_VM, IN_UNKNOWN };
 
 #define KEYS_MAX 32u
-_Static_assert(ARRAY_COUNT(host_keys) <= KEYS_MAX && ARRAY_COUNT(vm_keys) <= KEYS_MAX, "line tables");
+_Static_assert(
+	ARRAY_COUNT(host_keys) <= KEYS_MAX && ARRAY_COUNT(vm_keys) <= KEYS_MAX, "line tables");
 
 struct parser {
 	struct config *out;
 	void (*report)(void *context, u32 line, const char *message);
 	void *context;
 	enum section section;
-	struct vm_config *vm;	   /* in section IN_VM */
-	u32 host_lines[KEYS_MAX];  /* where a key was given, 0: not yet */
+	struct vm_config *vm;     /* in section IN_VM */
+	u32 host_lines[KEYS_MAX]; /* where a key was given, 0: not yet */
 	u32 vm_lines[KEYS_MAX];
-	u32 shares_per_mib;	   /* of this VM, where shares were given as a word */
+	u32 shares_per_mib; /* of this VM, where shares were given as a word */
 	bool overflow;
 };
 
@@ -258,8 +272,8 @@ static void take_key(struct parser *p, const struct ini_line *line)
 				PIECE(line->value), keys[i].allowed);
 		return;
 	}
-	complain(p, line->line, "unknown key '%.*s' in %s; the README lists the keys", PIECE(line->key),
-		host ? "[host]" : "[vm]");
+	complain(p, line->line, "unknown key '%.*s' in %s; the README lists the keys",
+		PIECE(line->key), host ? "[host]" : "[vm]");
 }
 
 static u32 line_of(const struct parser *p, u32 key)

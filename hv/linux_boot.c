@@ -1,6 +1,6 @@
 /*
- * Starting a bzImage by the 64-bit boot protocol. The file is checked once, in linux_boot_plan(); the
- * header's fields are copied out of it there, so that what was checked is what is used.
+ * Starting a bzImage by the 64-bit boot protocol. The file is checked once, in linux_boot_plan();
+ * the header's fields are copied out of it there, so that what was checked is what is used.
  */
 #include "hv/linux_boot.h"
 #include "mm/base/fmt.h"
@@ -8,13 +8,13 @@
 #include "mm/space.h"
 
 /* Where things lie in the guest; all below 640 KiB but the kernel and the initrd. */
-#define GDT_GPA		0x6000u
+#define GDT_GPA         0x6000u
 #define BOOT_PARAMS_GPA 0x7000u
 #define PAGE_TABLES_GPA 0x8000u
-#define CMDLINE_GPA	0x20000u
-#define CMDLINE_MAX	0x10000u
-#define LOW_RAM_END	0x9fc00u
-#define HIGH_RAM_BASE	0x100000u
+#define CMDLINE_GPA     0x20000u
+#define CMDLINE_MAX     0x10000u
+#define LOW_RAM_END     0x9fc00u
+#define HIGH_RAM_BASE   0x100000u
 
 /* The setup header, by offset in the file and in boot_params alike. */
 enum {
@@ -46,19 +46,19 @@ enum {
 };
 _Static_assert(PARAMS_E820 + LINUX_E820_MAX * 20 <= PARAMS_USED, "all that is set fits");
 
-#define SIGNATURE	 0x53726448u /* "HdrS" */
-#define VERSION_MIN	 0x20cu
-#define LOADER_UNKNOWN	 0xffu
-#define LOADED_HIGH	 0x01u
-#define XLF_KERNEL_64	 0x01u
-#define XLF_ABOVE_4G	 0x02u
-#define ENTRY_64_OFFSET	 0x200u
-#define TABLE_FLAGS	 0x03u /* present, writable */
-#define LARGE_FLAGS	 0x83u
-#define IDENTITY_GIBS	 4u
-#define E820_RAM	 1u
-#define E820_RESERVED	 2u
-#define E820_ACPI	 3u
+#define SIGNATURE       0x53726448u /* "HdrS" */
+#define VERSION_MIN     0x20cu
+#define LOADER_UNKNOWN  0xffu
+#define LOADED_HIGH     0x01u
+#define XLF_KERNEL_64   0x01u
+#define XLF_ABOVE_4G    0x02u
+#define ENTRY_64_OFFSET 0x200u
+#define TABLE_FLAGS     0x03u /* present, writable */
+#define LARGE_FLAGS     0x83u
+#define IDENTITY_GIBS   4u
+#define E820_RAM        1u
+#define E820_RESERVED   2u
+#define E820_ACPI       3u
 
 #define MIB_OF(bytes) ((unsigned long long)(((bytes) + MIB(1) - 1) >> 20))
 
@@ -90,8 +90,8 @@ static u64 low_end(u64 memory_bytes)
 }
 
 /* Is this a kernel that we can start? Fills the fields about the file. */
-static err_t check_kernel(const struct linux_boot_input *in, struct linux_boot_plan *out, char *why,
-	size_t why_bytes)
+static err_t check_kernel(
+	const struct linux_boot_input *in, struct linux_boot_plan *out, char *why, size_t why_bytes)
 {
 	const u8 *file = in->kernel;
 	u32 setup_sects, header_end;
@@ -102,7 +102,8 @@ static err_t check_kernel(const struct linux_boot_input *in, struct linux_boot_p
 			(unsigned long long)in->kernel_bytes);
 		return E_INVAL;
 	}
-	if (get(file, HDR_VERSION, 2) < VERSION_MIN || !(get(file, HDR_XLOADFLAGS, 2) & XLF_KERNEL_64)) {
+	if (get(file, HDR_VERSION, 2) < VERSION_MIN ||
+		!(get(file, HDR_XLOADFLAGS, 2) & XLF_KERNEL_64)) {
 		fmt_snprintf(why, why_bytes,
 			"the kernel is no 64-bit Linux of version 3.8 or later: boot protocol %u.%02u, load flags %#x",
 			get(file, HDR_VERSION + 1, 1), get(file, HDR_VERSION, 1),
@@ -112,7 +113,8 @@ static err_t check_kernel(const struct linux_boot_input *in, struct linux_boot_p
 	setup_sects = get(file, HDR_SETUP_SECTS, 1);
 	out->kernel_file_offset = ((setup_sects ? setup_sects : 4) + 1) * 512u;
 	header_end = HDR_SIGNATURE + get(file, HDR_JUMP_LENGTH, 1);
-	out->setup_header_bytes = min(max(header_end, (u32)HDR_END), (u32)PARAMS_E820) - HDR_SETUP_SECTS;
+	out->setup_header_bytes =
+		min(max(header_end, (u32)HDR_END), (u32)PARAMS_E820) - HDR_SETUP_SECTS;
 	if (out->kernel_file_offset + ENTRY_64_OFFSET >= in->kernel_bytes ||
 		HDR_SETUP_SECTS + out->setup_header_bytes > in->kernel_bytes) {
 		fmt_snprintf(why, why_bytes,
@@ -126,8 +128,8 @@ static err_t check_kernel(const struct linux_boot_input *in, struct linux_boot_p
 }
 
 /* The kernel lies where it prefers to. It unpacks itself there, so all of init_size must be RAM. */
-static err_t place_kernel(const struct linux_boot_input *in, struct linux_boot_plan *out, char *why,
-	size_t why_bytes)
+static err_t place_kernel(
+	const struct linux_boot_input *in, struct linux_boot_plan *out, char *why, size_t why_bytes)
 {
 	const u8 *file = in->kernel;
 	u64 need = max((u64)get(file, HDR_INIT_BYTES, 4), (u64)out->kernel_bytes);
@@ -136,7 +138,8 @@ static err_t place_kernel(const struct linux_boot_input *in, struct linux_boot_p
 	out->kernel_gpa = get64(file, HDR_PREF_ADDRESS);
 	if (out->kernel_gpa < HIGH_RAM_BASE || out->kernel_gpa >= SPACE_LOW_END ||
 		!IS_ALIGNED(out->kernel_gpa, PAGE_BYTES)) {
-		fmt_snprintf(why, why_bytes, "the kernel wants to lie at %#llx, where no guest has RAM for it",
+		fmt_snprintf(why, why_bytes,
+			"the kernel wants to lie at %#llx, where no guest has RAM for it",
 			(unsigned long long)out->kernel_gpa);
 		return E_INVAL;
 	}
@@ -152,8 +155,8 @@ static err_t place_kernel(const struct linux_boot_input *in, struct linux_boot_p
 }
 
 /* As high as the kernel's limit and the RAM below 4 GiB let it. */
-static err_t place_initrd(const struct linux_boot_input *in, struct linux_boot_plan *out, char *why,
-	size_t why_bytes)
+static err_t place_initrd(
+	const struct linux_boot_input *in, struct linux_boot_plan *out, char *why, size_t why_bytes)
 {
 	u64 limit = (u64)get(in->kernel, HDR_INITRD_MAX, 4) + 1;
 	u64 end = min(limit, low_end(in->memory_bytes));
@@ -161,7 +164,8 @@ static err_t place_initrd(const struct linux_boot_input *in, struct linux_boot_p
 	out->initrd_gpa = 0;
 	if (in->initrd_bytes == 0)
 		return 0;
-	if (in->initrd_bytes > end || ALIGN_DOWN(end - in->initrd_bytes, PAGE_BYTES) < out->kernel_end) {
+	if (in->initrd_bytes > end ||
+		ALIGN_DOWN(end - in->initrd_bytes, PAGE_BYTES) < out->kernel_end) {
 		fmt_snprintf(why, why_bytes,
 			"the initrd (%llu MiB) does not fit: of the VM's %llu MiB the kernel takes the first %llu",
 			MIB_OF(in->initrd_bytes), (unsigned long long)(in->memory_bytes >> 20),
@@ -172,8 +176,8 @@ static err_t place_initrd(const struct linux_boot_input *in, struct linux_boot_p
 	return 0;
 }
 
-static err_t check_cmdline(const struct linux_boot_input *in, struct linux_boot_plan *out, char *why,
-	size_t why_bytes)
+static err_t check_cmdline(
+	const struct linux_boot_input *in, struct linux_boot_plan *out, char *why, size_t why_bytes)
 {
 	size_t most = min((size_t)get(in->kernel, HDR_CMDLINE_BYTES, 4), (size_t)CMDLINE_MAX - 1);
 
@@ -206,8 +210,8 @@ static void plan_e820(const struct linux_boot_input *in, struct linux_boot_plan 
 			E820_RAM);
 }
 
-err_t linux_boot_plan(const struct linux_boot_input *in, struct linux_boot_plan *out, char *why,
-	size_t why_bytes)
+err_t linux_boot_plan(
+	const struct linux_boot_input *in, struct linux_boot_plan *out, char *why, size_t why_bytes)
 {
 	err_t err;
 
@@ -230,7 +234,8 @@ err_t linux_boot_plan(const struct linux_boot_input *in, struct linux_boot_plan 
 	return err;
 }
 
-static void fill_boot_params(const struct linux_boot_input *in, const struct linux_boot_plan *plan, u8 *params)
+static void fill_boot_params(
+	const struct linux_boot_input *in, const struct linux_boot_plan *plan, u8 *params)
 {
 	memset(params, 0, PARAMS_USED);
 	memcpy(params + HDR_SETUP_SECTS, (const u8 *)in->kernel + HDR_SETUP_SECTS,
@@ -256,8 +261,8 @@ typedef err_t (*write_fn)(void *context, gpa_t to, const void *data, size_t byte
 #define CHUNK_ENTRIES 64u
 
 /*
- * Page table entries @first + i * @step, for i below @count; the rest of the page zero. In chunks, for a
- * hypervisor stack is small.
+ * Page table entries @first + i * @step, for i below @count; the rest of the page zero. In chunks,
+ * for a hypervisor stack is small.
  */
 static err_t write_table(write_fn write, void *context, u64 gpa, u64 first, u64 step, u32 count)
 {
@@ -272,15 +277,16 @@ static err_t write_table(write_fn write, void *context, u64 gpa, u64 first, u64 
 	return err;
 }
 
-/* A level-4 table, a level-3 table and four level-2 tables of 2 MiB pages: the first 4 GiB at va = pa. */
+/* A level-4 table, a level-3 table and four level-2 tables of 2 MiB pages: the first 4 GiB at va =
+ * pa. */
 static err_t write_page_tables(write_fn write, void *context)
 {
 	u64 next = PAGE_TABLES_GPA + PAGE_BYTES;
 	err_t err = write_table(write, context, PAGE_TABLES_GPA, next | TABLE_FLAGS, 0, 1);
 
 	if (!err)
-		err = write_table(write, context, next, (next + PAGE_BYTES) | TABLE_FLAGS, PAGE_BYTES,
-			IDENTITY_GIBS);
+		err = write_table(write, context, next, (next + PAGE_BYTES) | TABLE_FLAGS,
+			PAGE_BYTES, IDENTITY_GIBS);
 	for (u32 i = 0; i < IDENTITY_GIBS && !err; i++)
 		err = write_table(write, context, next + (1 + i) * PAGE_BYTES,
 			GIB(1) * i | LARGE_FLAGS, REGION_BYTES, 512);
@@ -290,8 +296,8 @@ static err_t write_page_tables(write_fn write, void *context)
 /* __BOOT_CS (10H) is 64-bit code, __BOOT_DS (18H) flat data, as the protocol asks. */
 static const u64 gdt[4] = {0, 0, 0x00af9b000000ffffull, 0x00cf93000000ffffull};
 
-static err_t write_boot_params(const struct linux_boot_input *in, const struct linux_boot_plan *plan,
-	write_fn write, void *context)
+static err_t write_boot_params(const struct linux_boot_input *in,
+	const struct linux_boot_plan *plan, write_fn write, void *context)
 {
 	u8 params[PARAMS_USED];
 	err_t err;
@@ -304,8 +310,8 @@ static err_t write_boot_params(const struct linux_boot_input *in, const struct l
 	return err;
 }
 
-err_t linux_boot_load(const struct linux_boot_input *in, const struct linux_boot_plan *plan, write_fn write,
-	void *context)
+err_t linux_boot_load(const struct linux_boot_input *in, const struct linux_boot_plan *plan,
+	write_fn write, void *context)
 {
 	err_t err = write(context, GPA(GDT_GPA), gdt, sizeof(gdt));
 
@@ -325,21 +331,21 @@ err_t linux_boot_load(const struct linux_boot_input *in, const struct linux_boot
 	return err;
 }
 
-#define SEGMENT_CODE_64	 0xa09bu /* access rights: L, P, S, code, accessed; G */
-#define SEGMENT_DATA	 0xc093u
+#define SEGMENT_CODE_64  0xa09bu /* access rights: L, P, S, code, accessed; G */
+#define SEGMENT_DATA     0xc093u
 #define SEGMENT_TSS_BUSY 0x8bu
 #define SEGMENT_UNUSABLE 0x10000u
 
-void linux_boot_registers(const struct linux_boot_plan *plan, struct virt_sregs *sregs, u64 gpr[GPR_COUNT],
-	u64 *rip, u64 *rflags)
+void linux_boot_registers(const struct linux_boot_plan *plan, struct virt_sregs *sregs,
+	u64 gpr[GPR_COUNT], u64 *rip, u64 *rflags)
 {
 	struct virt_segment data = {0x18, 0xffffffff, SEGMENT_DATA, 0};
 
 	memset(sregs, 0, sizeof(*sregs));
 	sregs->cr0 = 0x80000033; /* PG, NE, ET, MP, PE */
 	sregs->cr3 = PAGE_TABLES_GPA;
-	sregs->cr4 = 0x20;	 /* PAE */
-	sregs->efer = 0x500;	 /* LMA, LME */
+	sregs->cr4 = 0x20;   /* PAE */
+	sregs->efer = 0x500; /* LMA, LME */
 	for (u32 i = 0; i < SEG_COUNT; i++)
 		sregs->seg[i] = data;
 	sregs->seg[SEG_CS] = (struct virt_segment){0x10, 0xffffffff, SEGMENT_CODE_64, 0};

@@ -1,6 +1,7 @@
 /*
- * The tables, laid out one after the other, each 16-byte aligned: RSDP, XSDT, FADT, MADT, DSDT. Table
- * offsets are from the ACPI specification 6.0, Fixed ACPI Description Table and Multiple APIC Description Table.
+ * The tables, laid out one after the other, each 16-byte aligned: RSDP, XSDT, FADT, MADT, DSDT.
+ * Table offsets are from the ACPI specification 6.0, Fixed ACPI Description Table and Multiple APIC
+ * Description Table.
  */
 #include "hv/vdev/acpi.h"
 #include "hv/vdev/aml.h"
@@ -36,11 +37,11 @@ enum {
 };
 
 #define BOOT_ARCH_NO_VGA     0x04u
-#define FLAG_WBINVD	     BIT(0)
+#define FLAG_WBINVD          BIT(0)
 #define FLAG_NO_POWER_BUTTON BIT(4)
 #define FLAG_NO_SLEEP_BUTTON BIT(5)
 #define FLAG_RESET_REGISTER  BIT(10)
-#define FLAG_HW_REDUCED	     BIT(20)
+#define FLAG_HW_REDUCED      BIT(20)
 
 struct layout {
 	size_t xsdt, fadt, madt, dsdt, end;
@@ -164,7 +165,8 @@ static void put_madt(u8 *at, u32 vcpu_count)
 	put_header(at, "APIC", madt_bytes(vcpu_count), 4);
 }
 
-static void put_device(struct aml *aml, const char *name, const char *id, u16 port, u8 count, u32 gsi)
+static void put_device(
+	struct aml *aml, const char *name, const char *id, u16 port, u8 count, u32 gsi)
 {
 	struct aml_block device = aml_device(aml, name);
 

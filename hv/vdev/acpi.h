@@ -1,6 +1,6 @@
 /*
- * The guest's ACPI tables as bytes: hardware-reduced, so there is no 8259, no PIT, no SCI and no SMI
- * to emulate, and power-off and reset are two registers. Pure.
+ * The guest's ACPI tables as bytes: hardware-reduced, so there is no 8259, no PIT, no SCI and no
+ * SMI to emulate, and power-off and reset are two registers. Pure.
  */
 #ifndef HV_VDEV_ACPI_H
 #define HV_VDEV_ACPI_H

@@ -1,7 +1,8 @@
 /*
- * Writing AML, the byte code of ACPI's DSDT: each function appends one term to the buffer. Blocks whose
- * length comes first (scopes, devices, buffers, packages) are opened and closed; two length bytes always.
- * A full buffer sets .full and drops what follows. (ACPI specification, AML Byte Stream Byte Values.)
+ * Writing AML, the byte code of ACPI's DSDT: each function appends one term to the buffer. Blocks
+ * whose length comes first (scopes, devices, buffers, packages) are opened and closed; two length
+ * bytes always. A full buffer sets .full and drops what follows. (ACPI specification, AML Byte
+ * Stream Byte Values.)
  */
 #ifndef HV_VDEV_AML_H
 #define HV_VDEV_AML_H
@@ -33,7 +34,8 @@ struct aml_block aml_scope(struct aml *aml, const char *root_name);
 struct aml_block aml_device(struct aml *aml, const char *name);
 struct aml_block aml_package(struct aml *aml, u8 count);
 
-/* Name(_CRS, ResourceTemplate() { IO(port, count) Interrupt(edge, active high, exclusive) {gsi} }) */
+/* Name(_CRS, ResourceTemplate() { IO(port, count) Interrupt(edge, active high, exclusive) {gsi} })
+ */
 void aml_crs_port_irq(struct aml *aml, u16 port, u8 count, u32 gsi);
 
 #endif

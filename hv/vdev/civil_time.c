@@ -1,6 +1,6 @@
 /*
- * Calendar arithmetic on years that begin in March, so that the leap day comes last: day numbers are
- * then a plain formula, with 400 years = 146097 days as the one period.
+ * Calendar arithmetic on years that begin in March, so that the leap day comes last: day numbers
+ * are then a plain formula, with 400 years = 146097 days as the one period.
  */
 #include "hv/vdev/civil_time.h"
 
@@ -21,7 +21,8 @@ u64 civil_to_epoch(const struct civil_time *t)
 
 	if (t->year < 1970)
 		return 0;
-	days = days_from_civil(t->year, t->month ? t->month : 1, t->day ? t->day : 1) - DAYS_TO_1970;
+	days = days_from_civil(t->year, t->month ? t->month : 1, t->day ? t->day : 1) -
+	       DAYS_TO_1970;
 	return days * 86400 + (u64)t->hour * 3600 + (u64)t->minute * 60 + t->second;
 }
 

@@ -7,20 +7,22 @@
 #include "hv/vdev/lapic.h"
 #include "mm/base/str.h"
 
-#define MAX_LEAF_INTEL	  0x1fu
-#define MAX_LEAF_AMD	  0x0du
+#define MAX_LEAF_INTEL    0x1fu
+#define MAX_LEAF_AMD      0x0du
 #define MAX_LEAF_EXTENDED 0x80000008u
 #define XSAVE_HEADER_END  576u
 
-void cpuid_policy_init(struct cpuid_policy *policy, const struct cpuid_host *host, u32 vcpu_count,
-	u64 tsc_khz)
+void cpuid_policy_init(
+	struct cpuid_policy *policy, const struct cpuid_host *host, u32 vcpu_count, u64 tsc_khz)
 {
 	u32 r[4];
 
-	*policy = (struct cpuid_policy){.host = *host, .vcpu_count = vcpu_count, .tsc_khz = tsc_khz};
+	*policy =
+		(struct cpuid_policy){.host = *host, .vcpu_count = vcpu_count, .tsc_khz = tsc_khz};
 	host->read(0, 0, r);
 	/* Not AMD's or Hygon's: as Intel. */
-	policy->intel = memcmp(&r[CPUID_EBX], "Auth", 4) != 0 && memcmp(&r[CPUID_EBX], "Hygo", 4) != 0;
+	policy->intel =
+		memcmp(&r[CPUID_EBX], "Auth", 4) != 0 && memcmp(&r[CPUID_EBX], "Hygo", 4) != 0;
 }
 
 static bool has_ymm(const struct cpuid_policy *p)
@@ -103,8 +105,8 @@ static void leaf_7(const struct cpuid_policy *p, const struct cpuid_state *s, u3
 }
 
 /* One thread a core, all cores in one package. Leaf 1FH says the same. */
-static void leaf_topology(const struct cpuid_policy *p, const struct cpuid_state *s, u32 leaf, u32 subleaf,
-	u32 r[4])
+static void leaf_topology(
+	const struct cpuid_policy *p, const struct cpuid_state *s, u32 leaf, u32 subleaf, u32 r[4])
 {
 	memset(r, 0, 4 * sizeof(u32));
 	r[CPUID_ECX] = subleaf & 0xff;
@@ -150,7 +152,8 @@ static u32 xsavec_bytes(const struct cpuid_policy *p, u64 components)
 	return end;
 }
 
-static void leaf_xsave(const struct cpuid_policy *p, const struct cpuid_state *s, u32 subleaf, u32 r[4])
+static void leaf_xsave(
+	const struct cpuid_policy *p, const struct cpuid_state *s, u32 subleaf, u32 r[4])
 {
 	u64 mask = p->host.xcr0_mask;
 	bool shown = subleaf < 2 || (subleaf < 63 && (mask >> subleaf & 1));
@@ -186,8 +189,8 @@ static u32 greatest_divisor(u32 a, u32 b)
 }
 
 /*
- * TSC frequency as a ratio to the APIC timer's clock: given only if it is exact, and if a guest that computes
- * kHz x numerator in 32 bits (Linux does) gets it right.
+ * TSC frequency as a ratio to the APIC timer's clock: given only if it is exact, and if a guest
+ * that computes kHz x numerator in 32 bits (Linux does) gets it right.
  */
 static void leaf_tsc(const struct cpuid_policy *p, u32 r[4])
 {
@@ -225,12 +228,14 @@ static void leaf_hypervisor(const struct cpuid_policy *p, u32 leaf, u32 r[4])
 		memcpy(&r[CPUID_EBX], "BellowsVMM\0\0", 12);
 		break;
 	case LEAF_BELLOWS + 1:
-		r[CPUID_EAX] = 1; /* version of this leaf; feature bits follow with what they announce */
+		r[CPUID_EAX] =
+			1; /* version of this leaf; feature bits follow with what they announce */
 		break;
 	}
 }
 
-static void leaf_extended(const struct cpuid_policy *p, const struct cpuid_state *s, u32 leaf, u32 r[4])
+static void leaf_extended(
+	const struct cpuid_policy *p, const struct cpuid_state *s, u32 leaf, u32 r[4])
 {
 	u32 host_edx = r[CPUID_EDX];
 
@@ -265,13 +270,14 @@ static void leaf_extended(const struct cpuid_policy *p, const struct cpuid_state
 	memset(r, 0, 4 * sizeof(u32));
 }
 
-static void leaf_basic(const struct cpuid_policy *p, const struct cpuid_state *s, u32 leaf, u32 subleaf,
-	u32 r[4])
+static void leaf_basic(
+	const struct cpuid_policy *p, const struct cpuid_state *s, u32 leaf, u32 subleaf, u32 r[4])
 {
 	switch (leaf) {
 	case 0x0:
 		/* Leaf 16H is always there on Intel, 1FH only where the host has it. */
-		r[CPUID_EAX] = p->intel ? max(min(r[CPUID_EAX], MAX_LEAF_INTEL), 0x16u) : MAX_LEAF_AMD;
+		r[CPUID_EAX] =
+			p->intel ? max(min(r[CPUID_EAX], MAX_LEAF_INTEL), 0x16u) : MAX_LEAF_AMD;
 		return;
 	case 0x1:
 		leaf_1(p, s, r);
@@ -307,7 +313,8 @@ static void leaf_basic(const struct cpuid_policy *p, const struct cpuid_state *s
 	memset(r, 0, 4 * sizeof(u32));
 }
 
-/* Beyond the highest leaf: Intel answers as for the highest basic leaf, AMD with zeros. Zeros it is. */
+/* Beyond the highest leaf: Intel answers as for the highest basic leaf, AMD with zeros. Zeros it
+ * is. */
 static bool leaf_exists(const struct cpuid_policy *p, u32 leaf)
 {
 	u32 r[4];

@@ -1,7 +1,8 @@
 /*
- * What CPUID says to a guest: for each leaf, the host's answer cut down to a list of what works in a
- * guest, with what the hypervisor makes itself put in. Whatever is not listed is not shown, so a new CPU's new
- * feature stays hidden until somebody adds it here. Pure: the host's CPUID comes through a struct.
+ * What CPUID says to a guest: for each leaf, the host's answer cut down to a list of what works in
+ * a guest, with what the hypervisor makes itself put in. Whatever is not listed is not shown, so a
+ * new CPU's new feature stays hidden until somebody adds it here. Pure: the host's CPUID comes
+ * through a struct.
  */
 #ifndef HV_VDEV_CPUID_H
 #define HV_VDEV_CPUID_H
@@ -16,8 +17,8 @@ enum { CPUID_EAX, CPUID_EBX, CPUID_ECX, CPUID_EDX };
 struct cpuid_host {
 	/* CPUID as the CPU answers it; leaves beyond its highest give zeros. */
 	void (*read)(u32 leaf, u32 subleaf, u32 out[4]);
-	u64 xcr0_mask;		/* state components that are switched; 0: no XSAVE */
-	u64 arch_capabilities;	/* IA32_ARCH_CAPABILITIES, 0 where there is none */
+	u64 xcr0_mask;         /* state components that are switched; 0: no XSAVE */
+	u64 arch_capabilities; /* IA32_ARCH_CAPABILITIES, 0 where there is none */
 	/*
 	 * Instructions that need a control of the backend's: shown only where it sets that control.
 	 * (RDTSCP and RDPID, INVPCID; SVM and its plain intercepts allow them all.)
@@ -39,8 +40,8 @@ struct cpuid_state {
 	bool apic_enabled;
 };
 
-void cpuid_policy_init(struct cpuid_policy *policy, const struct cpuid_host *host, u32 vcpu_count,
-	u64 tsc_khz);
+void cpuid_policy_init(
+	struct cpuid_policy *policy, const struct cpuid_host *host, u32 vcpu_count, u64 tsc_khz);
 void cpuid_answer(const struct cpuid_policy *policy, const struct cpuid_state *state, u32 leaf,
 	u32 subleaf, u32 out[4]);
 

@@ -1,6 +1,6 @@
 /*
- * The machine that the CPUID policy starts from: this CPU. The backends set the VMCS controls for RDTSCP,
- * RDPID and INVPCID wherever the CPU has the instructions, and SVM intercepts none of them.
+ * The machine that the CPUID policy starts from: this CPU. The backends set the VMCS controls for
+ * RDTSCP, RDPID and INVPCID wherever the CPU has the instructions, and SVM intercepts none of them.
  */
 #include "hv/vdev/cpuid.h"
 #include "hv/x86/fpu.h"

@@ -1,7 +1,8 @@
 /*
- * One pass over the bytes: prefixes, opcode, ModRM and its address, immediate. A table by opcode says
- * what is known; the rest is refused. What hardware would refuse too (LOCK where it is not allowed, more than 15
- * bytes) need not be told apart: an instruction that got to its memory access was a legal one.
+ * One pass over the bytes: prefixes, opcode, ModRM and its address, immediate. A table by opcode
+ * says what is known; the rest is refused. What hardware would refuse too (LOCK where it is not
+ * allowed, more than 15 bytes) need not be told apart: an instruction that got to its memory access
+ * was a legal one.
  */
 #include "hv/vdev/decode.h"
 #include "hv/x86/virt.h"
@@ -14,9 +15,9 @@
 
 struct reader {
 	const u8 *at;
-	size_t count;	/* bytes there are */
+	size_t count; /* bytes there are */
 	size_t used;
-	bool ended;	/* more was wanted than there is */
+	bool ended; /* more was wanted than there is */
 };
 
 struct prefixes {
@@ -105,7 +106,8 @@ static bool note_prefix(struct prefixes *p, enum decode_mode mode, u8 byte)
 	return false;
 }
 
-/* Prefixes up to the opcode's first byte, which is returned. A REX counts only right before the opcode. */
+/* Prefixes up to the opcode's first byte, which is returned. A REX counts only right before the
+ * opcode. */
 static u8 take_prefixes(struct state *s)
 {
 	for (;;) {
@@ -147,8 +149,8 @@ static void set_segment(struct state *s, u8 fallback)
 
 static void address_16(struct state *s)
 {
-	static const s8 bases[8] = {GPR_RBX, GPR_RBX, GPR_RBP, GPR_RBP, GPR_RSI, GPR_RDI, GPR_RBP,
-		GPR_RBX};
+	static const s8 bases[8] = {
+		GPR_RBX, GPR_RBX, GPR_RBP, GPR_RBP, GPR_RSI, GPR_RDI, GPR_RBP, GPR_RBX};
 	static const s8 indexes[8] = {GPR_RSI, GPR_RDI, GPR_RSI, GPR_RDI, -1, -1, -1, -1};
 	struct decode_insn *out = s->out;
 	u32 mod = s->modrm >> 6, rm = s->modrm & 7;
@@ -424,8 +426,8 @@ static bool lock_ok(const struct state *s)
 {
 	const struct decode_insn *out = s->out;
 
-	return !s->prefix.lock || (out->op == DECODE_ALU && out->to_memory && out->alu != DECODE_CMP &&
-					  out->alu != DECODE_TEST);
+	return !s->prefix.lock || (out->op == DECODE_ALU && out->to_memory &&
+					  out->alu != DECODE_CMP && out->alu != DECODE_TEST);
 }
 
 err_t decode_insn(const u8 *bytes, size_t count, enum decode_mode mode, struct decode_insn *out)

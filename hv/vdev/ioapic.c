@@ -1,6 +1,7 @@
 /*
- * The IOAPIC: redirection entries, and the life of a level-triggered interrupt (remote IRR is set while
- * a local APIC has it, and cleared by its EOI, when a line that is still high interrupts again).
+ * The IOAPIC: redirection entries, and the life of a level-triggered interrupt (remote IRR is set
+ * while a local APIC has it, and cleared by its EOI, when a line that is still high interrupts
+ * again).
  */
 #include "hv/vdev/ioapic.h"
 #include "mm/base/str.h"
@@ -8,10 +9,10 @@
 #define IOAPIC_VERSION (0x20u | (IOAPIC_PIN_COUNT - 1) << 16)
 
 #define REDIRECT_LOGICAL    BIT(11)
-#define REDIRECT_STATUS	    BIT(12)
+#define REDIRECT_STATUS     BIT(12)
 #define REDIRECT_REMOTE_IRR BIT(14)
-#define REDIRECT_LEVEL	    BIT(15)
-#define REDIRECT_MASKED	    BIT(16)
+#define REDIRECT_LEVEL      BIT(15)
+#define REDIRECT_MASKED     BIT(16)
 #define REDIRECT_WRITABLE   (BITS(63, 56) | 0x1afffull)
 
 enum { MMIO_SELECT = 0x00, MMIO_WINDOW = 0x10, MMIO_EOI = 0x40 };
@@ -91,7 +92,8 @@ static void write_redirect(struct ioapic *io, struct lapic_set *set, u32 pin, bo
 
 	entry = high ? (u32)entry | (u64)value << 32 : (entry & BITS(63, 32)) | value;
 	entry = (entry & REDIRECT_WRITABLE) | kept;
-	/* Made edge-triggered, a pin forgets: how guests of IOAPICs with no EOI register clear it. */
+	/* Made edge-triggered, a pin forgets: how guests of IOAPICs with no EOI register clear it.
+	 */
 	if (!(entry & REDIRECT_LEVEL))
 		entry &= ~REDIRECT_REMOTE_IRR;
 	io->redirect[pin] = entry;
@@ -108,7 +110,8 @@ static void write_reg(struct ioapic *io, struct lapic_set *set, u32 value)
 		write_redirect(io, set, pin, io->select & 1, value);
 }
 
-void ioapic_mmio(struct ioapic *io, struct lapic_set *set, u32 offset, u32 bytes, bool write, u64 *value)
+void ioapic_mmio(
+	struct ioapic *io, struct lapic_set *set, u32 offset, u32 bytes, bool write, u64 *value)
 {
 	u32 lane = offset & 3;
 

@@ -19,8 +19,10 @@ struct ioapic {
 
 void ioapic_reset(struct ioapic *io);
 /* MMIO access at @offset of its page. */
-void ioapic_mmio(struct ioapic *io, struct lapic_set *set, u32 offset, u32 bytes, bool write, u64 *value);
-/* A device's line. Edge pins take rising edges; level pins interrupt again after EOI while they are high. */
+void ioapic_mmio(
+	struct ioapic *io, struct lapic_set *set, u32 offset, u32 bytes, bool write, u64 *value);
+/* A device's line. Edge pins take rising edges; level pins interrupt again after EOI while they are
+ * high. */
 void ioapic_set_line(struct ioapic *io, struct lapic_set *set, u32 pin, bool level);
 /* A local APIC ended a level-triggered vector. */
 void ioapic_eoi(struct ioapic *io, struct lapic_set *set, u8 vector);

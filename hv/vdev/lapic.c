@@ -1,21 +1,22 @@
 /*
- * The local APIC's register file and its priorities: what is requested (IRR), what is in service (ISR),
- * and which vector may interrupt now. Sending is in lapic_bus.c, the timer in lapic_timer.c.
+ * The local APIC's register file and its priorities: what is requested (IRR), what is in service
+ * (ISR), and which vector may interrupt now. Sending is in lapic_bus.c, the timer in lapic_timer.c.
  */
 #include "hv/vdev/lapic_private.h"
 #include "mm/base/str.h"
 
-#define MSR_APIC_BASE	 0x1bu
+#define MSR_APIC_BASE    0x1bu
 #define MSR_TSC_DEADLINE 0x6e0u
-#define MSR_X2APIC	 0x800u
-#define APIC_BASE_GPA	 BITS(51, 12)
+#define MSR_X2APIC       0x800u
+#define APIC_BASE_GPA    BITS(51, 12)
 
 #define LVT_VALID_TIMER 0x700ffu
-#define LVT_VALID_LINT	0x1a7ffu
-#define LVT_VALID_PERF	0x107ffu
+#define LVT_VALID_LINT  0x1a7ffu
+#define LVT_VALID_PERF  0x107ffu
 #define LVT_VALID_ERROR 0x100ffu
 
-/* Bits that software may write in each LVT entry; bit 12 (delivery status) and 14 (remote IRR) are ours. */
+/* Bits that software may write in each LVT entry; bit 12 (delivery status) and 14 (remote IRR) are
+ * ours. */
 static const u32 lvt_valid[LVT_COUNT] = {
 	[LVT_TIMER] = LVT_VALID_TIMER,
 	[LVT_THERMAL] = LVT_VALID_PERF,
@@ -159,7 +160,8 @@ void lapic_lvt_fire(struct lapic_set *set, u32 index, enum lapic_lvt which)
 	lapic_raise(set, index, (u8)entry, false);
 }
 
-/* An error is noted, and interrupts once: an error entry that is itself illegal must not call itself. */
+/* An error is noted, and interrupts once: an error entry that is itself illegal must not call
+ * itself. */
 void lapic_error(struct lapic_set *set, u32 index, u32 bit)
 {
 	struct lapic *l = &set->all[index];
@@ -339,7 +341,8 @@ err_t lapic_mmio(struct lapic_set *set, u32 index, u32 offset, u32 bytes, bool w
 	if (!lapic_is_enabled(l) || is_x2apic(l))
 		return E_RANGE;
 	if (write) {
-		/* Hardware wants aligned doublewords; what else is written is undefined, and lost here. */
+		/* Hardware wants aligned doublewords; what else is written is undefined, and lost
+		 * here. */
 		err = lane == 0 && bytes >= 4 ? write_reg_xapic(set, index, reg, (u32)*value) : 0;
 	} else {
 		err = read_reg_xapic(set, index, reg, value);

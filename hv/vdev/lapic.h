@@ -1,10 +1,10 @@
 /*
  * The local APICs of one VM, as a set joined by the bus on which they send each other interrupts.
- * xAPIC registers through MMIO and x2APIC registers through MSRs are one register file, indexed as the MSRs
- * are (offset / 16). (Intel SDM 3A, Advanced Programmable Interrupt Controller.)
+ * xAPIC registers through MMIO and x2APIC registers through MSRs are one register file, indexed as
+ * the MSRs are (offset / 16). (Intel SDM 3A, Advanced Programmable Interrupt Controller.)
  *
- * The timer counts on the clock of the access that started it: guest TSC for MSRs and the deadline, device
- * time (ns) for MMIO, so that neither has to be translated into the other. Locks: the VM's.
+ * The timer counts on the clock of the access that started it: guest TSC for MSRs and the deadline,
+ * device time (ns) for MMIO, so that neither has to be translated into the other. Locks: the VM's.
  */
 #ifndef HV_VDEV_LAPIC_H
 #define HV_VDEV_LAPIC_H
@@ -13,12 +13,12 @@
 #include "mm/base/err.h"
 #include "hv/vdev/vdev.h"
 
-#define LAPIC_VERSION	    0x00050014u /* integrated, six LVT entries, EOIs are always broadcast */
-#define LAPIC_BUS_HZ	    1000000000u /* what the timer counts, before its divider: one a nanosecond */
-#define LAPIC_MIN_PERIOD_NS 20000u	/* of the periodic timer, so that a guest cannot drown in it */
+#define LAPIC_VERSION       0x00050014u /* integrated, six LVT entries, EOIs are always broadcast */
+#define LAPIC_BUS_HZ        1000000000u /* what the timer counts, before its divider: one a nanosecond */
+#define LAPIC_MIN_PERIOD_NS 20000u /* of the periodic timer, so that a guest cannot drown in it */
 
 /* IA32_APIC_BASE */
-#define APIC_BASE_BSP	 BIT(8)
+#define APIC_BASE_BSP    BIT(8)
 #define APIC_BASE_X2APIC BIT(10)
 #define APIC_BASE_ENABLE BIT(11)
 
@@ -73,7 +73,7 @@ struct lapic {
 	bool nmi_pending, init_pending, sipi_pending, wait_for_sipi;
 	u8 sipi_vector;
 	u32 timer_initial;
-	enum lapic_clock clock; /* what timer_due is measured in */
+	enum lapic_clock clock;      /* what timer_due is measured in */
 	u64 timer_due, timer_period; /* period 0: one-shot */
 };
 
@@ -84,14 +84,16 @@ struct lapic_set {
 	u64 now_ns, now_tsc; /* as last told by whoever called in */
 	void *context;
 	void (*kick)(void *context, u32 index);
-	void (*level_eoi)(void *context, u8 vector); /* a level-triggered vector was ended: tell the IOAPIC */
+	void (*level_eoi)(
+		void *context, u8 vector); /* a level-triggered vector was ended: tell the IOAPIC */
 };
 
 /* Power-on (all of them), and what INIT does to one. */
 void lapic_reset(struct lapic_set *set);
 void lapic_init_one(struct lapic_set *set, u32 index);
 
-/* MMIO access at @offset of the page. E_RANGE: the APIC is off, or in x2APIC mode, so nothing is there. */
+/* MMIO access at @offset of the page. E_RANGE: the APIC is off, or in x2APIC mode, so nothing is
+ * there. */
 err_t lapic_mmio(struct lapic_set *set, u32 index, u32 offset, u32 bytes, bool write, u64 *value);
 
 /* MSRs 1BH, 800H..83FH, 6E0H. E_NOTFOUND: not one of these; E_INVAL: #GP. */
@@ -99,11 +101,11 @@ err_t lapic_msr_read(struct lapic_set *set, u32 index, u32 msr, u64 *value);
 err_t lapic_msr_write(struct lapic_set *set, u32 index, u32 msr, u64 value);
 
 /*
- * A message on the bus, from an IOAPIC or a device. @destination: physical id or logical; lowest priority goes to
- * one of those addressed. Nobody there: it is lost, as on hardware.
+ * A message on the bus, from an IOAPIC or a device. @destination: physical id or logical; lowest
+ * priority goes to one of those addressed. Nobody there: it is lost, as on hardware.
  */
-void lapic_message(struct lapic_set *set, u32 destination, bool logical, enum lapic_delivery mode, u8 vector,
-	bool level);
+void lapic_message(struct lapic_set *set, u32 destination, bool logical, enum lapic_delivery mode,
+	u8 vector, bool level);
 
 int lapic_peek(const struct lapic_set *set, u32 index, u8 *blocked_class);
 void lapic_take(struct lapic_set *set, u32 index, u8 vector);

@@ -1,7 +1,7 @@
 /*
- * Messages between local APICs: who is addressed by a destination, and what each kind of message does
- * to its receiver. IPIs come from ICR, device interrupts from the IOAPIC. (Intel SDM 3A, Issuing
- * Interprocessor Interrupts; Determining IPI Destination.)
+ * Messages between local APICs: who is addressed by a destination, and what each kind of message
+ * does to its receiver. IPIs come from ICR, device interrupts from the IOAPIC. (Intel SDM 3A,
+ * Issuing Interprocessor Interrupts; Determining IPI Destination.)
  */
 #include "hv/vdev/lapic_private.h"
 
@@ -26,10 +26,12 @@ static bool matches_logical(const struct lapic *l, u32 destination)
 		       (destination >> 16 == l->ldr >> 16 && (destination & l->ldr & 0xffff));
 	if (l->dfr >> 28 == DFR_FLAT)
 		return own & destination;
-	return (own >> 4 == destination >> 4 || destination >> 4 == 0xf) && (own & destination & 0xf);
+	return (own >> 4 == destination >> 4 || destination >> 4 == 0xf) &&
+	       (own & destination & 0xf);
 }
 
-/* An xAPIC sender's broadcast is FFH, an x2APIC sender's FFFFFFFFH: bus messages from devices use FFH. */
+/* An xAPIC sender's broadcast is FFH, an x2APIC sender's FFFFFFFFH: bus messages from devices use
+ * FFH. */
 static bool matches(const struct lapic *l, u32 destination, bool logical, u32 broadcast)
 {
 	if (destination == broadcast)
@@ -37,7 +39,8 @@ static bool matches(const struct lapic *l, u32 destination, bool logical, u32 br
 	return logical ? matches_logical(l, destination) : l->id == destination;
 }
 
-static void deliver(struct lapic_set *set, u32 index, enum lapic_delivery mode, u8 vector, bool level)
+static void deliver(
+	struct lapic_set *set, u32 index, enum lapic_delivery mode, u8 vector, bool level)
 {
 	struct lapic *l = &set->all[index];
 

@@ -1,13 +1,14 @@
-/* What lapic.c (registers), lapic_bus.c (messages) and lapic_timer.c share among themselves only. */
+/* What lapic.c (registers), lapic_bus.c (messages) and lapic_timer.c share among themselves only.
+ */
 #ifndef HV_VDEV_LAPIC_PRIVATE_H
 #define HV_VDEV_LAPIC_PRIVATE_H
 
 #include "hv/vdev/lapic.h"
 
-#define SVR_ENABLE	     BIT(8)
-#define LVT_MASKED	     0x10000u
-#define LVT_STATUS	     0x5000u /* delivery status, remote IRR: read-only */
-#define LVT_TIMER_MODE	     0x60000u
+#define SVR_ENABLE           BIT(8)
+#define LVT_MASKED           0x10000u
+#define LVT_STATUS           0x5000u /* delivery status, remote IRR: read-only */
+#define LVT_TIMER_MODE       0x60000u
 #define LVT_TIMER_PERIODIC   0x20000u
 #define LVT_TIMER_DEADLINE   0x40000u
 #define ICR_DELIVERY_STATUS  BIT(12)

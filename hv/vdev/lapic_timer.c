@@ -1,7 +1,7 @@
 /*
- * The local APIC's timer: one-shot, periodic, or a TSC deadline. It is not a thing that runs but a time
- * at which it is due; lapic_tick() compares. A periodic timer that was looked at late fires once and keeps
- * its phase.
+ * The local APIC's timer: one-shot, periodic, or a TSC deadline. It is not a thing that runs but a
+ * time at which it is due; lapic_tick() compares. A periodic timer that was looked at late fires
+ * once and keeps its phase.
  */
 #include "hv/vdev/lapic_private.h"
 
@@ -67,7 +67,8 @@ u32 lapic_timer_current(const struct lapic_set *set, u32 index)
 	if (at < l->timer_due)
 		left = l->timer_due - at;
 	else
-		left = l->timer_period ? l->timer_period - (at - l->timer_due) % l->timer_period : 0;
+		left = l->timer_period ? l->timer_period - (at - l->timer_due) % l->timer_period
+				       : 0;
 	left = to_ns(set, left, l->clock) / divider(l);
 	return (u32)min(left, (u64)l->timer_initial);
 }

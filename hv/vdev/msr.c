@@ -1,6 +1,7 @@
 /*
  * Platform MSRs. Those of one vendor are there only where CPUID shows that vendor. Memory types are
- * the nested tables' business, so MTRRs say: everything write-back, no ranges (which also makes Linux use PAT).
+ * the nested tables' business, so MTRRs say: everything write-back, no ranges (which also makes
+ * Linux use PAT).
  */
 #include "hv/vdev/msr.h"
 
@@ -24,20 +25,20 @@ enum {
 	MSR_AMD_BU_CFG2 = 0xc001102a,
 };
 
-#define UCODE_REVISION	       (1ull << 32) /* on Intel the revision stands in the upper half */
-#define MTRRCAP_WRITE_COMBINE  BIT(10)
-#define MTRR_ENABLED	       BIT(11)
-#define MTRR_FIXED_ENABLED     BIT(10)
-#define MTRR_WRITE_BACK	       6u
-#define MISC_FAST_STRINGS      BIT(0)
-#define MISC_BTS_UNAVAILABLE   BIT(11)
-#define MISC_PEBS_UNAVAILABLE  BIT(12)
-#define MISC_LIMIT_CPUID       BIT(22)
-#define MISC_XD_DISABLE	       BIT(34)
-#define MISC_CONSTANT	       (MISC_BTS_UNAVAILABLE | MISC_PEBS_UNAVAILABLE)
-#define HWCR_TSC_AT_P0	       BIT(24)
-#define DE_CFG_LFENCE_SERIAL   BIT(1)
-#define DEBUGCTL_LBR_BTF       3u
+#define UCODE_REVISION        (1ull << 32) /* on Intel the revision stands in the upper half */
+#define MTRRCAP_WRITE_COMBINE BIT(10)
+#define MTRR_ENABLED          BIT(11)
+#define MTRR_FIXED_ENABLED    BIT(10)
+#define MTRR_WRITE_BACK       6u
+#define MISC_FAST_STRINGS     BIT(0)
+#define MISC_BTS_UNAVAILABLE  BIT(11)
+#define MISC_PEBS_UNAVAILABLE BIT(12)
+#define MISC_LIMIT_CPUID      BIT(22)
+#define MISC_XD_DISABLE       BIT(34)
+#define MISC_CONSTANT         (MISC_BTS_UNAVAILABLE | MISC_PEBS_UNAVAILABLE)
+#define HWCR_TSC_AT_P0        BIT(24)
+#define DE_CFG_LFENCE_SERIAL  BIT(1)
+#define DEBUGCTL_LBR_BTF      3u
 
 void platform_msrs_reset(struct platform_msrs *m)
 {
@@ -46,8 +47,8 @@ void platform_msrs_reset(struct platform_msrs *m)
 	m->hwcr = HWCR_TSC_AT_P0;
 }
 
-static err_t read_intel(const struct platform_msrs *m, const struct cpuid_policy *policy, u32 msr,
-	u64 *value)
+static err_t read_intel(
+	const struct platform_msrs *m, const struct cpuid_policy *policy, u32 msr, u64 *value)
 {
 	switch (msr) {
 	case MSR_PLATFORM_ID:
@@ -86,8 +87,8 @@ static err_t read_amd(const struct platform_msrs *m, u32 msr, u64 *value)
 	return E_NOTFOUND;
 }
 
-err_t platform_msr_read(const struct platform_msrs *m, const struct cpuid_policy *policy, u32 msr,
-	u64 *value)
+err_t platform_msr_read(
+	const struct platform_msrs *m, const struct cpuid_policy *policy, u32 msr, u64 *value)
 {
 	switch (msr) {
 	case MSR_UCODE_REVISION:
@@ -110,7 +111,8 @@ static err_t write_mtrr_def_type(struct platform_msrs *m, u64 value)
 {
 	u32 type = value & 0xff;
 
-	if ((value & ~(MTRR_ENABLED | MTRR_FIXED_ENABLED | 0xff)) || type == 2 || type == 3 || type > 6)
+	if ((value & ~(MTRR_ENABLED | MTRR_FIXED_ENABLED | 0xff)) || type == 2 || type == 3 ||
+		type > 6)
 		return E_INVAL;
 	m->mtrr_def_type = value;
 	return 0;
@@ -121,7 +123,8 @@ static err_t write_intel(struct platform_msrs *m, u32 msr, u64 value)
 	u64 free = MISC_FAST_STRINGS | MISC_LIMIT_CPUID;
 
 	if (msr != MSR_MISC_ENABLE)
-		return msr == MSR_PLATFORM_ID || msr == MSR_ARCH_CAPABILITIES_ ? E_INVAL : E_NOTFOUND;
+		return msr == MSR_PLATFORM_ID || msr == MSR_ARCH_CAPABILITIES_ ? E_INVAL
+									       : E_NOTFOUND;
 	/* XD cannot be taken away here: EFER.NXE is the backend's, and CPUID shows NX. */
 	if (value & MISC_XD_DISABLE)
 		return E_INVAL;
@@ -141,7 +144,8 @@ static err_t write_amd(struct platform_msrs *m, u32 msr, u64 value)
 	return read_amd(m, msr, &ignored);
 }
 
-err_t platform_msr_write(struct platform_msrs *m, const struct cpuid_policy *policy, u32 msr, u64 value)
+err_t platform_msr_write(
+	struct platform_msrs *m, const struct cpuid_policy *policy, u32 msr, u64 value)
 {
 	switch (msr) {
 	case MSR_UCODE_REVISION:

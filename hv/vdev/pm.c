@@ -1,12 +1,12 @@
 /* Power and reset registers: see pm.h. */
 #include "hv/vdev/pm.h"
 
-#define KEYBOARD_STATUS	 0x64u
-#define SYSTEM_PORT_A	 0x92u
+#define KEYBOARD_STATUS  0x64u
+#define SYSTEM_PORT_A    0x92u
 #define PORT_A_FAST_INIT 0x01u
-#define PORT_A_A20	 0x02u
-#define PCI_RESET	 0xcf9u
-#define PCI_RESET_CPU	 0x04u
+#define PORT_A_A20       0x02u
+#define PCI_RESET        0xcf9u
+#define PCI_RESET_CPU    0x04u
 
 #define SLEEP_TYPE(v)  ((v) >> 2 & 7)
 #define SLEEP_ENABLE   0x20u
@@ -29,7 +29,8 @@ enum pm_answer pm_read(struct pm *pm, u16 port, u32 bytes, u32 *value)
 		*value = 0;
 		return PM_DONE;
 	case KEYBOARD_STATUS:
-		/* No keyboard controller, but never a full input buffer: those who reset wait for that. */
+		/* No keyboard controller, but never a full input buffer: those who reset wait for
+		 * that. */
 		*value = 0;
 		return PM_DONE;
 	case SYSTEM_PORT_A:

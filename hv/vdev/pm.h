@@ -1,7 +1,8 @@
 /*
- * Every usual way for a guest to switch itself off or start over: ACPI sleep and reset registers of our
- * own, what old emulators have at 604H, the PCI reset port, the keyboard controller's, system port A.
- * (ACPI specification, Sleep Control and Status Registers; FADT, Reset Register.) Stateless but for a byte or two.
+ * Every usual way for a guest to switch itself off or start over: ACPI sleep and reset registers of
+ * our own, what old emulators have at 604H, the PCI reset port, the keyboard controller's, system
+ * port A. (ACPI specification, Sleep Control and Status Registers; FADT, Reset Register.) Stateless
+ * but for a byte or two.
  */
 #ifndef HV_VDEV_PM_H
 #define HV_VDEV_PM_H
@@ -10,10 +11,11 @@
 #include "hv/vdev/vdev.h"
 
 #define PM_SLEEP_CONTROL VDEV_PM_BASE
-#define PM_SLEEP_STATUS	 (VDEV_PM_BASE + 1)
-#define PM_RESET	 (VDEV_PM_BASE + 2) /* the FADT's reset register; takes PM_RESET_VALUE */
-#define PM_COMPAT	 (VDEV_PM_BASE + 4) /* PM1a control of QEMU's Q35, written blindly by small kernels */
-#define PM_RESET_VALUE	 0x06u
+#define PM_SLEEP_STATUS  (VDEV_PM_BASE + 1)
+#define PM_RESET         (VDEV_PM_BASE + 2) /* the FADT's reset register; takes PM_RESET_VALUE */
+#define PM_COMPAT                                                                                  \
+	(VDEV_PM_BASE + 4) /* PM1a control of QEMU's Q35, written blindly by small kernels */
+#define PM_RESET_VALUE   0x06u
 #define PM_SLEEP_TYPE_S5 5u
 
 enum pm_answer { PM_NOT_MINE, PM_DONE, PM_POWER_OFF, PM_RESET_ALL };

@@ -1,6 +1,7 @@
 /*
- * The clock's registers. Flags (register C) are brought up to date whenever somebody looks, from the
- * time that passed since the last look; rtc_next_event() tells when looking would raise an interrupt.
+ * The clock's registers. Flags (register C) are brought up to date whenever somebody looks, from
+ * the time that passed since the last look; rtc_next_event() tells when looking would raise an
+ * interrupt.
  */
 #include "hv/vdev/rtc.h"
 #include "hv/vdev/civil_time.h"
@@ -25,19 +26,19 @@ enum {
 	REG_D,
 };
 
-#define A_UIP	   0x80u
+#define A_UIP      0x80u
 #define A_DEFAULT  0x26u /* 32768 Hz crystal, 1024 Hz periodic rate */
-#define B_SET	   0x80u
+#define B_SET      0x80u
 #define B_ENABLES  0x70u /* periodic, alarm, update: same places as the flags in C */
 #define B_BINARY   0x04u
-#define B_24H	   0x02u
-#define C_IRQ	   0x80u
+#define B_24H      0x02u
+#define C_IRQ      0x80u
 #define C_PERIODIC 0x40u
-#define C_ALARM	   0x20u
+#define C_ALARM    0x20u
 #define C_UPDATE   0x10u
-#define D_VALID	   0x80u
-#define HOUR_PM	   0x80u
-#define ANY	   0xc0u /* an alarm field with both upper bits set matches anything */
+#define D_VALID    0x80u
+#define HOUR_PM    0x80u
+#define ANY        0xc0u /* an alarm field with both upper bits set matches anything */
 
 #define UPDATE_LEAD_NS 244000u /* UIP rises that long before the second changes */
 
@@ -128,7 +129,8 @@ static bool alarm_field_matches(const struct rtc *rtc, u32 reg, u32 value)
 	return (reg == REG_HOURS_ALARM ? decode_hour(rtc, alarm) : decode(rtc, alarm)) == value;
 }
 
-/* First wall-clock second at or after @from at which the alarm matches; ~0: never. At most 48+60+60 steps. */
+/* First wall-clock second at or after @from at which the alarm matches; ~0: never. At most 48+60+60
+ * steps. */
 static u64 next_alarm_s(const struct rtc *rtc, u64 from)
 {
 	u64 s = from;

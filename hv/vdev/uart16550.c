@@ -1,24 +1,25 @@
 /*
- * The 16550A's registers and its one interrupt. The transmit interrupt is the subtle part: it is raised
- * when the transmitter becomes empty and when it is enabled while empty, and it is cleared by reading it from
- * IIR or by writing THR. As the IOAPIC pin takes edges, the line must fall in between.
+ * The 16550A's registers and its one interrupt. The transmit interrupt is the subtle part: it is
+ * raised when the transmitter becomes empty and when it is enabled while empty, and it is cleared
+ * by reading it from IIR or by writing THR. As the IOAPIC pin takes edges, the line must fall in
+ * between.
  */
 #include "hv/vdev/uart16550.h"
 
 enum { REG_DATA, REG_IER, REG_IIR_FCR, REG_LCR, REG_MCR, REG_LSR, REG_MSR, REG_SCRATCH };
 
-#define IER_RECEIVE	0x01u
-#define IER_TRANSMIT	0x02u
+#define IER_RECEIVE     0x01u
+#define IER_TRANSMIT    0x02u
 #define IER_LINE_STATUS 0x04u
-#define IER_MODEM	0x08u
+#define IER_MODEM       0x08u
 
-#define IIR_NONE	0x01u
-#define IIR_MODEM	0x00u
-#define IIR_TRANSMIT	0x02u
-#define IIR_RECEIVE	0x04u
+#define IIR_NONE        0x01u
+#define IIR_MODEM       0x00u
+#define IIR_TRANSMIT    0x02u
+#define IIR_RECEIVE     0x04u
 #define IIR_LINE_STATUS 0x06u
-#define IIR_TIMEOUT	0x0cu
-#define IIR_FIFOS	0xc0u
+#define IIR_TIMEOUT     0x0cu
+#define IIR_FIFOS       0xc0u
 
 #define FCR_ENABLE   0x01u
 #define FCR_CLEAR_RX 0x02u
@@ -26,8 +27,8 @@ enum { REG_DATA, REG_IER, REG_IIR_FCR, REG_LCR, REG_MCR, REG_LSR, REG_MSR, REG_S
 
 #define LCR_DLAB 0x80u
 
-#define MCR_DTR	 0x01u
-#define MCR_RTS	 0x02u
+#define MCR_DTR  0x01u
+#define MCR_RTS  0x02u
 #define MCR_OUT1 0x04u
 #define MCR_OUT2 0x08u
 #define MCR_LOOP 0x10u
@@ -38,7 +39,7 @@ enum { REG_DATA, REG_IER, REG_IIR_FCR, REG_LCR, REG_MCR, REG_LSR, REG_MSR, REG_S
 
 #define MSR_CTS 0x10u
 #define MSR_DSR 0x20u
-#define MSR_RI	0x40u
+#define MSR_RI  0x40u
 #define MSR_DCD 0x80u
 
 static u32 capacity(const struct uart16550 *u)
@@ -53,7 +54,8 @@ static u32 trigger(const struct uart16550 *u)
 	return u->fcr & FCR_ENABLE ? levels[u->fcr >> 6] : 1;
 }
 
-/* The interrupt of highest priority. Bytes below the trigger level have always waited long enough. */
+/* The interrupt of highest priority. Bytes below the trigger level have always waited long enough.
+ */
 static u8 pending_interrupt(const struct uart16550 *u)
 {
 	if ((u->ier & IER_LINE_STATUS) && u->overrun)
@@ -220,7 +222,8 @@ static void write_mcr(struct uart16550 *u, u8 value)
 	u->mcr = value & 0x1f;
 	changed = before ^ modem_inputs(u);
 	/* RI counts when it falls, the others when they change. */
-	u->msr_delta |= (changed & (MSR_CTS | MSR_DSR | MSR_DCD)) >> 4 | (changed & before & MSR_RI) >> 4;
+	u->msr_delta |=
+		(changed & (MSR_CTS | MSR_DSR | MSR_DCD)) >> 4 | (changed & before & MSR_RI) >> 4;
 }
 
 void uart16550_write(struct uart16550 *u, u32 offset, u8 value)

@@ -1,15 +1,15 @@
 /*
- * A 16550A whose line is infinitely fast: what is sent has left at once, so the transmitter is always
- * empty and its interrupt comes again right after each write. Receiving has the real 16-byte FIFO.
- * (National Semiconductor PC16550D data sheet.) Locks: the VM's.
+ * A 16550A whose line is infinitely fast: what is sent has left at once, so the transmitter is
+ * always empty and its interrupt comes again right after each write. Receiving has the real 16-byte
+ * FIFO. (National Semiconductor PC16550D data sheet.) Locks: the VM's.
  */
 #ifndef HV_VDEV_UART16550_H
 #define HV_VDEV_UART16550_H
 
 #include "mm/base/types.h"
 
-#define UART_PORT	0x3f8u
-#define UART_IRQ	4u
+#define UART_PORT       0x3f8u
+#define UART_IRQ        4u
 #define UART_FIFO_BYTES 16u
 
 struct uart16550 {

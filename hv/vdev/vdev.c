@@ -1,6 +1,7 @@
 /*
- * The devices of one VM as one object: where each lives, who tells whom of interrupts, and the clock they
- * see. Device time and guest TSC are as last told by a caller; nothing here reads a clock.
+ * The devices of one VM as one object: where each lives, who tells whom of interrupts, and the
+ * clock they see. Device time and guest TSC are as last told by a caller; nothing here reads a
+ * clock.
  */
 #include "hv/vdev/vdev.h"
 #include "hv/vdev/acpi.h"
@@ -24,7 +25,7 @@ struct vdev_cpu {
 
 struct vdev {
 	struct vdev_config config; /* [I] */
-	u64 frame_count;	   /* [I] frames that this struct and its arrays lie in */
+	u64 frame_count;           /* [I] frames that this struct and its arrays lie in */
 	struct lapic_set lapics;   /* .all points behind this struct */
 	struct vdev_cpu *cpus;
 	struct ioapic ioapic;
@@ -68,7 +69,8 @@ static void on_rtc_line(void *context, bool level)
 err_t vdev_create(struct vdev **out, const struct vdev_config *config)
 {
 	u32 count = config->vcpu_count;
-	size_t bytes = sizeof(struct vdev) + count * (sizeof(struct lapic) + sizeof(struct vdev_cpu));
+	size_t bytes =
+		sizeof(struct vdev) + count * (sizeof(struct lapic) + sizeof(struct vdev_cpu));
 	u64 frame_count = ALIGN_UP(bytes, PAGE_BYTES) / PAGE_BYTES;
 	struct cpuid_host host;
 	struct vdev *v;
@@ -156,7 +158,8 @@ err_t vdev_mmio(struct vdev *v, u32 index, u64 now_ns, gpa_t gpa, u32 bytes, boo
 	return err;
 }
 
-/* Devices with byte registers: a wider access is one of each byte in turn. Returns false if none is there. */
+/* Devices with byte registers: a wider access is one of each byte in turn. Returns false if none is
+ * there. */
 static bool byte_port(struct vdev *v, u64 now_ns, u16 port, bool write, u8 *value)
 {
 	u32 offset;
@@ -182,8 +185,8 @@ static bool byte_port(struct vdev *v, u64 now_ns, u16 port, bool write, u8 *valu
 
 static bool pm_port(struct vdev *v, u16 port, u32 bytes, bool write, u32 *value)
 {
-	enum pm_answer answer = write ? pm_write(&v->pm, port, bytes, *value)
-				      : pm_read(&v->pm, port, bytes, value);
+	enum pm_answer answer =
+		write ? pm_write(&v->pm, port, bytes, *value) : pm_read(&v->pm, port, bytes, value);
 
 	if (answer == PM_POWER_OFF || answer == PM_RESET_ALL)
 		v->config.host.end(v->config.host.context,

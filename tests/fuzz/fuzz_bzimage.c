@@ -1,7 +1,8 @@
 /* SRCS: hv/linux_boot.c mm/base/fmt.c */
 /*
- * Any bytes as a kernel file: what is accepted is loaded into a VM without a write outside its RAM, without
- * a read outside the file, and with no two pieces on the same page. The first two bytes choose memory and initrd.
+ * Any bytes as a kernel file: what is accepted is loaded into a VM without a write outside its RAM,
+ * without a read outside the file, and with no two pieces on the same page. The first two bytes
+ * choose memory and initrd.
  */
 #include <stdlib.h>
 #include <string.h>

@@ -1,7 +1,7 @@
 /* SRCS: hv/config.c mm/base/ini.c mm/base/fmt.c */
 /*
- * Any text as bellows.conf: parsing ends, reads nothing outside the text, and whatever it calls startable
- * keeps every promise that the rest of the hypervisor relies on.
+ * Any text as bellows.conf: parsing ends, reads nothing outside the text, and whatever it calls
+ * startable keeps every promise that the rest of the hypervisor relies on.
  */
 #include <stdlib.h>
 #include <string.h>

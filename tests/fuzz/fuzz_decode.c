@@ -1,7 +1,8 @@
 /* SRCS: hv/vdev/decode.c LIBS: -lZydis */
 /*
- * The MMIO decoder against Zydis: whatever it accepts, Zydis must know as well, with the same length, the
- * same memory operand and the same other operand. The first byte of the input chooses the mode; the rest is code.
+ * The MMIO decoder against Zydis: whatever it accepts, Zydis must know as well, with the same
+ * length, the same memory operand and the same other operand. The first byte of the input chooses
+ * the mode; the rest is code.
  */
 #include <Zydis/Zydis.h>
 #include <stdio.h>
@@ -58,8 +59,8 @@ static u64 mask_to(u64 value, u32 bytes)
 	return bytes < 8 ? value & ((1ull << (8 * bytes)) - 1) : value;
 }
 
-static void check_memory(const struct decode_insn *got, enum decode_mode mode,
-	const ZydisDecodedOperand *want)
+static void check_memory(
+	const struct decode_insn *got, enum decode_mode mode, const ZydisDecodedOperand *want)
 {
 	bool flat = mode == DECODE_64 && want->mem.segment != ZYDIS_REGISTER_FS &&
 		    want->mem.segment != ZYDIS_REGISTER_GS;
@@ -67,8 +68,9 @@ static void check_memory(const struct decode_insn *got, enum decode_mode mode,
 	AGREE("size", got->access_bytes * 8 == want->size);
 	if (want->mem.base == ZYDIS_REGISTER_RIP || want->mem.base == ZYDIS_REGISTER_EIP) {
 		AGREE("base", got->base == -2);
-	} else if (want->mem.base == ZYDIS_REGISTER_NONE && want->mem.index != ZYDIS_REGISTER_NONE &&
-		   want->mem.scale == 1 && got->index < 0) {
+	} else if (want->mem.base == ZYDIS_REGISTER_NONE &&
+		   want->mem.index != ZYDIS_REGISTER_NONE && want->mem.scale == 1 &&
+		   got->index < 0) {
 		AGREE("base", got->base == number_of(want->mem.index));
 	} else {
 		AGREE("base", got->base == number_of(want->mem.base));
@@ -85,7 +87,8 @@ static void check_memory(const struct decode_insn *got, enum decode_mode mode,
 		AGREE("segment", got->segment == segment_of(want->mem.segment));
 }
 
-static void check_register(const struct decode_insn *got, u32 bytes, const ZydisDecodedOperand *want)
+static void check_register(
+	const struct decode_insn *got, u32 bytes, const ZydisDecodedOperand *want)
 {
 	bool high = want->reg.value >= ZYDIS_REGISTER_AH && want->reg.value <= ZYDIS_REGISTER_BH;
 	int number = ZydisRegisterGetId(want->reg.value);
@@ -117,10 +120,14 @@ static const ZydisDecodedOperand *memory_operand(const ZydisDecodedOperand *oper
 static void check_mnemonic(const struct decode_insn *got, ZydisMnemonic want)
 {
 	static const ZydisMnemonic alus[] = {
-		[DECODE_ADD] = ZYDIS_MNEMONIC_ADD, [DECODE_OR] = ZYDIS_MNEMONIC_OR,
-		[DECODE_ADC] = ZYDIS_MNEMONIC_ADC, [DECODE_SBB] = ZYDIS_MNEMONIC_SBB,
-		[DECODE_AND] = ZYDIS_MNEMONIC_AND, [DECODE_SUB] = ZYDIS_MNEMONIC_SUB,
-		[DECODE_XOR] = ZYDIS_MNEMONIC_XOR, [DECODE_CMP] = ZYDIS_MNEMONIC_CMP,
+		[DECODE_ADD] = ZYDIS_MNEMONIC_ADD,
+		[DECODE_OR] = ZYDIS_MNEMONIC_OR,
+		[DECODE_ADC] = ZYDIS_MNEMONIC_ADC,
+		[DECODE_SBB] = ZYDIS_MNEMONIC_SBB,
+		[DECODE_AND] = ZYDIS_MNEMONIC_AND,
+		[DECODE_SUB] = ZYDIS_MNEMONIC_SUB,
+		[DECODE_XOR] = ZYDIS_MNEMONIC_XOR,
+		[DECODE_CMP] = ZYDIS_MNEMONIC_CMP,
 		[DECODE_TEST] = ZYDIS_MNEMONIC_TEST,
 	};
 
@@ -131,8 +138,8 @@ static void check_mnemonic(const struct decode_insn *got, ZydisMnemonic want)
 		else if (got->extend == DECODE_ZERO_EXTEND)
 			AGREE("mnemonic", want == ZYDIS_MNEMONIC_MOVZX);
 		else
-			AGREE("mnemonic", want == ZYDIS_MNEMONIC_MOVSX ||
-						  want == ZYDIS_MNEMONIC_MOVSXD);
+			AGREE("mnemonic",
+				want == ZYDIS_MNEMONIC_MOVSX || want == ZYDIS_MNEMONIC_MOVSXD);
 		return;
 	case DECODE_STORE:
 		AGREE("mnemonic", want == ZYDIS_MNEMONIC_MOV);
@@ -155,14 +162,16 @@ static void check_mnemonic(const struct decode_insn *got, ZydisMnemonic want)
 static void check(const struct decode_insn *got, enum decode_mode mode,
 	const ZydisDecodedInstruction *insn, const ZydisDecodedOperand *operands)
 {
-	const ZydisDecodedOperand *memory = memory_operand(operands), *other = other_operand(operands);
+	const ZydisDecodedOperand *memory = memory_operand(operands),
+				  *other = other_operand(operands);
 
 	AGREE("length", got->bytes == insn->length);
 	AGREE("address size", got->address_bytes * 8 == insn->address_width);
 	check_mnemonic(got, insn->mnemonic);
 	AGREE("memory operand", memory->type == ZYDIS_OPERAND_TYPE_MEMORY);
 	if (got->op == DECODE_STOS || got->op == DECODE_MOVS) {
-		ZyanU64 reps = ZYDIS_ATTRIB_HAS_REP | ZYDIS_ATTRIB_HAS_REPE | ZYDIS_ATTRIB_HAS_REPNE;
+		ZyanU64 reps =
+			ZYDIS_ATTRIB_HAS_REP | ZYDIS_ATTRIB_HAS_REPE | ZYDIS_ATTRIB_HAS_REPNE;
 
 		AGREE("size", got->access_bytes * 8 == memory->size);
 		/* Zydis knows no REPNE here, though CPUs repeat with it. */
@@ -177,7 +186,8 @@ static void check(const struct decode_insn *got, enum decode_mode mode,
 	if (got->immediate)
 		AGREE("value", got->value == mask_to(other->imm.value.u, got->access_bytes));
 	else
-		check_register(got, got->op == DECODE_LOAD ? got->reg_bytes : got->access_bytes, other);
+		check_register(
+			got, got->op == DECODE_LOAD ? got->reg_bytes : got->access_bytes, other);
 	if (got->op == DECODE_ALU)
 		AGREE("direction", got->to_memory == (memory == &operands[0]));
 }
@@ -186,8 +196,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static const ZydisMachineMode modes[] = {ZYDIS_MACHINE_MODE_REAL_16,
 		ZYDIS_MACHINE_MODE_LONG_COMPAT_32, ZYDIS_MACHINE_MODE_LONG_64};
-	static const ZydisStackWidth widths[] = {ZYDIS_STACK_WIDTH_16, ZYDIS_STACK_WIDTH_32,
-		ZYDIS_STACK_WIDTH_64};
+	static const ZydisStackWidth widths[] = {
+		ZYDIS_STACK_WIDTH_16, ZYDIS_STACK_WIDTH_32, ZYDIS_STACK_WIDTH_64};
 	ZydisDecodedOperand operands[ZYDIS_MAX_OPERAND_COUNT];
 	ZydisDecodedInstruction insn;
 	struct decode_insn got, shorter;

@@ -1,7 +1,7 @@
 /* SRCS: hv/vdev/acpi.c hv/vdev/aml.c */
 /*
- * The guest's ACPI tables: checksums, pointers, and what iasl makes of them when it disassembles them
- * (where it is installed) and compiles its own output again.
+ * The guest's ACPI tables: checksums, pointers, and what iasl makes of them when it disassembles
+ * them (where it is installed) and compiles its own output again.
  */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,7 +1,7 @@
 /* SRCS: hv/config.c mm/base/ini.c mm/base/fmt.c */
 /*
- * bellows.conf: what a good one says, and for each kind of mistake the line, the words, and which VM it
- * stops. The example configuration is read too.
+ * bellows.conf: what a good one says, and for each kind of mistake the line, the words, and which
+ * VM it stops. The example configuration is read too.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -72,20 +72,21 @@ static void defaults_are_those_of_the_design_page(void **state)
 static void every_key_is_read(void **state)
 {
 	(void)state;
-	assert_int_equal(parse("[host]\nautostop = yes\nstates = fixed\nMem.ShareScanTime = 10\n"
-			       "Mem.ShareScanGHz = 8\nMem.ShareRateMax = 2048\nMem.ShareForceSalting = 0\n"
-			       "Mem.MemZipEnable = 0\nMem.MemZipMaxPct = 20%\nMem.IdleTax = 50\n"
-			       "Mem.SamplePeriod = 30\nMem.BalancePeriod = 5\nMem.CtlMaxPercent = 40\n"
-			       "Mem.AppBalloonMaxSlack = 32\nMem.MemMinFreePct = 6\n"
-			       "Mem.BalloonInflateRate = 100\nMem.BalloonDeflateRate = 200\n"
-			       "Mem.AllocGuestLargePage = no\nMem.VictimPolicy = random\n"
-			       "[vm web-1.x]\nmemory = 1G\nvcpus = 1\nkernel = \\b\\vmlinuz\n"
-			       "initrd = \\b\\initrd.img\ncmdline = console=ttyS0 a=b # not a comment\n"
-			       "disk = data\nautostart = no\nsched.mem.min = 256M\nsched.mem.max = 768M\n"
-			       "sched.mem.shares = high\nmemory.startup = 512M\nmemory.min = 300M\n"
-			       "sched.mem.maxmemctl = 40%\nsched.mem.pshare.enable = no\n"
-			       "sched.mem.pshare.salt = blue\nsched.swap.dir = swap1\n"
-			       "debug.hypercalls = yes\ndebug.hide = 500\n"),
+	assert_int_equal(
+		parse("[host]\nautostop = yes\nstates = fixed\nMem.ShareScanTime = 10\n"
+		      "Mem.ShareScanGHz = 8\nMem.ShareRateMax = 2048\nMem.ShareForceSalting = 0\n"
+		      "Mem.MemZipEnable = 0\nMem.MemZipMaxPct = 20%\nMem.IdleTax = 50\n"
+		      "Mem.SamplePeriod = 30\nMem.BalancePeriod = 5\nMem.CtlMaxPercent = 40\n"
+		      "Mem.AppBalloonMaxSlack = 32\nMem.MemMinFreePct = 6\n"
+		      "Mem.BalloonInflateRate = 100\nMem.BalloonDeflateRate = 200\n"
+		      "Mem.AllocGuestLargePage = no\nMem.VictimPolicy = random\n"
+		      "[vm web-1.x]\nmemory = 1G\nvcpus = 1\nkernel = \\b\\vmlinuz\n"
+		      "initrd = \\b\\initrd.img\ncmdline = console=ttyS0 a=b # not a comment\n"
+		      "disk = data\nautostart = no\nsched.mem.min = 256M\nsched.mem.max = 768M\n"
+		      "sched.mem.shares = high\nmemory.startup = 512M\nmemory.min = 300M\n"
+		      "sched.mem.maxmemctl = 40%\nsched.mem.pshare.enable = no\n"
+		      "sched.mem.pshare.salt = blue\nsched.swap.dir = swap1\n"
+		      "debug.hypercalls = yes\ndebug.hide = 500\n"),
 		0);
 	assert_true(config.host.autostop);
 	assert_int_equal(config.host.states, CONFIG_STATES_FIXED);
@@ -114,7 +115,9 @@ static void every_key_is_read(void **state)
 static void a_mistake_stops_its_vm_and_no_other(void **state)
 {
 	(void)state;
-	assert_int_equal(parse("[vm a]\nmemory = lots\nkernel = k\n[vm b]\nmemory = 64M\nkernel = k\n"), E_INVAL);
+	assert_int_equal(
+		parse("[vm a]\nmemory = lots\nkernel = k\n[vm b]\nmemory = 64M\nkernel = k\n"),
+		E_INVAL);
 	assert_int_equal(config.problem_count, 1);
 	assert_false(vms[0].startable);
 	assert_true(vms[1].startable);
@@ -128,7 +131,8 @@ static void each_kind_of_bad_value_says_what_is_allowed(void **state)
 		const char *line, *says;
 	} bad[] = {
 		{"memory = 4M", "4: memory is given twice, first in line 2"},
-		{"vcpus = 2", "4: vcpus = 2: allowed is 1; VMs with several virtual CPUs are not supported yet"},
+		{"vcpus = 2",
+			"4: vcpus = 2: allowed is 1; VMs with several virtual CPUs are not supported yet"},
 		{"vcpus = 0", "vcpus = 0: allowed is 1"},
 		{"autostart = perhaps", "allowed is yes or no"},
 		{"sched.mem.shares = many", "allowed is low, normal, high, or a number"},
@@ -146,7 +150,8 @@ static void each_kind_of_bad_value_says_what_is_allowed(void **state)
 
 	(void)state;
 	for (u32 i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
-		snprintf(text, sizeof(text), VM1 "%s\n[vm b]\nmemory = 64M\nkernel = k\n", bad[i].line);
+		snprintf(text, sizeof(text), VM1 "%s\n[vm b]\nmemory = 64M\nkernel = k\n",
+			bad[i].line);
 		assert_int_equal(parse(text), E_INVAL);
 		assert_int_equal(config.problem_count, 1);
 		REPORTED(bad[i].says);
@@ -160,11 +165,13 @@ static void impossible_sums_name_both_numbers(void **state)
 	static const struct {
 		const char *lines, *says;
 	} bad[] = {
-		{"sched.mem.min = 300M", "4: sched.mem.min is 300 MiB, more than the VM's memory of 256 MiB"},
+		{"sched.mem.min = 300M",
+			"4: sched.mem.min is 300 MiB, more than the VM's memory of 256 MiB"},
 		{"sched.mem.min = 100M\nsched.mem.max = 50M",
 			"5: sched.mem.max is 50 MiB; allowed is from sched.mem.min (100) to memory (256)"},
 		{"sched.mem.max = 512M", "4: sched.mem.max is 512 MiB"},
-		{"memory.startup = 512M\nmemory.min = 64M", "4: memory.startup is 512 MiB, more than"},
+		{"memory.startup = 512M\nmemory.min = 64M",
+			"4: memory.startup is 512 MiB, more than"},
 		{"memory.startup = 64M\nmemory.min = 128M", "5: memory.min is 128 MiB, more than"},
 	};
 	char text[300];
@@ -198,14 +205,17 @@ static void names_are_checked_and_unique(void **state)
 	assert_int_equal(parse("[vm]\nmemory = 64M\nkernel = k\n"), E_INVAL);
 	REPORTED("1: a VM's name has 1 to 31 letters");
 	assert_int_equal(parse("[vm two words]\nmemory = 64M\nkernel = k\n"), E_INVAL);
-	assert_int_equal(parse("[vm a23456789012345678901234567890123]\nmemory = 64M\nkernel = k\n"), E_INVAL);
+	assert_int_equal(
+		parse("[vm a23456789012345678901234567890123]\nmemory = 64M\nkernel = k\n"),
+		E_INVAL);
 	assert_int_equal(strlen(vms[0].name), 31);
 }
 
 static void host_mistakes_keep_the_default_and_stop_no_vm(void **state)
 {
 	(void)state;
-	assert_int_equal(parse("[host]\nMem.IdleTax = 100\nMem.Nonsense = 1\nstates = odd\n" VM1), E_INVAL);
+	assert_int_equal(
+		parse("[host]\nMem.IdleTax = 100\nMem.Nonsense = 1\nstates = odd\n" VM1), E_INVAL);
 	assert_int_equal(config.problem_count, 3);
 	REPORTED("2: Mem.IdleTax = 100: allowed is percent, from 0 to 99");
 	REPORTED("3: unknown key 'Mem.Nonsense' in [host]");

@@ -1,9 +1,10 @@
 /* SRCS: hv/vdev/cpuid.c hv/vdev/vdev.c hv/vdev/lapic.c hv/vdev/lapic_bus.c hv/vdev/lapic_timer.c
-   hv/vdev/ioapic.c hv/vdev/uart16550.c hv/vdev/rtc.c hv/vdev/civil_time.c hv/vdev/pm.c hv/vdev/acpi.c
-   hv/vdev/aml.c hv/vdev/msr.c */
+   hv/vdev/ioapic.c hv/vdev/uart16550.c hv/vdev/rtc.c hv/vdev/civil_time.c hv/vdev/pm.c
+   hv/vdev/acpi.c hv/vdev/aml.c hv/vdev/msr.c */
 /*
- * The CPUID policy on a host that claims every feature there is: what may not be shown is not, what must
- * be is, sizes and topology add up, and Linux's own reading of the paravirtual leaves finds what it needs.
+ * The CPUID policy on a host that claims every feature there is: what may not be shown is not, what
+ * must be is, sizes and topology add up, and Linux's own reading of the paravirtual leaves finds
+ * what it needs.
  */
 #include "tests/unit/vdev_rig.h"
 #include "hv/vdev/cpuid_bits.h"
@@ -40,17 +41,23 @@ static void what_does_not_work_is_hidden(void **state)
 {
 	(void)state;
 	ask(1, 0);
-	assert_false(r[CPUID_ECX] & (C32(3) | C32(5) | C32(6) | C32(7) | C32(8) | C32(10) | C32(14) | C32(15)));
-	assert_false(r[CPUID_EDX] & (C32(7) | C32(14) | C32(21) | C32(22) | C32(28) | C32(29) | C32(31)));
+	assert_false(r[CPUID_ECX] &
+		     (C32(3) | C32(5) | C32(6) | C32(7) | C32(8) | C32(10) | C32(14) | C32(15)));
+	assert_false(r[CPUID_EDX] &
+		     (C32(7) | C32(14) | C32(21) | C32(22) | C32(28) | C32(29) | C32(31)));
 	ask(5, 0);
 	assert_true(!r[0] && !r[1] && !r[2] && !r[3]);
 	ask(7, 0);
 	/* TSC_ADJUST SGX HLE PQM RTM MPX PQE PT */
-	assert_false(r[CPUID_EBX] & (C32(1) | C32(2) | C32(4) | C32(11) | C32(12) | C32(14) | C32(15) | C32(22) | C32(25)));
+	assert_false(r[CPUID_EBX] & (C32(1) | C32(2) | C32(4) | C32(11) | C32(12) | C32(14) |
+					    C32(15) | C32(22) | C32(25)));
 	/* WAITPKG CET-SS TME LA57 bus lock KL ENQCMD SGX_LC PKS */
-	assert_false(r[CPUID_ECX] & (C32(5) | C32(7) | C32(13) | C32(16) | C32(24) | C32(23) | C32(29) | C32(30) | C32(31)));
+	assert_false(r[CPUID_ECX] & (C32(5) | C32(7) | C32(13) | C32(16) | C32(24) | C32(23) |
+					    C32(29) | C32(30) | C32(31)));
 	/* UINTR hybrid AMX CET-IBT IBRS STIBP L1D ARCH CORE SSBD */
-	assert_false(r[CPUID_EDX] & (C32(5) | C32(15) | C32(20) | C32(22) | C32(24) | C32(25) | C32(26) | C32(27) | C32(28) | C32(29) | C32(30) | C32(31)));
+	assert_false(
+		r[CPUID_EDX] & (C32(5) | C32(15) | C32(20) | C32(22) | C32(24) | C32(25) | C32(26) |
+				       C32(27) | C32(28) | C32(29) | C32(30) | C32(31)));
 	ask(0xa, 0);
 	assert_true(!r[0] && !r[1] && !r[2] && !r[3]);
 	ask(0xd, 1);
@@ -62,7 +69,8 @@ static void what_does_not_work_is_hidden(void **state)
 	ask(0x1d, 0);
 	assert_false(r[0]);
 	ask(0x80000001u, 0);
-	assert_false(r[CPUID_ECX] & (C32(2) | C32(3) | C32(9) | C32(10) | C32(12) | C32(22) | C32(23) | C32(29)));
+	assert_false(r[CPUID_ECX] &
+		     (C32(2) | C32(3) | C32(9) | C32(10) | C32(12) | C32(22) | C32(23) | C32(29)));
 	ask(0x80000008u, 0);
 	assert_false(r[CPUID_EBX] & (C32(12) | C32(14) | C32(15) | C32(24)));
 	assert_int_equal(r[CPUID_EAX] & 0xffff, 0x3034);
@@ -87,7 +95,8 @@ static void what_the_hypervisor_makes_is_shown(void **state)
 	assert_int_equal(r[CPUID_EDX], LX7_EDX_INVARIANT_TSC);
 	/* And what an x86-64 kernel refuses to run without. */
 	ask(1, 0);
-	assert_int_equal(r[CPUID_EDX] & 0x0700a169, 0x0700a169); /* FPU PSE MSR PAE CX8 PGE CMOV FXSR SSE SSE2 */
+	assert_int_equal(r[CPUID_EDX] & 0x0700a169,
+		0x0700a169); /* FPU PSE MSR PAE CX8 PGE CMOV FXSR SSE SSE2 */
 	ask(0x80000001u, 0);
 	assert_true(r[CPUID_EDX] & C32(29));
 	assert_true(r[CPUID_EDX] & C32(20));
@@ -209,7 +218,8 @@ static void topology_is_a_core_a_vcpu(void **state)
 
 static void leaf_15_is_exact_or_absent_as_linux_computes_it(void **state)
 {
-	static const u64 frequencies[] = {1000000, 2000000, 2400000, 2500000, 3793000, 2399987, 1996250, 100000};
+	static const u64 frequencies[] = {
+		1000000, 2000000, 2400000, 2500000, 3793000, 2399987, 1996250, 100000};
 
 	(void)state;
 	for (u32 i = 0; i < ARRAY_COUNT(frequencies); i++) {
@@ -251,7 +261,8 @@ static void immunities_only_are_passed_on(void **state)
 	(void)state;
 	assert_int_equal(cpuid_arch_capabilities(&policy), 0);
 	policy.host.arch_capabilities = ~0ull;
-	assert_int_equal(cpuid_arch_capabilities(&policy) & (BIT(1) | BIT(2) | BIT(7) | BIT(10)), 0);
+	assert_int_equal(
+		cpuid_arch_capabilities(&policy) & (BIT(1) | BIT(2) | BIT(7) | BIT(10)), 0);
 	assert_true(cpuid_arch_capabilities(&policy) & 1);
 	ask(7, 0);
 	assert_true(r[CPUID_EDX] & L7_EDX_ARCH_CAPABILITIES);

@@ -1,7 +1,7 @@
 /* SRCS: hv/vdev/decode.c */
 /*
- * The MMIO decoder on instructions that kernels really use on devices, in all three modes, and on what it
- * must refuse. (fuzz/decode holds it against Zydis on anything else.)
+ * The MMIO decoder on instructions that kernels really use on devices, in all three modes, and on
+ * what it must refuse. (fuzz/decode holds it against Zydis on anything else.)
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -144,7 +144,8 @@ static void addresses_in_every_form(void **state)
 static void read_modify_write_and_tests(void **state)
 {
 	(void)state;
-	assert_int_equal(decode(DECODE_64, "f0 81 4e 04 00 01 00 00"), 0); /* lock orl $0x100,4(%rsi) */
+	assert_int_equal(
+		decode(DECODE_64, "f0 81 4e 04 00 01 00 00"), 0); /* lock orl $0x100,4(%rsi) */
 	assert_int_equal(insn.op, DECODE_ALU);
 	assert_int_equal(insn.alu, DECODE_OR);
 	assert_true(insn.to_memory && insn.immediate);
@@ -178,9 +179,24 @@ static void string_moves_and_their_repetition(void **state)
 static void what_it_does_not_know_it_refuses(void **state)
 {
 	static const char *const unknown[] = {
-		"0f ae 00", "ff 00", "87 00", "f0 0f b1 08", "0f 11 00", "c5 f8 11 00", "d9 00", "8f 00",
-		"f7 18", "f0 89 00", "f0 f6 00 01", "89 c0", "0f c3 00", "66 63 00", "c7 48 00 00 00 00 00",
-		"90", "0f 0b", "62 00 00 00 00 00",
+		"0f ae 00",
+		"ff 00",
+		"87 00",
+		"f0 0f b1 08",
+		"0f 11 00",
+		"c5 f8 11 00",
+		"d9 00",
+		"8f 00",
+		"f7 18",
+		"f0 89 00",
+		"f0 f6 00 01",
+		"89 c0",
+		"0f c3 00",
+		"66 63 00",
+		"c7 48 00 00 00 00 00",
+		"90",
+		"0f 0b",
+		"62 00 00 00 00 00",
 	};
 
 	(void)state;
@@ -201,7 +217,8 @@ static void bytes_that_end_early_ask_for_more(void **state)
 		assert_int_equal(decode(DECODE_64, cut), E_RANGE);
 	}
 	/* Fifteen prefixes are no instruction, however many bytes follow. */
-	assert_int_equal(decode(DECODE_64, "66 66 66 66 66 66 66 66 66 66 66 66 66 66 66 8b 00"), E_UNSUPPORTED);
+	assert_int_equal(decode(DECODE_64, "66 66 66 66 66 66 66 66 66 66 66 66 66 66 66 8b 00"),
+		E_UNSUPPORTED);
 	assert_int_equal(decode(DECODE_64, "66 66 66 66 66 66 66 66 66 66 66 66 66 8b 00"), 0);
 	assert_int_equal(insn.bytes, 15);
 }

@@ -1,5 +1,6 @@
 /* SRCS: hv/vdev/ioapic.c hv/vdev/lapic.c hv/vdev/lapic_bus.c hv/vdev/lapic_timer.c */
-/* The IOAPIC with real local APICs behind it: edges, levels, remote IRR, masks, and its register window. */
+/* The IOAPIC with real local APICs behind it: edges, levels, remote IRR, masks, and its register
+ * window. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -9,8 +10,8 @@
 
 #include "hv/vdev/ioapic.h"
 
-#define MASKED	   0x10000u
-#define LEVEL	   0x8000u
+#define MASKED     0x10000u
+#define LEVEL      0x8000u
 #define REMOTE_IRR 0x4000u
 
 static struct lapic lapics[2];
@@ -53,8 +54,11 @@ static int start(void **state)
 
 	(void)state;
 	memset(lapics, 0, sizeof(lapics));
-	set = (struct lapic_set){
-		.all = lapics, .count = 2, .tsc_khz = 1000000, .kick = on_kick, .level_eoi = on_eoi};
+	set = (struct lapic_set){.all = lapics,
+		.count = 2,
+		.tsc_khz = 1000000,
+		.kick = on_kick,
+		.level_eoi = on_eoi};
 	lapic_reset(&set);
 	for (u32 i = 0; i < 2; i++)
 		lapic_mmio(&set, i, 0xf0, 4, true, &on);

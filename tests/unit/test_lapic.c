@@ -1,7 +1,7 @@
 /* SRCS: hv/vdev/lapic.c hv/vdev/lapic_bus.c hv/vdev/lapic_timer.c */
 /*
- * Local APICs by themselves: priorities, end of interrupt, the timer in its three modes and two clocks,
- * messages between several of them, mode changes, and what deserves #GP.
+ * Local APICs by themselves: priorities, end of interrupt, the timer in its three modes and two
+ * clocks, messages between several of them, mode changes, and what deserves #GP.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -12,11 +12,11 @@
 
 #include "hv/vdev/lapic.h"
 
-#define COUNT	   4u
-#define BASE	   0x1bu
-#define X2(reg)	   (0x800u + (reg))
+#define COUNT      4u
+#define BASE       0x1bu
+#define X2(reg)    (0x800u + (reg))
 #define DEADLINE   0x6e0u
-#define SVR_ON	   0x1ffu
+#define SVR_ON     0x1ffu
 #define LVT_MASKED 0x10000u
 #define PERIODIC   0x20000u
 #define TSC_MODE   0x40000u
@@ -72,8 +72,11 @@ static int start(void **state)
 	memset(lapics, 0, sizeof(lapics));
 	memset(kicks, 0, sizeof(kicks));
 	ended = -1;
-	set = (struct lapic_set){
-		.all = lapics, .count = COUNT, .tsc_khz = 2000000, .kick = on_kick, .level_eoi = on_eoi};
+	set = (struct lapic_set){.all = lapics,
+		.count = COUNT,
+		.tsc_khz = 2000000,
+		.kick = on_kick,
+		.level_eoi = on_eoi};
 	lapic_reset(&set);
 	for (u32 i = 0; i < COUNT; i++)
 		mmio_write(i, LAPIC_SVR, SVR_ON);
@@ -330,9 +333,10 @@ static void modes_change_along_the_sdms_arrows_only(void **state)
 
 static void x2apic_registers_refuse_what_deserves_gp(void **state)
 {
-	static const u32 unreadable[] = {LAPIC_EOI, LAPIC_DFR, LAPIC_ICR_HIGH, LAPIC_SELF_IPI, 0, 0x2f, 0x3a};
-	static const u32 read_only[] = {LAPIC_ID, LAPIC_VERSION_REG, LAPIC_PPR, LAPIC_LDR, LAPIC_ISR,
-		LAPIC_TMR, LAPIC_IRR, LAPIC_TIMER_CURRENT, LAPIC_DFR, LAPIC_ICR_HIGH};
+	static const u32 unreadable[] = {
+		LAPIC_EOI, LAPIC_DFR, LAPIC_ICR_HIGH, LAPIC_SELF_IPI, 0, 0x2f, 0x3a};
+	static const u32 read_only[] = {LAPIC_ID, LAPIC_VERSION_REG, LAPIC_PPR, LAPIC_LDR,
+		LAPIC_ISR, LAPIC_TMR, LAPIC_IRR, LAPIC_TIMER_CURRENT, LAPIC_DFR, LAPIC_ICR_HIGH};
 	u64 value;
 
 	(void)state;
@@ -475,7 +479,8 @@ static void odd_mmio_accesses_do_no_harm(void **state)
 			assert_int_equal(lapic_mmio(&set, 0, offset, bytes, false, &value), 0);
 			value = ~0ull;
 			if (offset >> 4 != LAPIC_ICR)
-				assert_int_equal(lapic_mmio(&set, 0, offset, bytes, true, &value), 0);
+				assert_int_equal(
+					lapic_mmio(&set, 0, offset, bytes, true, &value), 0);
 		}
 	}
 	value = 0;

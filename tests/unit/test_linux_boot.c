@@ -1,8 +1,8 @@
 /* SRCS: hv/linux_boot.c mm/base/fmt.c */
 /*
- * Starting a bzImage: which files are refused with which sentence, that nothing overlaps or leaves the
- * guest's RAM, and what the kernel finds at its entry point. A made-up kernel serves; the real one too where it
- * has been fetched.
+ * Starting a bzImage: which files are refused with which sentence, that nothing overlaps or leaves
+ * the guest's RAM, and what the kernel finds at its entry point. A made-up kernel serves; the real
+ * one too where it has been fetched.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -146,7 +146,8 @@ static void what_does_not_fit_is_refused_with_the_numbers(void **state)
 	refuse(E_RANGE, "the kernel needs 56 MiB of memory to unpack itself; the VM has 32 MiB");
 	start(state);
 	input.initrd_bytes = MIB(100);
-	refuse(E_RANGE, "the initrd (100 MiB) does not fit: of the VM's 128 MiB the kernel takes the first 56");
+	refuse(E_RANGE,
+		"the initrd (100 MiB) does not fit: of the VM's 128 MiB the kernel takes the first 56");
 	start(state);
 	input.initrd_bytes = ~(size_t)0;
 	refuse(E_RANGE, "does not fit");
@@ -253,7 +254,8 @@ static void memory_above_3_gib_goes_above_the_hole(void **state)
 	assert_int_equal(make_plan(), 0);
 	for (u32 i = 0; i < plan.e820_count; i++) {
 		if (i > 0)
-			assert_true(plan.e820[i].base >= plan.e820[i - 1].base + plan.e820[i - 1].bytes);
+			assert_true(plan.e820[i].base >=
+				    plan.e820[i - 1].base + plan.e820[i - 1].bytes);
 		if (plan.e820[i].type != 1)
 			continue;
 		ram_sum += plan.e820[i].bytes;
@@ -306,7 +308,8 @@ static void debians_kernel_is_accepted(void **state)
 	if (cache)
 		snprintf(pattern, sizeof(pattern), "%s/bellows/kernel-*/vmlinuz", cache);
 	else
-		snprintf(pattern, sizeof(pattern), "%s/.cache/bellows/kernel-*/vmlinuz", getenv("HOME"));
+		snprintf(pattern, sizeof(pattern), "%s/.cache/bellows/kernel-*/vmlinuz",
+			getenv("HOME"));
 	if (glob(pattern, 0, NULL, &found) != 0)
 		skip();
 	f = fopen(found.gl_pathv[0], "rb");

@@ -1,7 +1,7 @@
 /* SRCS: hv/vdev/rtc.c hv/vdev/civil_time.c */
 /*
- * The clock: reading it in every format, setting it, its three interrupts, and the calendar against the C
- * library's.
+ * The clock: reading it in every format, setting it, its three interrupts, and the calendar against
+ * the C library's.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -16,7 +16,7 @@
 #include "hv/vdev/rtc.h"
 
 #define EPOCH 1700000000ull /* 2023-11-14 22:13:20, a Tuesday */
-#define S(n)  ((u64)(n) * 1000000000ull)
+#define S(n)  ((u64)(n)*1000000000ull)
 
 static struct rtc rtc;
 static u32 edges;
@@ -69,7 +69,7 @@ static void the_time_reads_in_every_format(void **state)
 	out(0, 0xb, 0x04); /* 12 h */
 	assert_int_equal(in(0, 4), 0x80 | 10);
 	out(0, 0xb, 0x00);
-	assert_int_equal(in(S(2 * 3600), 4), 0x12); /* midnight */
+	assert_int_equal(in(S(2 * 3600), 4), 0x12);  /* midnight */
 	assert_int_equal(in(S(14 * 3600), 4), 0x92); /* noon */
 }
 
@@ -86,8 +86,8 @@ static void time_goes_on_and_uip_announces_the_second(void **state)
 
 static void setting_with_set_takes_effect_on_release(void **state)
 {
-	static const u8 values[][2] = {{0, 0x56}, {2, 0x34}, {4, 0x12}, {7, 0x29}, {8, 0x02}, {9, 0x24},
-		{0x32, 0x20}};
+	static const u8 values[][2] = {
+		{0, 0x56}, {2, 0x34}, {4, 0x12}, {7, 0x29}, {8, 0x02}, {9, 0x24}, {0x32, 0x20}};
 
 	(void)state;
 	out(S(1), 0xb, 0x82);

@@ -1,7 +1,8 @@
 /* SRCS: hv/vdev/uart16550.c */
 /*
- * The serial line as Linux's 8250 driver meets it: what its probe looks at, its test of the transmit
- * interrupt, an interrupt edge for every refill of the FIFO, and receiving with trigger levels.
+ * The serial line as Linux's 8250 driver meets it: what its probe looks at, its test of the
+ * transmit interrupt, an interrupt edge for every refill of the FIFO, and receiving with trigger
+ * levels.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -59,14 +60,14 @@ static void linux_probe_finds_a_16550a(void **state)
 {
 	(void)state;
 	out(IER, 0);
-	assert_int_equal(in(IER) & 0x0f, 0);
+	assert_int_equal(in(IER)&0x0f, 0);
 	out(IER, 0x0f);
 	assert_int_equal(in(IER), 0x0f);
 	out(IER, 0xff);
 	assert_int_equal(in(IER), 0x0f); /* no XScale bit */
 	out(IER, 0);
 	out(MCR, 0x1a); /* loop, OUT2, RTS */
-	assert_int_equal(in(MSR) & 0xf0, 0x90);
+	assert_int_equal(in(MSR)&0xf0, 0x90);
 	out(MCR, 0);
 	out(2, 1);
 	assert_int_equal(in(IIR) >> 6, 3);
@@ -82,7 +83,7 @@ static void linux_probe_finds_a_16550a(void **state)
 	out(SCRATCH, 0x5a);
 	assert_int_equal(in(SCRATCH), 0x5a);
 	assert_int_equal(in(LSR), 0x60);
-	assert_int_equal(in(MSR) & 0xf0, 0xb0);
+	assert_int_equal(in(MSR)&0xf0, 0xb0);
 	assert_int_equal(sent_count, 0);
 }
 
@@ -99,10 +100,11 @@ static void linux_test_of_the_transmit_interrupt_passes(void **state)
 	out(IER, 0);
 	assert_int_equal(first & 1, 0);
 	assert_int_equal(second & 1, 0);
-	assert_int_equal(in(IIR) & 1, 1);
+	assert_int_equal(in(IIR)&1, 1);
 }
 
-/* As the driver sends: on each interrupt it reads IIR and LSR and fills the FIFO, until nothing is left. */
+/* As the driver sends: on each interrupt it reads IIR and LSR and fills the FIFO, until nothing is
+ * left. */
 static void every_refill_of_the_fifo_makes_an_edge(void **state)
 {
 	const char *text = "sixteen bytes and then some more, to fill the FIFO thrice";
@@ -115,15 +117,15 @@ static void every_refill_of_the_fifo_makes_an_edge(void **state)
 		u32 before = edges;
 
 		assert_true(line);
-		assert_int_equal(in(IIR) & 0x0f, 0x02);
+		assert_int_equal(in(IIR)&0x0f, 0x02);
 		assert_false(line); /* reading it takes it back */
-		assert_true(in(LSR) & 0x20);
+		assert_true(in(LSR)&0x20);
 		for (u32 i = 0; i < 16 && text[at]; i++)
 			out(DATA, (u8)text[at++]);
 		assert_true(edges > before);
 	}
 	assert_true(line);
-	assert_int_equal(in(IIR) & 0x0f, 0x02);
+	assert_int_equal(in(IIR)&0x0f, 0x02);
 	out(IER, 0);
 	assert_false(line);
 	assert_string_equal(sent, text);
@@ -137,14 +139,14 @@ static void received_bytes_interrupt_at_the_level_or_after_a_while(void **state)
 	assert_true(uart16550_receive(&uart, 'a'));
 	assert_true(line);
 	assert_int_equal(in(IIR), 0xcc); /* time-out */
-	assert_int_equal(in(LSR) & 1, 1);
+	assert_int_equal(in(LSR)&1, 1);
 	for (u32 i = 1; i < 4; i++)
 		assert_true(uart16550_receive(&uart, (u8)('a' + i)));
 	assert_int_equal(in(IIR), 0xc4); /* level reached */
 	for (u32 i = 0; i < 4; i++)
 		assert_int_equal(in(DATA), 'a' + i);
 	assert_false(line);
-	assert_int_equal(in(LSR) & 1, 0);
+	assert_int_equal(in(LSR)&1, 0);
 	assert_int_equal(in(DATA), 0);
 }
 
@@ -161,7 +163,7 @@ static void a_full_fifo_refuses(void **state)
 	assert_int_equal(in(DATA), 0);
 	assert_true(uart16550_receive(&uart, 16));
 	out(2, 0x03); /* clear */
-	assert_int_equal(in(LSR) & 1, 0);
+	assert_int_equal(in(LSR)&1, 0);
 }
 
 static void loopback_keeps_bytes_inside_and_can_overrun(void **state)
@@ -172,8 +174,8 @@ static void loopback_keeps_bytes_inside_and_can_overrun(void **state)
 	out(DATA, 'y');
 	out(DATA, 'z'); /* no FIFO: lost */
 	assert_int_equal(sent_count, 0);
-	assert_int_equal(in(LSR) & 3, 3);
-	assert_int_equal(in(LSR) & 3, 1); /* reading cleared the overrun */
+	assert_int_equal(in(LSR)&3, 3);
+	assert_int_equal(in(LSR)&3, 1); /* reading cleared the overrun */
 	assert_int_equal(in(DATA), 'y');
 }
 
@@ -183,7 +185,7 @@ static void modem_changes_are_told_once(void **state)
 	out(IER, 0x08);
 	out(MCR, 0x10); /* all inputs drop */
 	assert_true(line);
-	assert_int_equal(in(IIR) & 0x0f, 0);
+	assert_int_equal(in(IIR)&0x0f, 0);
 	assert_int_equal(in(MSR), 0x0b);
 	assert_false(line);
 	assert_int_equal(in(MSR), 0);

@@ -2,8 +2,8 @@
    hv/vdev/uart16550.c hv/vdev/rtc.c hv/vdev/civil_time.c hv/vdev/pm.c hv/vdev/acpi.c hv/vdev/aml.c
    hv/vdev/cpuid.c hv/vdev/msr.c */
 /*
- * The devices together, through the one door that exits use: where they live, that interrupts find their
- * way from a device to a vCPU, every way to switch off, and what unowned addresses answer.
+ * The devices together, through the one door that exits use: where they live, that interrupts find
+ * their way from a device to a vCPU, every way to switch off, and what unowned addresses answer.
  */
 #include "tests/unit/vdev_rig.h"
 
@@ -125,9 +125,9 @@ static void every_way_off_works(void **state)
 		int how;
 	} ways[] = {
 		{0x600, 1, 5 << 2 | 0x20, VDEV_POWER_OFF}, /* ACPI sleep control, S5 */
-		{0x600, 1, 1 << 2 | 0x20, -1},		   /* another sleep type: none there */
-		{0x600, 1, 5 << 2, -1},			   /* not enabled */
-		{0x602, 1, 6, VDEV_RESET},		   /* ACPI reset register */
+		{0x600, 1, 1 << 2 | 0x20, -1},             /* another sleep type: none there */
+		{0x600, 1, 5 << 2, -1},                    /* not enabled */
+		{0x602, 1, 6, VDEV_RESET},                 /* ACPI reset register */
 		{0x602, 1, 1, -1},
 		{0x604, 2, 0x2000, VDEV_POWER_OFF},
 		{0xcf9, 1, 0x06, VDEV_RESET},
@@ -160,7 +160,8 @@ static void cf9_resets_when_its_bit_rises(void **state)
 
 static void unowned_ports_and_addresses_read_all_ones(void **state)
 {
-	static const u16 ports[] = {0x20, 0x21, 0xa0, 0x40, 0x43, 0x61, 0x60, 0xcfc, 0x2f8, 0x80, 0xf4, 0xffff};
+	static const u16 ports[] = {
+		0x20, 0x21, 0xa0, 0x40, 0x43, 0x61, 0x60, 0xcfc, 0x2f8, 0x80, 0xf4, 0xffff};
 	u64 value;
 
 	(void)state;
@@ -170,7 +171,8 @@ static void unowned_ports_and_addresses_read_all_ones(void **state)
 		assert_int_equal(in(ports[i], 1), 0xff);
 		assert_int_equal(in(ports[i], 2), 0xffff);
 	}
-	assert_int_equal(in(0x64, 1), 0); /* no controller, but a ready one: so resets need not wait */
+	assert_int_equal(
+		in(0x64, 1), 0); /* no controller, but a ready one: so resets need not wait */
 	assert_false(vdev_is_mmio(vdev, GPA(0xfed00000)));
 	assert_true(vdev_is_mmio(vdev, GPA(0xfee00ff0)));
 	value = 0;
@@ -235,8 +237,8 @@ static void a_second_vcpu_is_started_by_init_and_sipi(void **state)
 static void msrs_that_kernels_touch_blindly_answer(void **state)
 {
 	static const u32 intel[] = {0x17, 0x8b, 0xfe, 0x1a0, 0x1d9, 0x2ff};
-	static const u32 amd[] = {0x8b, 0xfe, 0x1d9, 0x2ff, 0xc0010010, 0xc0010015, 0xc001001a, 0xc001001d,
-		0xc001001f, 0xc0010055, 0xc0011020, 0xc0011022, 0xc0011029, 0xc001102a};
+	static const u32 amd[] = {0x8b, 0xfe, 0x1d9, 0x2ff, 0xc0010010, 0xc0010015, 0xc001001a,
+		0xc001001d, 0xc001001f, 0xc0010055, 0xc0011020, 0xc0011022, 0xc0011029, 0xc001102a};
 	u64 value;
 
 	(void)state;
@@ -290,10 +292,13 @@ static void any_access_does_no_harm(void **state)
 		value = seed * 2654435761u;
 		wide = (u64)value << 32 | seed;
 		if (seed >> 31)
-			vdev_mmio(vdev, seed & 1, i, GPA((seed >> 30 & 1 ? 0xfee00000ull : 0xfec00000ull) +
-				(value >> 20)), bytes, seed >> 29 & 1, &wide);
+			vdev_mmio(vdev, seed & 1, i,
+				GPA((seed >> 30 & 1 ? 0xfee00000ull : 0xfec00000ull) +
+					(value >> 20)),
+				bytes, seed >> 29 & 1, &wide);
 		else if (seed >> 30 & 1)
-			vdev_io(vdev, seed & 1, i, (u16)(value >> 16), min(bytes, 4u), seed >> 29 & 1, &value);
+			vdev_io(vdev, seed & 1, i, (u16)(value >> 16), min(bytes, 4u),
+				seed >> 29 & 1, &value);
 		else if (seed >> 29 & 1)
 			(void)vdev_msr_write(vdev, seed & 1, i, 0x800 + (value >> 26), wide);
 		else

@@ -1,6 +1,6 @@
 /*
- * What the tests of the guest's devices stand on: frames from malloc, a CPU made of a table, and a VM that
- * only notes what devices ask of it.
+ * What the tests of the guest's devices stand on: frames from malloc, a CPU made of a table, and a
+ * VM that only notes what devices ask of it.
  */
 #ifndef TESTS_UNIT_VDEV_RIG_H
 #define TESTS_UNIT_VDEV_RIG_H
