@@ -77,6 +77,12 @@ static void cache_fill(struct space *space, u64 gfn, u64 pages, pfn_t pfn, u32 r
 {
 	struct translation *t = &here()->cache[slot_of(&space->tlb, gfn)];
 
+	u64 region = ALIGN_DOWN(gfn, (u64)REGION_PAGE_COUNT);
+
+	/* Some CPUs take a machine check when two sizes meet in their cache (SDM, "iTLB multihit").
+	 */
+	if (pages == 1 && slot_find(&space->tlb, region, REGION_PAGE_COUNT))
+		violation("a small page beside the large one around it", t, gfn_to_gpa(GFN(gfn)));
 	*t = (struct translation){&space->tlb, gfn, pages, pfn.v, rights, dirty};
 	for (u64 i = 0; i < pages; i++)
 		*serial_of(t, i) = fake_frame_serial(PFN(pfn.v + i));
@@ -221,7 +227,9 @@ static bool still_so(struct space *space, const struct translation *t, u64 gfn)
 	pfn_t frame;
 	u64 leaf = space_leaf(space, GFN(gfn), &frame);
 
-	return frame.v == t->pfn + (gfn - t->gfn) &&
+	bool large = slat_is_large(space->format, slat_load(space_region_entry(space, GFN(gfn))));
+
+	return frame.v == t->pfn + (gfn - t->gfn) && large == (t->pages != 1) &&
 	       (t->rights & ~slat_rights(space->format, leaf)) == 0;
 }
 

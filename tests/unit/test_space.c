@@ -159,6 +159,23 @@ static void test_clear_makes_all_pages_zero_again(void **state)
 	end(space);
 }
 
+/* A CPU that comes back after a reset does not read through what it had cached before. */
+static void test_clear_flushes_even_where_only_zeros_were(void **state)
+{
+	struct space *space = make(MIB(2), false);
+
+	(void)state;
+	assert_int_equal(read_at(space, 0), 0);
+	fake_guest_leave();
+	space_clear(space);
+	u64 faults = space->stats.faults;
+
+	assert_int_equal(read_at(space, 0), 0);
+	assert_int_equal(space->stats.faults, faults + 1);
+	assert_int_equal(fake_guest_violations(), 0);
+	end(space);
+}
+
 static void test_pins_of_every_state(void **state)
 {
 	struct space *space = make(MIB(2), false);
@@ -359,6 +376,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_what_is_ram, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 			test_clear_makes_all_pages_zero_again, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			test_clear_flushes_even_where_only_zeros_were, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_pins_of_every_state, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_pins_are_bounded, setup, teardown),
 		cmocka_unit_test_setup_teardown(
