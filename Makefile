@@ -90,6 +90,14 @@ $(BUILD)/bellows.elf: $(HV_OBJECTS) $(LINKER_SCRIPT)
 	@ld -nostdlib -static -no-pie -z max-page-size=4096 -z noexecstack --no-warn-rwx-segments \
 		-T $(LINKER_SCRIPT) -o $@ $(HV_OBJECTS)
 
+# The console's font, as drivers/font.S takes it in.
+FONT := /usr/share/consolefonts/Unifont-APL8x16.psf.gz
+$(BUILD)/font.psf: $(FONT)
+	@mkdir -p $(@D)
+	@gunzip -c $< >$@
+$(BUILD)/hv/drivers/font.S.o: $(BUILD)/font.psf
+$(BUILD)/hv/drivers/font.S.o: HV_FLAGS += -DFONT_FILE='"$(BUILD)/font.psf"'
+
 $(BUILD)/hv/%.c.o: %.c
 	@echo "  CC      $<"
 	@mkdir -p $(@D)

@@ -7,6 +7,7 @@
 #include "hv/line_edit.h"
 #include "hv/log.h"
 #include "hv/sched.h"
+#include "hv/terminal.h"
 #include "mm/base/fmt.h"
 #include "mm/base/str.h"
 
@@ -27,7 +28,7 @@ static int typed_ahead = -1; /* a byte the attached guest had no room for */
 
 static void raw(const char *text, size_t bytes)
 {
-	uart_write(&console_uart, text, bytes);
+	terminal_write(text, bytes);
 }
 
 static void raw_string(const char *text)
@@ -149,7 +150,7 @@ static void poll_attached(void)
 {
 	replay(REPLAY_PER_POLL);
 	for (u32 i = 0; i < BYTES_PER_POLL && attached; i++) {
-		int byte = typed_ahead >= 0 ? typed_ahead : uart_read(&console_uart);
+		int byte = typed_ahead >= 0 ? typed_ahead : terminal_read();
 
 		typed_ahead = -1;
 		if (byte < 0)
@@ -195,7 +196,7 @@ static void act_on(enum line_edit_result result)
 	}
 }
 
-void console_poll(void)
+static void poll_input(void)
 {
 	if (attached) {
 		poll_attached();
@@ -203,7 +204,7 @@ void console_poll(void)
 			return;
 	}
 	for (u32 i = 0; i < BYTES_PER_POLL && !attached; i++) {
-		int byte = uart_read(&console_uart);
+		int byte = terminal_read();
 
 		if (byte < 0)
 			break;
@@ -212,6 +213,12 @@ void console_poll(void)
 	}
 	if (prompt_wanted && !prompt_shown && !attached)
 		draw_prompt();
+}
+
+void console_poll(void)
+{
+	poll_input();
+	terminal_poll();
 }
 
 void console_start(void)

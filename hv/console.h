@@ -1,5 +1,5 @@
 /*
- * The administrator's console on the first serial line: a prompt, the log, the guests' lines, and, while
+ * The administrator's console on serial line, screen and keyboard: a prompt, the log, the guests' lines, and, while
  * attached, one guest's serial line raw in both directions (Ctrl-] detaches). Polled by the scheduler's loop;
  * lines that come while something is typed are shown above it.
  */

@@ -3,6 +3,7 @@
  * the text is a number that never wraps and tells by itself whether it is still in the ring.
  */
 #include "hv/log.h"
+#include "hv/terminal.h"
 #include "hv/x86/time.h"
 #include "mm/base/fmt.h"
 #include "mm/base/lock.h"
@@ -10,8 +11,6 @@
 #include "mm/platform.h"
 
 #define LOG_RING_BYTES KIB(64)
-
-struct uart console_uart;
 
 static struct spinlock lock = SPINLOCK(LOCK_RANK_LOG);
 static char ring[LOG_RING_BYTES];                    /* [lock] */
@@ -34,10 +33,10 @@ bool log_open_uart(u16 port)
 	u64 cursor = 0;
 	size_t bytes;
 
-	if (!uart_init(&console_uart, port))
+	if (!terminal_open_serial(port))
 		return false;
 	while ((bytes = log_read(&cursor, text, sizeof(text))) != 0)
-		uart_write(&console_uart, text, bytes);
+		terminal_write_serial(text, bytes);
 	return true;
 }
 
@@ -68,7 +67,7 @@ void platform_log(enum log_level level, const char *line)
 		if (sink)
 			sink(text, (size_t)length);
 		else
-			uart_write(&console_uart, text, (size_t)length);
+			terminal_write(text, (size_t)length);
 	}
 	spin_unlock(&lock);
 }
@@ -76,7 +75,7 @@ void platform_log(enum log_level level, const char *line)
 void log_write_unlocked(const char *text, size_t bytes)
 {
 	keep(text, bytes);
-	uart_write_unlocked(&console_uart, text, bytes);
+	terminal_write_unlocked(text, bytes);
 }
 
 size_t log_read(u64 *cursor, char *out, size_t bytes)

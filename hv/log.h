@@ -1,6 +1,6 @@
 /*
  * The hypervisor's own lines: stamped with the time since the hypervisor's start, kept in a ring
- * that the console's `log` shows, and sent to the first serial line. Each line is whole, whichever
+ * that the console's `log` shows, and sent to the terminal (hv/terminal.h). Each line is whole, whichever
  * CPUs log at once.
  */
 #ifndef HV_LOG_H
@@ -8,12 +8,8 @@
 
 #include "mm/base/types.h"
 #include "mm/base/log.h"
-#include "drivers/uart.h"
 
-/* The machine's console: COM1, or what ACPI's SPCR names. */
-extern struct uart console_uart;
-
-/* Open the serial line; before it lines are only kept. @port: 0x3f8 or as firmware says. */
+/* Open the serial line; what was logged before is sent then. @port: 0x3f8 or as firmware says. */
 bool log_open_uart(u16 port);
 
 /*

@@ -3,9 +3,11 @@
  * in sched_run(), on every CPU that came up in cpu_work().
  */
 #include "boot/boot_info.h"
+#include "drivers/uart.h"
 #include "hv/hv_ops.h"
 #include "hv/log.h"
 #include "hv/sched.h"
+#include "hv/terminal.h"
 #include "hv/version.h"
 #include "hv/x86/cpu.h"
 #include "hv/x86/fpu.h"
@@ -62,15 +64,11 @@ static void keep_boot_info(void)
 	info.page_table = 0;
 }
 
-static void drain_log(void)
-{
-	uart_drain(&console_uart);
-}
-
 static void start_log(void)
 {
+	terminal_prepare_screen(&info.framebuffer);
 	panic_set_output(log_write_unlocked);
-	power_set_last_call(drain_log);
+	power_set_last_call(terminal_last_call);
 	log_open_uart(UART_COM1);
 	log_info("Bellows %s (loader: %s; firmware: %s)", BELLOWS_VERSION, info.loader_version,
 		info.firmware_vendor);
@@ -81,7 +79,7 @@ static void find_console(void)
 {
 	const struct acpi_register *console = &power_acpi()->console;
 
-	if (!console_uart.present && console->address && console->space == ACPI_IO &&
+	if (!terminal_has_serial() && console->address && console->space == ACPI_IO &&
 		console->address <= 0xfff8)
 		log_open_uart((u16)console->address);
 }
@@ -159,6 +157,7 @@ static void main_continue(void)
 	irq_init_cpu();
 	time_init();
 	time_init_cpu();
+	terminal_open_keyboard();
 	choose_ops();
 	smp_start_all(&info, cpu_work);
 	report();
@@ -174,6 +173,7 @@ void main_entry(const struct boot_info *loader_info)
 	check_boot_info(&info);
 	panic_init(&info);
 	paging_init(&info);
+	terminal_open_screen();
 	power_init(&info);
 	find_console();
 	random_init(&info);

@@ -1,0 +1,158 @@
+/* Serial line, screen and keyboard as one console. */
+#include "hv/terminal.h"
+#include "drivers/font.h"
+#include "drivers/framebuffer.h"
+#include "drivers/i8042.h"
+#include "drivers/uart.h"
+#include "hv/x86/cpu.h"
+#include "hv/x86/insn.h"
+#include "hv/x86/paging.h"
+#include "hv/x86/time.h"
+#include "mm/base/lock.h"
+#include "mm/base/log.h"
+
+#define CELL_ROOM	     32768u /* 319 x 100 is the most that a font of 8 x 16 fits, see framebuffer.c */
+#define CELLS_PER_SLICE	     64u
+#define SLICES_PER_POLL	     16u
+#define LAST_WORDS_SECONDS   10u
+#define LOADER_WINDOW_BYTES  GIB(4) /* the loader's tables map that much for certain */
+
+static struct uart uart;
+static struct {
+	struct spinlock lock;	/* rank UART: never held together with the serial line's */
+	struct framebuffer fb;	/* [lock] */
+	bool present;		/* [I] */
+	bool drawn_at_poll;	/* [lock] */
+	u64 pa, bytes;		/* [I] */
+} screen = {.lock = SPINLOCK(LOCK_RANK_UART)};
+static u8 cells[2 * CELL_ROOM];
+
+/* A panic's: has it taken the screen, and is it just drawing (a fault there must not come back)? */
+static bool panic_has_screen, panic_is_drawing;
+
+void terminal_prepare_screen(const struct boot_framebuffer *given)
+{
+	bool reachable = given->base && given->base + given->bytes <= LOADER_WINDOW_BYTES;
+	err_t err;
+
+	if (given->format == BOOT_PIXEL_NONE || given->width > 65536 || given->height > 65536 ||
+		(u64)given->stride * given->height * sizeof(u32) > given->bytes)
+		return;
+	err = framebuffer_init(&screen.fb, NULL, given->width, given->height, given->stride, cells, CELL_ROOM,
+		font_psf, (size_t)(font_psf_end - font_psf));
+	if (err)
+		return;
+	screen.pa = given->base;
+	screen.bytes = (u64)given->stride * given->height * sizeof(u32);
+	screen.fb.pixels = reachable ? (u32 *)(BOOT_WINDOW_VA + given->base) : NULL;
+	screen.present = true;
+}
+
+static void draw_all(void)
+{
+	while (!framebuffer_draw(&screen.fb, CELLS_PER_SLICE))
+		;
+}
+
+void terminal_open_screen(void)
+{
+	void *pixels;
+
+	if (!screen.present)
+		return;
+	screen.fb.pixels = NULL; /* what the loader mapped is gone */
+	pixels = paging_map_wc(screen.pa, screen.bytes);
+	if (!pixels) {
+		screen.present = false;
+		log_warn("screen: no room to map %llu KiB at %llx", (unsigned long long)(screen.bytes >> 10),
+			(unsigned long long)screen.pa);
+		return;
+	}
+	framebuffer_clear(&screen.fb, pixels);
+	draw_all();
+	log_info("screen: %u x %u pixels, %u x %u characters", screen.fb.width, screen.fb.height,
+		screen.fb.columns, screen.fb.rows);
+}
+
+void terminal_open_keyboard(void)
+{
+	log_info("keyboard: %s", i8042_init() ? "i8042" : "none");
+}
+
+bool terminal_open_serial(u16 port)
+{
+	return uart_init(&uart, port);
+}
+
+bool terminal_has_serial(void)
+{
+	return uart.present;
+}
+
+void terminal_write_serial(const char *text, size_t bytes)
+{
+	uart_write(&uart, text, bytes);
+}
+
+void terminal_write(const char *text, size_t bytes)
+{
+	uart_write(&uart, text, bytes);
+	if (!screen.present)
+		return;
+	spin_lock(&screen.lock);
+	framebuffer_write(&screen.fb, text, bytes);
+	if (!screen.drawn_at_poll && paging_is_mapped((u64)screen.fb.pixels))
+		draw_all();
+	spin_unlock(&screen.lock);
+}
+
+void terminal_write_unlocked(const char *text, size_t bytes)
+{
+	uart_write_unlocked(&uart, text, bytes);
+	if (!screen.present || !screen.fb.pixels || panic_is_drawing)
+		return;
+	panic_is_drawing = true;
+	if (!panic_has_screen) {
+		framebuffer_clear(&screen.fb, screen.fb.pixels);
+		framebuffer_restart(&screen.fb, true);
+	}
+	panic_has_screen = true;
+	framebuffer_write(&screen.fb, text, bytes);
+	draw_all();
+	panic_is_drawing = false;
+}
+
+int terminal_read(void)
+{
+	int byte = uart_read(&uart);
+
+	return byte >= 0 ? byte : i8042_read();
+}
+
+void terminal_poll(void)
+{
+	bool done = !screen.present;
+
+	screen.drawn_at_poll = true;
+	for (u32 i = 0; i < SLICES_PER_POLL && !done; i++) {
+		if (__atomic_load_n(&this_cpu()->pending, __ATOMIC_RELAXED))
+			return;
+		spin_lock(&screen.lock);
+		done = framebuffer_draw(&screen.fb, CELLS_PER_SLICE);
+		spin_unlock(&screen.lock);
+	}
+}
+
+void terminal_last_call(void)
+{
+	u64 end = time_tsc() + time_tsc_from_ns(LAST_WORDS_SECONDS * 1000000000ull);
+
+	uart_drain(&uart);
+	if (!screen.present)
+		return;
+	spin_lock(&screen.lock);
+	draw_all();
+	spin_unlock(&screen.lock);
+	while (!uart.present && time_tsc() < end)
+		cpu_relax();
+}
