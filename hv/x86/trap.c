@@ -4,8 +4,14 @@
  * (irq.c).
  */
 #include "hv/x86/trap.h"
+#include "hv/x86/insn.h"
+#include "hv/x86/msr.h"
 #include "hv/x86/irq.h"
 #include "hv/x86/panic.h"
+
+#define DR6_BREAKPOINTS 0xfull
+#define DR6_RESET	0xffff0ff0ull
+#define DR7_RESET	0x400ull
 
 static const char *const names[32] = {
 	"#DE (divide error)",
@@ -58,8 +64,25 @@ static bool fixup_apply(struct trap_frame *frame)
 	return false;
 }
 
+/*
+ * A VM exit switches breakpoints off (DR7), but QEMU's TCG leaves the guest's armed behind #VMEXIT, and
+ * those may name addresses of the hypervisor, which sets none itself. It may come before VMLOAD, with the
+ * guest's GS: nothing of this CPU's own may be touched here.
+ */
+static bool is_guests_breakpoint(struct trap_frame *frame)
+{
+	if (!(read_dr6() & DR6_BREAKPOINTS))
+		return false;
+	write_dr7(DR7_RESET);
+	write_dr6(DR6_RESET);
+	frame->rflags |= RFLAGS_RF;
+	return true;
+}
+
 void trap_handle(struct trap_frame *frame)
 {
+	if (frame->vector == TRAP_DEBUG && is_guests_breakpoint(frame))
+		return;
 	if (frame->vector >= 32 || frame->vector == TRAP_NMI) {
 		irq_dispatch(frame->vector);
 		return;

@@ -16,6 +16,7 @@ struct trap_frame {
 };
 _Static_assert(sizeof(struct trap_frame) == 22 * 8, "traps.S builds it");
 
+#define TRAP_DEBUG         1
 #define TRAP_NMI           2
 #define TRAP_DOUBLE_FAULT  8
 #define TRAP_GP            13

@@ -7,6 +7,7 @@
  *   triple   a triple fault                     oob      writes beyond its memory
  *   jump     executes beyond its memory         walk     page tables beyond its memory
  *   mmio     an odd instruction on the local APIC
+ *   watch    data and code breakpoints where the hypervisor lies, which must not notice
  * The good ones print the line by which a VM is judged, and power off.
  */
 #include "tests/emu/guests/bare/bare.h"
@@ -46,6 +47,30 @@ static void finish(const char *profile, uint32_t test_count, uint32_t wrong_coun
 	power_off();
 }
 
+/* Debug registers hold linear addresses, and the hypervisor has its own behind each exit. */
+static void watch_hypervisor(void)
+{
+	static const uint64_t anything[] = {0xffffffff80000000, 0xffff800000000000};
+	uint32_t eax, ebx, ecx, edx;
+
+	for (uint64_t address = 0; address < 0x60000; address += 8) {
+		asm volatile("mov %0, %%dr7" ::"r"(0x400ul));
+		asm volatile("mov %0, %%dr0\n\t"
+			     "mov %1, %%dr1\n\t"
+			     "mov %0, %%dr2\n\t"
+			     "mov %1, %%dr3\n\t"
+			     /* 0 and 1: 8 bytes, read or written; 2 and 3: executed */
+			     "mov %2, %%dr7"
+			     :
+			     : "r"(anything[0] + address), "r"(anything[1] + address),
+			     "r"(0x00bb06aaul));
+		eax = ecx = 0;
+		asm volatile("cpuid" : "+a"(eax), "=b"(ebx), "+c"(ecx), "=d"(edx));
+	}
+	asm volatile("mov %0, %%dr7" ::"r"(0x400ul));
+	finish("watch", 1, 0);
+}
+
 static void misbehave(const char *what)
 {
 	static const struct __attribute__((packed)) {
@@ -54,6 +79,8 @@ static void misbehave(const char *what)
 	} no_idt;
 	uint32_t one = 1;
 
+	if (is(what, "watch"))
+		watch_hypervisor();
 	if (is(what, "spin"))
 		for (;;)
 			asm volatile("cli");
