@@ -78,6 +78,15 @@ static void add_name(struct bootconf_files *out, struct ini_str name, u32 line)
 	make_path(file->name, file->path);
 }
 
+/* modules = path [words], path [words] ... */
+static void add_modules(struct bootconf_files *out, struct ini_str list, u32 line)
+{
+	struct ini_str module, words;
+
+	while ((module = ini_list_next(&list)).bytes > 0)
+		add_name(out, ini_first_word(module, &words), line);
+}
+
 void bootconf_list(const char *text, size_t bytes, struct bootconf_files *out)
 {
 	struct ini_reader reader;
@@ -88,9 +97,10 @@ void bootconf_list(const char *text, size_t bytes, struct bootconf_files *out)
 	while ((line = ini_next(&reader)).kind != INI_END) {
 		if (line.kind != INI_KEY || !ini_str_is(line.section, "vm"))
 			continue;
-		if (!ini_str_is(line.key, "kernel") && !ini_str_is(line.key, "initrd"))
-			continue;
-		if (line.value.bytes > 0)
+		if (ini_str_is(line.key, "modules"))
+			add_modules(out, line.value, line.line);
+		else if ((ini_str_is(line.key, "kernel") || ini_str_is(line.key, "initrd")) &&
+			 line.value.bytes > 0)
 			add_name(out, line.value, line.line);
 	}
 }

@@ -22,7 +22,7 @@ struct bootconf_files {
 };
 
 /**
- * List each kernel= and initrd= of the [vm ...] sections once, in the order of the text.
+ * List each file of kernel=, initrd= and modules= of the [vm ...] sections once, in the order of the text.
  * A name is from the partition's root if it starts with a slash or backslash, else from \bellows.
  * Cost: linear in the text, quadratic in the number of names.
  */

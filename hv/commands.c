@@ -171,13 +171,19 @@ static void run_console(u32 count, char **words)
 static void run_start(u32 count, char **words)
 {
 	struct vm *vm = find_vm(words[1]);
+	size_t at = 0;
 
-	(void)count;
 	if (!vm)
 		return;
-	if (vm->state == VM_RUNNING)
+	if (vm->state == VM_RUNNING) {
 		console_printf("%s is running already\n", words[1]);
-	else if (vm_start(vm) != 0)
+		return;
+	}
+	vm->extra[0] = '\0';
+	for (u32 i = 2; i < count && at < sizeof(vm->extra); i++)
+		at += (size_t)fmt_snprintf(vm->extra + at, sizeof(vm->extra) - at, "%s%s",
+			i > 2 ? " " : "", words[i]);
+	if (vm_start(vm) != 0)
 		console_printf("%s was not started: %s\n", words[1], vm->why);
 }
 
@@ -246,7 +252,7 @@ static const struct command commands[] = {
 	{"memtop", "", "memory of host and VMs, faults, exits by reason", 1, 1, run_memtop},
 	{"frames", "", "all page frames of the host by use", 1, 1, run_frames},
 	{"console", "NAME", "a VM's serial line; Ctrl-] comes back", 2, 2, run_console},
-	{"start", "NAME", "power a VM on", 2, 2, run_start},
+	{"start", "NAME [WORDS]", "power a VM on, with more words on its command line", 2, WORDS_MOST, run_start},
 	{"stop", "NAME", "power a VM off at once", 2, 2, run_stop},
 	{"reset", "NAME", "restart a VM from its kernel", 2, 2, run_reset},
 	{"log", "", "the hypervisor's messages", 1, 1, run_log},

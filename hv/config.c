@@ -87,6 +87,8 @@ static const struct key vm_keys[] = {
 	[VM_SHARES] = {"sched.mem.shares", KIND_SHARES, VM(shares), 1, 1000000000,
 		"low, normal, high, or a number from 1 to 1000000000", {0}},
 	{"initrd", KIND_TEXT, VM(initrd), 0, CONFIG_PATH_BYTES, A_PATH, {0}},
+	{"modules", KIND_TEXT, VM(modules), 0, CONFIG_MODULES_BYTES,
+		"PATH [WORDS], PATH [WORDS] ...; at most 1023 characters", {0}},
 	{"cmdline", KIND_TEXT, VM(cmdline), 0, CONFIG_CMDLINE_BYTES, "at most 2047 characters",
 		{0}},
 	{"disk", KIND_TEXT, VM(disk), 0, CONFIG_PATH_BYTES,

@@ -15,6 +15,7 @@
 #define CONFIG_NAME_BYTES    32
 #define CONFIG_PATH_BYTES    128
 #define CONFIG_CMDLINE_BYTES 2048
+#define CONFIG_MODULES_BYTES 1024
 #define CONFIG_PROBLEM_BYTES 192
 #define CONFIG_VM_MEMORY_MIN MIB(8)
 
@@ -62,6 +63,7 @@ struct vm_config {
 	u32 vcpus;
 	char kernel[CONFIG_PATH_BYTES]; /* as written: a name among the loader's files */
 	char initrd[CONFIG_PATH_BYTES]; /* "" = none */
+	char modules[CONFIG_MODULES_BYTES]; /* PATH [WORDS], ...: behind the initrd; ELF kernels */
 	char cmdline[CONFIG_CMDLINE_BYTES];
 	char disk[CONFIG_PATH_BYTES]; /* "" = none */
 	bool debug_hypercalls;        /* debug.hypercalls: the hypercalls that only tests use */

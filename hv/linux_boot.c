@@ -189,25 +189,28 @@ static err_t check_cmdline(
 	return E_RANGE;
 }
 
-static void add_e820(struct linux_boot_plan *out, u64 base, u64 end, u32 type)
+static u32 add_e820(struct linux_e820 *out, u32 count, u64 base, u64 end, u32 type)
 {
-	if (base < end)
-		out->e820[out->e820_count++] = (struct linux_e820){base, end - base, type};
+	if (base >= end)
+		return count;
+	out[count] = (struct linux_e820){base, end - base, type};
+	return count + 1;
 }
 
-static void plan_e820(const struct linux_boot_input *in, struct linux_boot_plan *out)
+u32 linux_e820_fill(struct linux_e820 *out, u64 memory_bytes, u64 acpi_gpa, size_t acpi_bytes)
 {
-	u64 acpi_end = ALIGN_UP(in->acpi_gpa + in->acpi_bytes, PAGE_BYTES);
+	u64 acpi_end = ALIGN_UP(acpi_gpa + acpi_bytes, PAGE_BYTES);
+	u32 n = 0;
 
-	out->e820_count = 0;
-	add_e820(out, 0, LOW_RAM_END, E820_RAM);
-	add_e820(out, LOW_RAM_END, 0xa0000, E820_RESERVED);
-	add_e820(out, in->acpi_gpa, acpi_end, E820_ACPI);
-	add_e820(out, acpi_end, HIGH_RAM_BASE, E820_RESERVED);
-	add_e820(out, HIGH_RAM_BASE, low_end(in->memory_bytes), E820_RAM);
-	if (in->memory_bytes > SPACE_LOW_END)
-		add_e820(out, SPACE_HIGH_BASE, SPACE_HIGH_BASE + (in->memory_bytes - SPACE_LOW_END),
-			E820_RAM);
+	n = add_e820(out, n, 0, LOW_RAM_END, E820_RAM);
+	n = add_e820(out, n, LOW_RAM_END, 0xa0000, E820_RESERVED);
+	n = add_e820(out, n, acpi_gpa, acpi_end, E820_ACPI);
+	n = add_e820(out, n, acpi_end, HIGH_RAM_BASE, E820_RESERVED);
+	n = add_e820(out, n, HIGH_RAM_BASE, low_end(memory_bytes), E820_RAM);
+	if (memory_bytes > SPACE_LOW_END)
+		n = add_e820(out, n, SPACE_HIGH_BASE,
+			SPACE_HIGH_BASE + (memory_bytes - SPACE_LOW_END), E820_RAM);
+	return n;
 }
 
 err_t linux_boot_plan(
@@ -230,7 +233,8 @@ err_t linux_boot_plan(
 	if (!err)
 		err = check_cmdline(in, out, why, why_bytes);
 	if (!err)
-		plan_e820(in, out);
+		out->e820_count = linux_e820_fill(out->e820, in->memory_bytes, in->acpi_gpa,
+			in->acpi_bytes);
 	return err;
 }
 

@@ -35,6 +35,12 @@ struct linux_e820 {
 	u32 type; /* 1 RAM, 2 reserved, 3 ACPI tables */
 };
 
+/*
+ * What lies where in a VM of so much memory, whatever kernel it starts: LINUX_E820_MAX entries fit.
+ * ACPI tables lie between 640 KiB and 1 MiB. Returns how many entries there are.
+ */
+u32 linux_e820_fill(struct linux_e820 *out, u64 memory_bytes, u64 acpi_gpa, size_t acpi_bytes);
+
 struct linux_boot_plan {
 	size_t setup_header_bytes;               /* of the header at 1F1H that is copied */
 	size_t kernel_file_offset, kernel_bytes; /* protected-mode part */

@@ -36,7 +36,8 @@ enum vm_request { VM_REQUEST_NONE, VM_REQUEST_POWER_OFF, VM_REQUEST_RESET, VM_RE
 /* How a VM's run is judged: see verdict.h. */
 enum vm_verdict { VM_VERDICT_NONE, VM_VERDICT_OK, VM_VERDICT_FAILED, VM_VERDICT_STOPPED };
 
-#define VM_WHY_BYTES 200
+#define VM_WHY_BYTES   200
+#define VM_EXTRA_BYTES 200
 
 /* What is left of a run after its memory is gone, and what memtop shows while it goes on. */
 struct vm_figures {
@@ -56,6 +57,8 @@ struct vm {
 	bool ended;			/* [l] it was started once and is no longer running, or could not start */
 	u32 starts, resets;		/* [l] */
 	enum vm_verdict verdict;	/* [l] of the last run */
+
+	char extra[VM_EXTRA_BYTES];	/* [l] more words for the command line of this start */
 
 	struct space *space;		/* [l] NULL unless running */
 	struct vdev *vdev;		/* [l] likewise; contents [v] */

@@ -1,26 +1,85 @@
-/* From boot files to a guest that can be entered. */
+/*
+ * From boot files to a guest that can be entered. What the kernel file holds decides how it is
+ * started: an ELF file by PVH or Multiboot (elf_boot), anything else as a bzImage (linux_boot).
+ */
 #include "hv/vm_boot.h"
 #include "hv/boot_files.h"
+#include "hv/elf_boot.h"
 #include "hv/guest_mem.h"
 #include "hv/hv_ops.h"
 #include "hv/linux_boot.h"
 #include "hv/x86/paging.h"
 #include "mm/base/fmt.h"
+#include "mm/base/ini.h"
 #include "mm/base/str.h"
 
-static err_t find(const char *what, const char *name, const void **data, size_t *bytes, char *why,
-	size_t why_bytes)
+/* One boot under way; too large for a hypervisor's stack. */
+struct boot {
+	struct vm *vm;
+	char *why;
+	size_t why_bytes;
+	const void *kernel;
+	size_t kernel_bytes;
+	struct elf_boot_module modules[ELF_BOOT_MODULES_MAX]; /* the initrd first */
+	u32 module_count;
+	size_t acpi_bytes;
+	struct elf_boot_plan plan;
+	char cmdline[CONFIG_CMDLINE_BYTES + VM_EXTRA_BYTES];
+	char module_names[CONFIG_MODULES_BYTES];
+	u8 acpi[VDEV_ACPI_BYTES];
+};
+
+static err_t find(struct boot *b, const char *what, const char *name, const void **data, size_t *bytes)
 {
 	const struct boot_file *file = boot_files_find(name);
 	const char *reason = "the loader does not have it";
 
 	*data = file ? boot_files_data(file, &reason) : NULL;
 	if (!*data) {
-		fmt_snprintf(why, why_bytes, "%s %s: %s", what, name, reason);
+		fmt_snprintf(b->why, b->why_bytes, "%s %s: %s", what, name, reason);
 		return E_NOTFOUND;
 	}
 	*bytes = file->bytes;
 	return 0;
+}
+
+static err_t add_module(struct boot *b, const char *what, const char *name, const char *words)
+{
+	struct elf_boot_module *m = &b->modules[b->module_count];
+
+	if (b->module_count == ELF_BOOT_MODULES_MAX) {
+		fmt_snprintf(b->why, b->why_bytes, "more than %u modules", ELF_BOOT_MODULES_MAX);
+		return E_RANGE;
+	}
+	b->module_count++;
+	m->words = words;
+	return find(b, what, name, &m->data, &m->bytes);
+}
+
+/* A piece of module_names as a string of its own. What follows it is a separator, or the list's end. */
+static char *cut_out(struct boot *b, struct ini_str piece)
+{
+	char *text = b->module_names + (piece.at - b->module_names);
+
+	text[piece.bytes] = '\0';
+	return text;
+}
+
+static err_t find_modules(struct boot *b)
+{
+	const struct vm_config *config = b->vm->config;
+	struct ini_str list = {b->module_names, strlen(config->modules)};
+	struct ini_str module, name, words;
+	err_t err = 0;
+
+	memcpy(b->module_names, config->modules, list.bytes + 1);
+	if (config->initrd[0])
+		err = add_module(b, "initrd", config->initrd, "");
+	while (!err && (module = ini_list_next(&list)).bytes > 0) {
+		name = ini_first_word(module, &words);
+		err = add_module(b, "module", cut_out(b, name), cut_out(b, words));
+	}
+	return err;
 }
 
 static err_t write_guest(void *context, gpa_t to, const void *data, size_t bytes)
@@ -28,65 +87,125 @@ static err_t write_guest(void *context, gpa_t to, const void *data, size_t bytes
 	return guest_mem_write(context, to, data, bytes);
 }
 
-static void set_registers(struct vm *vm, const struct linux_boot_plan *plan)
+static err_t copied(struct boot *b, err_t err)
 {
-	struct vcpu *vcpu = &vm->vcpus[0];
-	struct virt_sregs sregs;
-
-	memset(&sregs, 0, sizeof(sregs));
-	vcpu_attach(vcpu);
-	linux_boot_registers(plan, &sregs, vcpu->virt.gpr, &vcpu->virt.rip, &vcpu->virt.rflags);
-	vcpu->virt.state_dirty = true;
-	hv_ops->set_sregs(&vcpu->virt, &sregs);
-	vcpu->state = VCPU_RUNNABLE;
+	if (err)
+		fmt_snprintf(b->why, b->why_bytes, "its kernel could not be copied: %s", err_name(err));
+	return err;
 }
 
-static err_t load(struct vm *vm, struct linux_boot_input *input, char *why, size_t why_bytes)
+static err_t load_linux(struct boot *b, struct virt_sregs *sregs)
 {
+	struct virt_vcpu *virt = &b->vm->vcpus[0].virt;
 	struct linux_boot_plan plan;
-	err_t err = linux_boot_plan(input, &plan, why, why_bytes);
+	struct linux_boot_input input = {
+		.kernel = b->kernel,
+		.kernel_bytes = b->kernel_bytes,
+		.initrd = b->modules[0].data,
+		.initrd_bytes = b->modules[0].bytes,
+		.cmdline = b->cmdline,
+		.acpi = b->acpi,
+		.acpi_bytes = b->acpi_bytes,
+		.acpi_gpa = VDEV_ACPI_GPA,
+		.memory_bytes = b->vm->config->memory_bytes,
+	};
+	err_t err = linux_boot_plan(&input, &plan, b->why, b->why_bytes);
 
 	if (err)
 		return err;
-	err = linux_boot_load(input, &plan, write_guest, vm->space);
-	if (err) {
-		fmt_snprintf(why, why_bytes, "its kernel could not be copied: %s", err_name(err));
-		return err;
+	if (b->vm->config->modules[0]) {
+		fmt_snprintf(b->why, b->why_bytes,
+			"modules are for PVH and Multiboot kernels; a bzImage takes an initrd");
+		return E_INVAL;
 	}
-	set_registers(vm, &plan);
+	err = linux_boot_load(&input, &plan, write_guest, b->vm->space);
+	linux_boot_registers(&plan, sregs, virt->gpr, &virt->rip, &virt->rflags);
+	return copied(b, err);
+}
+
+static err_t load_elf(struct boot *b, struct virt_sregs *sregs)
+{
+	struct virt_vcpu *virt = &b->vm->vcpus[0].virt;
+	struct elf_boot_input input = {
+		.kernel = b->kernel,
+		.kernel_bytes = b->kernel_bytes,
+		.modules = b->modules,
+		.module_count = b->module_count,
+		.cmdline = b->cmdline,
+		.acpi = b->acpi,
+		.acpi_bytes = b->acpi_bytes,
+		.acpi_gpa = VDEV_ACPI_GPA,
+		.memory_bytes = b->vm->config->memory_bytes,
+	};
+	err_t err = elf_boot_plan(&input, &b->plan, b->why, b->why_bytes);
+
+	if (err)
+		return err;
+	err = elf_boot_load(&input, &b->plan, write_guest, b->vm->space);
+	elf_boot_registers(&b->plan, sregs, virt->gpr, &virt->rip, &virt->rflags);
+	return copied(b, err);
+}
+
+static err_t load(struct boot *b)
+{
+	struct vcpu *vcpu = &b->vm->vcpus[0];
+	struct virt_sregs sregs;
+	err_t err;
+
+	memset(&sregs, 0, sizeof(sregs));
+	if (elf_kernel_is_elf(b->kernel, b->kernel_bytes))
+		err = load_elf(b, &sregs);
+	else
+		err = load_linux(b, &sregs);
+	if (err)
+		return err;
+	vcpu_attach(vcpu);
+	vcpu->virt.state_dirty = true;
+	hv_ops->set_sregs(&vcpu->virt, &sregs);
+	vcpu->state = VCPU_RUNNABLE;
 	return 0;
+}
+
+static err_t build_acpi(struct boot *b)
+{
+	s64 bytes = vdev_acpi_build(b->vm->vdev, VDEV_ACPI_GPA, b->acpi, sizeof(b->acpi));
+
+	if (bytes < 0) {
+		fmt_snprintf(b->why, b->why_bytes, "its ACPI tables do not fit");
+		return (err_t)bytes;
+	}
+	b->acpi_bytes = (size_t)bytes;
+	return 0;
+}
+
+static err_t boot(struct boot *b)
+{
+	const struct vm *vm = b->vm;
+	err_t err = find(b, "kernel", vm->config->kernel, &b->kernel, &b->kernel_bytes);
+
+	fmt_snprintf(b->cmdline, sizeof(b->cmdline), "%s%s%s", vm->config->cmdline,
+		vm->extra[0] ? " " : "", vm->extra);
+	if (!err)
+		err = find_modules(b);
+	if (!err)
+		err = build_acpi(b);
+	return err ? err : load(b);
 }
 
 err_t vm_boot(struct vm *vm, char *why, size_t why_bytes)
 {
-	const struct vm_config *config = vm->config;
-	struct linux_boot_input input = {
-		.cmdline = config->cmdline,
-		.acpi_gpa = VDEV_ACPI_GPA,
-		.memory_bytes = config->memory_bytes,
-	};
-	void *acpi;
-	s64 acpi_bytes;
-	err_t err = find("kernel", config->kernel, &input.kernel, &input.kernel_bytes, why, why_bytes);
+	struct boot *b = kmem_alloc(sizeof(*b));
+	err_t err;
 
-	if (!err && config->initrd[0])
-		err = find("initrd", config->initrd, &input.initrd, &input.initrd_bytes, why, why_bytes);
-	if (err)
-		return err;
-	acpi = kmem_alloc(VDEV_ACPI_BYTES);
-	if (!acpi) {
-		fmt_snprintf(why, why_bytes, "no memory to make its ACPI tables");
+	if (!b) {
+		fmt_snprintf(why, why_bytes, "no memory to load its kernel");
 		return E_NOMEM;
 	}
-	acpi_bytes = vdev_acpi_build(vm->vdev, VDEV_ACPI_GPA, acpi, VDEV_ACPI_BYTES);
-	if (acpi_bytes < 0) {
-		fmt_snprintf(why, why_bytes, "its ACPI tables do not fit");
-		err = (err_t)acpi_bytes;
-	} else {
-		input.acpi = acpi;
-		input.acpi_bytes = (size_t)acpi_bytes;
-		err = load(vm, &input, why, why_bytes);
-	}
-	kmem_free(acpi, VDEV_ACPI_BYTES);
+	memset(b, 0, sizeof(*b));
+	b->vm = vm;
+	b->why = why;
+	b->why_bytes = why_bytes;
+	err = boot(b);
+	kmem_free(b, sizeof(*b));
 	return err;
 }

@@ -160,6 +160,30 @@ struct ini_line ini_next(struct ini_reader *reader)
 	return (struct ini_line){.kind = INI_END, .line = reader->line};
 }
 
+struct ini_str ini_list_next(struct ini_str *rest)
+{
+	while (rest->bytes > 0) {
+		size_t n = find(*rest, ',');
+		struct ini_str piece = trim((struct ini_str){rest->at, n});
+
+		*rest = skip_bytes(*rest, n < rest->bytes ? n + 1 : n);
+		if (piece.bytes > 0)
+			return piece;
+	}
+	return (struct ini_str){rest->at, 0};
+}
+
+struct ini_str ini_first_word(struct ini_str s, struct ini_str *rest)
+{
+	size_t n = 0;
+
+	s = trim(s);
+	while (n < s.bytes && !is_space(s.at[n]))
+		n++;
+	*rest = trim(skip_bytes(s, n));
+	return (struct ini_str){s.at, n};
+}
+
 bool ini_str_is(struct ini_str s, const char *literal)
 {
 	size_t i;

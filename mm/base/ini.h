@@ -45,6 +45,15 @@ struct ini_line ini_next(struct ini_reader *reader);
 
 bool ini_str_is(struct ini_str s, const char *literal);
 
+/*
+ * The next piece of a list with commas, without white space around; @rest loses it. Empty pieces are passed over.
+ * Returns a piece of 0 bytes at the end.
+ */
+struct ini_str ini_list_next(struct ini_str *rest);
+
+/* The first word of @s; @rest gets what follows, without white space around. */
+struct ini_str ini_first_word(struct ini_str s, struct ini_str *rest);
+
 /* Decimal number, or hexadecimal with 0x, that fits 64 bits and nothing else: E_INVAL, E_RANGE. */
 must_check int ini_parse_u64(struct ini_str s, u64 *out);
 
