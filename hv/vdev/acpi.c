@@ -24,6 +24,8 @@
 /* FADT fields */
 enum {
 	FADT_DSDT = 40,
+	FADT_PM_TIMER = 76,
+	FADT_PM_TIMER_BYTES = 91,
 	FADT_CENTURY = 108,
 	FADT_BOOT_ARCH = 109,
 	FADT_FLAGS = 112,
@@ -31,6 +33,7 @@ enum {
 	FADT_RESET_VALUE = 128,
 	FADT_MINOR_VERSION = 131,
 	FADT_X_DSDT = 140,
+	FADT_X_PM_TIMER = 208,
 	FADT_SLEEP_CONTROL = 244,
 	FADT_SLEEP_STATUS = 256,
 	FADT_HYPERVISOR = 268,
@@ -40,6 +43,7 @@ enum {
 #define FLAG_WBINVD          BIT(0)
 #define FLAG_NO_POWER_BUTTON BIT(4)
 #define FLAG_NO_SLEEP_BUTTON BIT(5)
+#define FLAG_TIMER_32_BITS   BIT(8)
 #define FLAG_RESET_REGISTER  BIT(10)
 #define FLAG_HW_REDUCED      BIT(20)
 
@@ -117,12 +121,12 @@ static void put_rsdp(u8 *at, u64 xsdt)
 	at[32] = checksum(at, RSDP_BYTES);
 }
 
-/* A generic address: one 8-bit port. */
-static void put_port(u8 *at, u16 port)
+/* A generic address: a port of @bits, 8 or 32, accessed at once. */
+static void put_port(u8 *at, u16 port, u8 bits)
 {
 	at[0] = 1; /* system I/O */
-	at[1] = 8;
-	at[3] = 1; /* byte access */
+	at[1] = bits;
+	at[3] = bits == 32 ? 3 : 1; /* doubleword, byte */
 	put64(at + 4, port);
 }
 
@@ -132,12 +136,16 @@ static void put_fadt(u8 *at, u64 dsdt)
 	at[FADT_CENTURY] = RTC_CENTURY_REG;
 	put16(at + FADT_BOOT_ARCH, BOOT_ARCH_NO_VGA);
 	put32(at + FADT_FLAGS, FLAG_WBINVD | FLAG_NO_POWER_BUTTON | FLAG_NO_SLEEP_BUTTON |
-				       FLAG_RESET_REGISTER | FLAG_HW_REDUCED);
-	put_port(at + FADT_RESET_REG, PM_RESET);
+				       FLAG_TIMER_32_BITS | FLAG_RESET_REGISTER | FLAG_HW_REDUCED);
+	put_port(at + FADT_RESET_REG, PM_RESET, 8);
 	at[FADT_RESET_VALUE] = PM_RESET_VALUE;
 	put64(at + FADT_X_DSDT, dsdt);
-	put_port(at + FADT_SLEEP_CONTROL, PM_SLEEP_CONTROL);
-	put_port(at + FADT_SLEEP_STATUS, PM_SLEEP_STATUS);
+	/* Hardware-reduced machines need no PM timer, but kernels use one that is there. */
+	put32(at + FADT_PM_TIMER, PM_TIMER);
+	at[FADT_PM_TIMER_BYTES] = 4;
+	put_port(at + FADT_X_PM_TIMER, PM_TIMER, 32);
+	put_port(at + FADT_SLEEP_CONTROL, PM_SLEEP_CONTROL, 8);
+	put_port(at + FADT_SLEEP_STATUS, PM_SLEEP_STATUS, 8);
 	memcpy(at + FADT_HYPERVISOR, "BELLOWS\0", 8);
 	put_header(at, "FACP", FADT_BYTES, 6);
 }

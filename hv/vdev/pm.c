@@ -8,6 +8,9 @@
 #define PCI_RESET        0xcf9u
 #define PCI_RESET_CPU    0x04u
 
+#define NS_PER_S 1000000000ull
+#define TIMER_HZ 3579545u
+
 #define SLEEP_TYPE(v)  ((v) >> 2 & 7)
 #define SLEEP_ENABLE   0x20u
 #define COMPAT_TYPE(v) ((v) >> 10 & 7)
@@ -19,9 +22,19 @@ void pm_reset(struct pm *pm)
 	pm->port_cf9 = 0;
 }
 
-enum pm_answer pm_read(struct pm *pm, u16 port, u32 bytes, u32 *value)
+static u32 timer_ticks(u64 now_ns)
+{
+	u64 seconds = now_ns / NS_PER_S;
+
+	return (u32)(seconds * TIMER_HZ + (now_ns - seconds * NS_PER_S) * TIMER_HZ / NS_PER_S);
+}
+
+enum pm_answer pm_read(struct pm *pm, u64 now_ns, u16 port, u32 bytes, u32 *value)
 {
 	switch (port) {
+	case PM_TIMER ... PM_TIMER + 3:
+		*value = timer_ticks(now_ns) >> (8 * (port - PM_TIMER));
+		return PM_DONE;
 	case PM_SLEEP_CONTROL:
 	case PM_SLEEP_STATUS:
 	case PM_RESET:

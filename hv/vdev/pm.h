@@ -1,8 +1,9 @@
 /*
  * Every usual way for a guest to switch itself off or start over: ACPI sleep and reset registers of
  * our own, what old emulators have at 604H, the PCI reset port, the keyboard controller's, system
- * port A. (ACPI specification, Sleep Control and Status Registers; FADT, Reset Register.) Stateless
- * but for a byte or two.
+ * port A. And the ACPI PM timer, so that a guest that does not know the paravirtual clock finds
+ * something to measure its TSC against. (ACPI specification, Sleep Control and Status Registers;
+ * FADT, Reset Register; Power Management Timer.)
  */
 #ifndef HV_VDEV_PM_H
 #define HV_VDEV_PM_H
@@ -15,6 +16,7 @@
 #define PM_RESET         (VDEV_PM_BASE + 2) /* the FADT's reset register; takes PM_RESET_VALUE */
 #define PM_COMPAT                                                                                  \
 	(VDEV_PM_BASE + 4) /* PM1a control of QEMU's Q35, written blindly by small kernels */
+#define PM_TIMER         (VDEV_PM_BASE + 8) /* 32 bits */
 #define PM_RESET_VALUE   0x06u
 #define PM_SLEEP_TYPE_S5 5u
 
@@ -25,7 +27,7 @@ struct pm {
 };
 
 void pm_reset(struct pm *pm);
-enum pm_answer pm_read(struct pm *pm, u16 port, u32 bytes, u32 *value);
+enum pm_answer pm_read(struct pm *pm, u64 now_ns, u16 port, u32 bytes, u32 *value);
 enum pm_answer pm_write(struct pm *pm, u16 port, u32 bytes, u32 value);
 
 #endif

@@ -183,10 +183,10 @@ static bool byte_port(struct vdev *v, u64 now_ns, u16 port, bool write, u8 *valu
 	return false;
 }
 
-static bool pm_port(struct vdev *v, u16 port, u32 bytes, bool write, u32 *value)
+static bool pm_port(struct vdev *v, u64 now_ns, u16 port, u32 bytes, bool write, u32 *value)
 {
-	enum pm_answer answer =
-		write ? pm_write(&v->pm, port, bytes, *value) : pm_read(&v->pm, port, bytes, value);
+	enum pm_answer answer = write ? pm_write(&v->pm, port, bytes, *value)
+				      : pm_read(&v->pm, now_ns, port, bytes, value);
 
 	if (answer == PM_POWER_OFF || answer == PM_RESET_ALL)
 		v->config.host.end(v->config.host.context,
@@ -202,7 +202,7 @@ void vdev_io(struct vdev *v, u32 index, u64 now_ns, u16 port, u32 bytes, bool wr
 	v->lapics.now_ns = now_ns;
 	if (!write)
 		*value = 0;
-	if (pm_port(v, port, bytes, write, value)) {
+	if (pm_port(v, now_ns, port, bytes, write, value)) {
 		*value = (u32)mask_to(*value, bytes);
 		return;
 	}

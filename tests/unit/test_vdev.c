@@ -158,6 +158,19 @@ static void cf9_resets_when_its_bit_rises(void **state)
 	assert_int_equal(rig.ended, VDEV_RESET);
 }
 
+static void the_pm_timer_counts(void **state)
+{
+	u32 value;
+
+	(void)state;
+	vdev_io(vdev, 0, 1000000000, 0x608, 4, false, &value);
+	assert_int_equal(value, 3579545);
+	vdev_io(vdev, 0, 100000ull * 1000000000, 0x608, 4, false, &value);
+	assert_int_equal(value, (u32)(3579545ull * 100000));
+	vdev_io(vdev, 0, 1000000000, 0x609, 1, false, &value);
+	assert_int_equal(value, 3579545 >> 8 & 0xff);
+}
+
 static void unowned_ports_and_addresses_read_all_ones(void **state)
 {
 	static const u16 ports[] = {
@@ -318,6 +331,7 @@ int main(void)
 		TEST(the_clock_answers_and_interrupts),
 		TEST(every_way_off_works),
 		TEST(cf9_resets_when_its_bit_rises),
+		TEST(the_pm_timer_counts),
 		TEST(unowned_ports_and_addresses_read_all_ones),
 		TEST(timers_are_told_on_the_clock_they_use),
 		TEST(tpr_and_cr8_are_one),
