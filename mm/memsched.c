@@ -24,7 +24,7 @@ static const u32 state_below_pct[MEM_STATE_COUNT] = {
 
 static struct {
 	u64 total_frames;     /* [I] */
-	u64 fixed_frames;     /* [I] */
+	u64 fixed_frames;     /* [v] as when no VM was on last */
 	u64 min_free_frames;  /* [I] */
 	u64 promised_frames;  /* [v] hv's VM-list lock */
 	u64 overhead_frames;  /* [v] */
@@ -109,15 +109,18 @@ const char *mem_state_name(enum mem_state state)
 	return state < MEM_STATE_COUNT ? names[state] : "?";
 }
 
+/* What the hypervisor costs without VMs: seen as long as none is on. */
+static u64 fixed_now(void)
+{
+	return frame_kind_count(FRAME_HV) + frame_kind_count(FRAME_BOOT_FILES) +
+	       frame_kind_count(FRAME_ZERO);
+}
+
 void memsched_init(void)
 {
-	struct frame_account account;
-
-	frame_account_get(&account);
-	sched.total_frames = account.total;
-	sched.fixed_frames = account.frames[FRAME_HV] + account.frames[FRAME_BOOT_FILES] +
-			     account.frames[FRAME_ZERO];
-	sched.min_free_frames = memsched_min_free_frames(account.total);
+	sched.total_frames = frame_total_count();
+	sched.fixed_frames = fixed_now();
+	sched.min_free_frames = memsched_min_free_frames(sched.total_frames);
 	sched.promised_frames = 0;
 	sched.overhead_frames = 0;
 	sched.guest_page_count = 0;
@@ -129,6 +132,8 @@ void memsched_snapshot_get(struct memsched_snapshot *out)
 	u64 free_frames = frame_free_count();
 	enum mem_state before = (enum mem_state)__atomic_load_n(&sched.state, __ATOMIC_RELAXED);
 
+	if (sched.promised_frames == 0 && sched.overhead_frames == 0)
+		sched.fixed_frames = fixed_now();
 	out->total_frames = sched.total_frames;
 	out->fixed_frames = sched.fixed_frames;
 	out->promised_frames = sched.promised_frames;

@@ -44,9 +44,8 @@ enum mem_state memsched_state(u64 free_frames, u64 min_free_frames, enum mem_sta
 const char *mem_state_name(enum mem_state state);
 
 /*
- * Host-wide record, kept under no lock of its own (hv calls it under the VM-list lock).
- * memsched_init() comes last in start-up: what the hypervisor has allocated by then is what it
- * costs without VMs.
+ * Host-wide record, kept under no lock of its own (hv calls it under the VM-list lock). Whatever
+ * the hypervisor holds while no VM is on counts as its own fixed cost.
  */
 void memsched_init(void);
 must_check err_t memsched_power_on(const struct memsched_request *vm, char *why, size_t why_bytes);

@@ -137,6 +137,26 @@ static void test_power_on_and_off_keep_the_sums(void **state)
 	fake_stop();
 }
 
+static void test_what_the_hypervisor_takes_later_counts(void **state)
+{
+	struct memsched_request vm = {FRAMES_MIB(4), FRAMES_MIB(4), FRAMES_MIB(1)};
+	struct memsched_snapshot before, now;
+	char why[200];
+
+	(void)state;
+	fake_start_plain(2, FRAMES_MIB(32));
+	memsched_snapshot_get(&before);
+	assert_false(pfn_is_none(frame_alloc_run(FRAME_HV, 1000)));
+	memsched_snapshot_get(&now);
+	assert_int_equal(now.fixed_frames, before.fixed_frames + 1000);
+	/* But not what belongs to VMs. */
+	assert_int_equal(memsched_power_on(&vm, why, sizeof(why)), E_OK);
+	assert_false(pfn_is_none(frame_alloc_run(FRAME_HV, 100)));
+	memsched_snapshot_get(&now);
+	assert_int_equal(now.fixed_frames, before.fixed_frames + 1000);
+	fake_stop();
+}
+
 static void test_state_follows_free_memory(void **state)
 {
 	struct memsched_snapshot now;
@@ -166,6 +186,7 @@ int main(void)
 		cmocka_unit_test(test_what_does_not_fit_is_told_in_numbers),
 		cmocka_unit_test(test_absurd_sizes_do_not_wrap),
 		cmocka_unit_test(test_power_on_and_off_keep_the_sums),
+		cmocka_unit_test(test_what_the_hypervisor_takes_later_counts),
 		cmocka_unit_test(test_state_follows_free_memory),
 	};
 
