@@ -67,6 +67,10 @@ esp: setup ## make build/esp.img, a bootable image with the example configuratio
 	$(build_locked) $(BUILD)/.all
 	@BELLOWS_BUILD=$(BUILD) $(PY) tests/emu/run.py --image-only $(BUILD)/esp.img
 
+.PHONY: image
+image: setup ## make build/bellows.img, a disk image for a USB stick, with the example configuration
+	$(build_locked) $(BUILD)/.image
+
 .PHONY: check-style
 check-style: ## who includes whom, and clang-format on the files changed since the last commit
 	@$(PY) tests/check/includes.py .
@@ -107,6 +111,15 @@ $(BUILD)/hv/%.S.o: %.S
 	@echo "  AS      $<"
 	@mkdir -p $(@D)
 	@gcc $(HV_FLAGS) -D__ASSEMBLER__ -MMD -MP -c -o $@ $<
+
+# --- The image for a USB stick ------------------------------------------------------------------
+
+$(BUILD)/.image: boot/image.py boot/bellows.conf $(BUILD)/BOOTX64.EFI $(BUILD)/bellows.elf $(BUILD)/.guests
+	@boot/image.py $(BUILD)/bellows.img EFI/BOOT/BOOTX64.EFI=$(BUILD)/BOOTX64.EFI \
+		bellows/bellows.elf=$(BUILD)/bellows.elf bellows/bellows.conf=boot/bellows.conf \
+		bellows/vmlinuz=$(BUILD)/guests/vmlinuz bellows/initrd.img=$(BUILD)/guests/initrd.img \
+		bellows/bare.img=$(BUILD)/guests/bare.img
+	@touch $@
 
 # --- The loader --------------------------------------------------------------------------------
 

@@ -21,6 +21,7 @@ os.chdir(ROOT)
 sys.path.insert(0, str(ROOT / "tests/emu"))
 import cases
 import machine as machines
+import usb_image
 
 BUILD = machines.BUILD
 GROUPS = ("unit", "model", "fuzz", "qemu", "kvm", "bochs")
@@ -121,6 +122,11 @@ def emulator_tests():
             yield Test(f"kvm/{case.name}", lambda c=case: run_case(c, "kvm"), (), case.long)
 
 
+def image_test():
+    return Test("qemu/usb-image", lambda: Result(*usb_image.run(BUILD / "runs/qemu-usb-image")),
+                (str(BUILD / ".image"),))
+
+
 def run_case(case, target):
     if target == "kvm":
         problem = machines.kvm_problem()
@@ -206,7 +212,8 @@ def parse_arguments():
 def main():
     options = parse_arguments()
     tests = [*host_tests(), Test("unit/include-order", check_include_order),
-             Test("unit/harness", check_harness, (str(BUILD / "guests/workload"),)), *fuzz_tests(options), *emulator_tests()]
+             Test("unit/harness", check_harness, (str(BUILD / "guests/workload"),)), *fuzz_tests(options), *emulator_tests(),
+             image_test()]
     tests = [test for test in tests
              if matches(test.name, options.match) and (options.all or not test.long)]
     if options.list:
