@@ -50,12 +50,54 @@ extern void (*interrupt_handler)(struct frame *frame);
 /** Called by the stubs. */
 void bare_interrupt(struct frame *frame);
 
-/** The first C code; @boot_params as the boot protocol hands them over. */
-void bare_main(const uint8_t *boot_params);
+/* What the guest was started with, whichever way. */
+struct bare_module {
+	const uint8_t *data;
+	uint64_t bytes;
+	const char *words;
+};
+
+#define BARE_MODULES_MAX 16
+
+struct bare_boot {
+	const char *how; /* bzImage, pvh, multiboot */
+	const char *cmdline;
+	uint64_t memory_end; /* of the RAM that begins at 1 MiB */
+	struct bare_module modules[BARE_MODULES_MAX];
+	uint32_t module_count;
+};
+
+/** The first C code; the entry's @protocol and what it was handed (boot.c). */
+void bare_start(uint32_t protocol, const uint8_t *info);
+
+/** The program. */
+void bare_main(const struct bare_boot *boot);
+
+/** The text behind "@name=" in the command line; "" if it is not there. The last one counts. */
+const char *option(const struct bare_boot *boot, const char *name);
+
+/** Is the word at @text (up to a space, a comma or the end) @word? */
+bool is_word(const char *text, const char *word);
+
+/** The value of "key=" in a list "key=value,key=value"; NULL if it is not there. */
+const char *list_value(const char *list, const char *key);
+uint64_t list_number(const char *list, const char *key, uint64_t otherwise);
+
+/** Where memory that nobody uses begins; it goes to boot->memory_end. */
+uint8_t *free_memory(const struct bare_boot *boot);
+
+/** The memory workload with Linux's arguments and report (workload_linux.c). */
+void workload_run(const struct bare_boot *boot, const char *arguments);
+
+/** Everything a guest must not do, at random, from a seed; see hostile.c. */
+void hostile_run(const struct bare_boot *boot, const char *arguments);
 
 /** Every kind of event with every page that its delivery needs absent; prints and counts what is
  * wrong. */
 void events_run(uint32_t *test_count, uint32_t *wrong_count);
+
+/** Privileged instructions at random; returns how many pieces of code were run. */
+uint32_t chaos_run(uint64_t seed);
 
 void print(const char *text);
 void print_number(const char *name, uint64_t value);

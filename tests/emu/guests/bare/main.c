@@ -8,34 +8,15 @@
  *   jump     executes beyond its memory         walk     page tables beyond its memory
  *   mmio     an odd instruction on the local APIC
  *   watch    data and code breakpoints where the hypervisor lies, which must not notice
+ *   modules  what it was started with, and a sum of each module's bytes
+ * bellows.workload=... runs the memory workload, bellows.hostile=... everything a guest must not do.
+ *   chaos    privileged instructions at random, from bellows.seed=N
  * The good ones print the line by which a VM is judged, and power off.
  */
 #include "tests/emu/guests/bare/bare.h"
 
-#define CMDLINE_POINTER 0x228 /* in boot_params: setup_header.cmd_line_ptr */
 #define BEYOND          0x80000000ul
 #define LAPIC_ID        0xfee00020ul
-#define OPTION          "bellows.bare="
-
-static const char *find_option(const char *cmdline)
-{
-	for (; *cmdline; cmdline++) {
-		const char *option = OPTION, *at = cmdline;
-
-		while (*option && *at == *option)
-			at++, option++;
-		if (!*option)
-			return at;
-	}
-	return "";
-}
-
-static bool is(const char *word, const char *name)
-{
-	while (*name && *word == *name)
-		word++, name++;
-	return !*name && (*word == '\0' || *word == ' ');
-}
 
 static void finish(const char *profile, uint32_t test_count, uint32_t wrong_count)
 {
@@ -79,36 +60,66 @@ static void misbehave(const char *what)
 	} no_idt;
 	uint32_t one = 1;
 
-	if (is(what, "watch"))
+	if (is_word(what, "watch"))
 		watch_hypervisor();
-	if (is(what, "spin"))
+	if (is_word(what, "spin"))
 		for (;;)
 			asm volatile("cli");
-	if (is(what, "halt"))
+	if (is_word(what, "halt"))
 		for (;;)
 			asm volatile("cli; hlt");
-	if (is(what, "triple"))
+	if (is_word(what, "triple"))
 		asm volatile("lidt %0; ud2" ::"m"(no_idt));
-	if (is(what, "oob"))
+	if (is_word(what, "oob"))
 		*(volatile uint32_t *)BEYOND = 0x12345678;
-	if (is(what, "jump"))
+	if (is_word(what, "jump"))
 		((void (*)(void))BEYOND)();
-	if (is(what, "walk"))
+	if (is_word(what, "walk"))
 		asm volatile("mov %0, %%cr3" ::"r"(BEYOND) : "memory");
-	if (is(what, "mmio"))
+	if (is_word(what, "mmio"))
 		asm volatile("lock xaddl %0, %1" : "+r"(one), "+m"(*(volatile uint32_t *)LAPIC_ID));
 }
 
-void bare_main(const uint8_t *boot_params)
+static void show_modules(const struct bare_boot *boot)
 {
-	uint32_t address = *(const uint32_t *)(const void *)(boot_params + CMDLINE_POINTER);
-	const char *what = find_option((const char *)(uintptr_t)address);
+	print_number("MODULES ", boot->module_count);
+	print(" by ");
+	print(boot->how);
+	print_number(" memory_mib=", boot->memory_end >> 20);
+	print("\n");
+	for (uint32_t i = 0; i < boot->module_count; i++) {
+		const struct bare_module *m = &boot->modules[i];
+		uint32_t sum = 0;
+
+		for (uint64_t at = 0; at < m->bytes; at++)
+			sum = sum * 31 + m->data[at];
+		print_number("MODULE bytes=", m->bytes);
+		print_number(" sum=", sum);
+		print_number(" aligned=", (uintptr_t)m->data % PAGE_BYTES == 0);
+		print(" words=");
+		print(m->words);
+		print("\n");
+	}
+	finish("modules", boot->module_count, 0);
+}
+
+void bare_main(const struct bare_boot *boot)
+{
+	const char *what = option(boot, "bellows.bare");
 	uint32_t test_count = 0, wrong_count = 0;
 
-	print("BELLOWS-GUEST bare\n");
-	if (is(what, "ok"))
+	print("BELLOWS-GUEST up, bare, by ");
+	print(boot->how);
+	print("\n");
+	if (*option(boot, "bellows.workload"))
+		workload_run(boot, option(boot, "bellows.workload"));
+	if (*option(boot, "bellows.hostile"))
+		hostile_run(boot, option(boot, "bellows.hostile"));
+	if (is_word(what, "ok"))
 		finish("bare", 1, 0);
-	if (is(what, "events")) {
+	if (is_word(what, "modules"))
+		show_modules(boot);
+	if (is_word(what, "events")) {
 		events_run(&test_count, &wrong_count);
 		finish("events", test_count, wrong_count);
 	}
