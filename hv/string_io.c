@@ -3,10 +3,12 @@
 #include "hv/hv_ops.h"
 #include "hv/operand.h"
 #include "hv/vm.h"
+#include "hv/x86/msr.h"
 #include "hv/x86/time.h"
 
 #define ITEMS_PER_EXIT 32
-#define RFLAGS_DF      BIT(10)
+#define INSN_MAX_BYTES 15
+#define SEGMENT_DB     BIT(14) /* D/B, in the access-rights layout */
 
 static u64 address_mask(u8 address_bytes)
 {
@@ -36,8 +38,37 @@ static void do_item(struct vcpu *vcpu, const struct vm_exit *exit, struct operan
 		operand_put(memory, &value);
 }
 
+/* How the instruction names its memory: told by the hardware, or by its prefixes. */
+struct shape {
+	u8 address_bytes, segment;
+};
+
+static err_t read_prefixes(struct vcpu *vcpu, const struct virt_sregs *sregs, u8 insn_bytes,
+	struct shape *shape)
+{
+	u8 code[INSN_MAX_BYTES];
+	bool code_16 = !operand_is_64bit(sregs) && !(sregs->seg[SEG_CS].attributes & SEGMENT_DB);
+	s64 count = operand_fetch(vcpu, sregs, true, code, min(insn_bytes, (u8)INSN_MAX_BYTES));
+
+	if (count < 0)
+		return (err_t)count;
+	*shape = (struct shape){operand_is_64bit(sregs) ? 8 : code_16 ? 2 : 4, SEG_DS};
+	for (s64 i = 0; i < count; i++) {
+		static const u8 overrides[SEG_COUNT] = {0x26, 0x2e, 0x36, 0x3e, 0x64, 0x65};
+
+		if (code[i] == 0x67)
+			shape->address_bytes = operand_is_64bit(sregs) || code_16 ? 4 : 2;
+		for (u8 segment = 0; segment < SEG_COUNT; segment++) {
+			if (code[i] == overrides[segment])
+				shape->segment = segment;
+		}
+	}
+	return 0;
+}
+
 err_t string_io(struct vcpu *vcpu, const struct vm_exit *exit, u8 insn_bytes)
 {
+	struct shape shape = {exit->io.address_bytes, exit->io.segment};
 	struct virt_sregs sregs;
 	u64 *reg = &vcpu->virt.gpr[exit->io.in ? GPR_RDI : GPR_RSI];
 	u64 *counter = &vcpu->virt.gpr[GPR_RCX];
@@ -45,10 +76,15 @@ err_t string_io(struct vcpu *vcpu, const struct vm_exit *exit, u8 insn_bytes)
 	u64 mask;
 
 	hv_ops->get_sregs(&vcpu->virt, &sregs);
-	mask = address_mask(exit->io.address_bytes ? exit->io.address_bytes
-						   : operand_is_64bit(&sregs) ? 8 : 4);
+	if (!shape.address_bytes) {
+		err_t err = read_prefixes(vcpu, &sregs, insn_bytes, &shape);
+
+		if (err)
+			return err;
+	}
+	mask = address_mask(shape.address_bytes);
 	for (u32 i = 0; i < ITEMS_PER_EXIT; i++) {
-		u8 segment = exit->io.in ? SEG_ES : exit->io.segment;
+		u8 segment = exit->io.in ? SEG_ES : shape.segment;
 		struct operand memory;
 		err_t err;
 

@@ -97,7 +97,7 @@ struct vm_exit {
 			u8 bytes; /* 1, 2, 4 */
 			bool in, string, rep;
 			u8 address_bytes; /* of a string instruction, where known (2, 4, 8), else 0 */
-			u8 segment;	  /* of OUTS, SEG_*; SEG_DS where not known */
+			u8 segment;	  /* of OUTS, SEG_*; valid if address_bytes is */
 		} io;
 		struct {
 			u32 index;
