@@ -18,8 +18,8 @@ int main(void)
 		struct world_options options = {
 			.seed = seed + i,
 			.steps = steps,
-			/* Plenty for large pages, or so little that frames run out all the time. */
-			.ram_frames = i & 2 ? 12288 : 1300,
+			/* For large pages plenty, or half enough; for small ones too little. */
+			.ram_frames = i & 2 ? (i & 4 ? 2600 : 12288) : 1300,
 			.memory_bytes = MIB(6),
 			.format = i & 1 ? &slat_npt : &slat_ept,
 			.large_pages = i & 2,
