@@ -163,7 +163,7 @@ $(BUILD)/loader/%.S.o: %.S
 GUEST_DIR   := tests/emu/guests
 GUEST_FLAGS := -std=gnu11 -O2 -static -s -Wall -Wextra -Werror -I.
 
-$(BUILD)/.guests: $(BUILD)/guests/.kernel $(BUILD)/guests/initrd.img $(BUILD)/guests/bare.img
+$(BUILD)/.guests: $(BUILD)/guests/.kernel $(BUILD)/guests/initrd.img $$(BARE_IMAGES)
 	@touch $@
 
 $(BUILD)/.all: $(BUILD)/bellows.elf $(BUILD)/BOOTX64.EFI $(BUILD)/.guests
@@ -188,17 +188,30 @@ $(BUILD)/guests/act: $(GUEST_DIR)/act.c
 	@mkdir -p $(@D)
 	@gcc $(GUEST_FLAGS) -o $@ $<
 
-# A kernel of our own, started as Linux is, for what Linux takes too long to say.
+# A kernel of our own, for what Linux takes too long to say: as a bzImage, by PVH and by Multiboot.
+BARE_DIR     := $(GUEST_DIR)/bare
 BARE_FLAGS   := -std=gnu11 -O2 -ffreestanding -fno-pic -fno-pie -mgeneral-regs-only -mno-red-zone -mcmodel=small \
 	-fno-stack-protector -fcf-protection=none -fno-asynchronous-unwind-tables -Wall -Wextra -Werror -I.
-BARE_SOURCES := $(sort $(wildcard $(GUEST_DIR)/bare/*.[cS]))
+BARE_SOURCES := $(sort $(wildcard $(BARE_DIR)/*.[cS])) $(GUEST_DIR)/workload.c
+BARE_NEEDS   := $(BARE_SOURCES) $(wildcard $(BARE_DIR)/*.h $(BARE_DIR)/*.ld) $(GUEST_DIR)/workload.h \
+	hv/abi/hypercall.h hv/abi/pvclock.h
+BARE_IMAGES  := $(addprefix $(BUILD)/guests/,bare.img bare.pvh bare.multiboot)
+bare_link     = gcc $(BARE_FLAGS) -nostdlib -static -Wl,-T,$(BARE_DIR)/$(1),--build-id=none,-z,noexecstack \
+	-Wl,-z,max-page-size=4096,--no-warn-rwx-segments -o $(2) $(filter-out %/$(3),$(BARE_SOURCES))
 
-$(BUILD)/guests/bare.img: $(BARE_SOURCES) $(wildcard $(GUEST_DIR)/bare/*.h $(GUEST_DIR)/bare/*.ld) hv/abi/hypercall.h
+$(BUILD)/guests/bare.img: $(BARE_NEEDS)
 	@echo "  CC      $@"
 	@mkdir -p $(@D)
-	@gcc $(BARE_FLAGS) -nostdlib -static -Wl,-T,$(GUEST_DIR)/bare/bare.ld,--build-id=none,-z,noexecstack \
-		-Wl,--no-warn-rwx-segments -o $(BUILD)/guests/bare.elf $(BARE_SOURCES)
-	@objcopy -O binary $(BUILD)/guests/bare.elf $@
+	@$(call bare_link,bare.ld,$(@:.img=.elf),entry_elf.S)
+	@objcopy -O binary $(@:.img=.elf) $@
+
+$(BUILD)/guests/bare.pvh: $(BARE_NEEDS)
+	@echo "  CC      $@"
+	@mkdir -p $(@D)
+	@$(call bare_link,bare_elf.ld,$@,entry_linux.S)
+
+$(BUILD)/guests/bare.multiboot: $(BUILD)/guests/bare.pvh
+	@objcopy -O elf32-i386 -R .note.Xen $< $@
 
 $(BUILD)/guests/initrd.img: $(GUEST_DIR)/initrd.sh $(GUEST_DIR)/init $(BUILD)/guests/workload $(BUILD)/guests/act
 	@echo "  INITRD  $@"

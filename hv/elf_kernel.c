@@ -263,16 +263,15 @@ static u64 physical_entry(const struct reader *r, const struct header *h)
 	return h->entry;
 }
 
-static err_t read_protocol(struct reader *r, const struct header *h, struct elf_kernel *out)
+static err_t read_protocol(struct reader *r, const struct header *h, struct elf_kernel *out, u64 *entry)
 {
-	u64 entry;
 	u32 flags;
 
-	if (find_pvh(r, h, &entry)) {
+	if (find_pvh(r, h, entry)) {
 		out->protocol = ELF_PVH;
 	} else if (!h->is_64 && find_multiboot(r, &flags)) {
 		out->protocol = ELF_MULTIBOOT;
-		entry = physical_entry(r, h);
+		*entry = physical_entry(r, h);
 		if (flags & MULTIBOOT_REQUIRED & ~(MULTIBOOT_PAGE_ALIGN | MULTIBOOT_MEMORY_INFO))
 			return refuse(r,
 				"the kernel's Multiboot header asks for what no VM has (a video mode?): flags %#x",
@@ -285,10 +284,6 @@ static err_t read_protocol(struct reader *r, const struct header *h, struct elf_
 			h->is_64 ? "(being of 64 bits) a use for a Multiboot header"
 				 : "a Multiboot header in its first 8 KiB");
 	}
-	if (!is_loaded(out, entry))
-		return refuse(r, "the kernel's entry point %#llx is not among what it loads",
-			(unsigned long long)entry);
-	out->entry = (u32)entry;
 	return 0;
 }
 
@@ -297,13 +292,18 @@ err_t elf_kernel_read(const void *file, size_t bytes, struct elf_kernel *out, ch
 {
 	struct reader r = {.file = file, .bytes = bytes, .why = why, .why_bytes = why_bytes};
 	struct header h = {0};
+	u64 entry = 0;
 	err_t err;
 
 	memset(out, 0, sizeof(*out));
 	err = read_header(&r, &h);
 	if (!err)
-		err = read_segments(&r, &h, out);
+		err = read_protocol(&r, &h, out, &entry);
 	if (!err)
-		err = read_protocol(&r, &h, out);
+		err = read_segments(&r, &h, out);
+	if (!err && !is_loaded(out, entry))
+		return refuse(&r, "the kernel's entry point %#llx is not among what it loads",
+			(unsigned long long)entry);
+	out->entry = (u32)entry;
 	return err;
 }

@@ -52,9 +52,13 @@ def vm(name, does, memory="256M", kernel=r"\bellows\vmlinuz", initrd=r"\bellows\
                                        for key, value in lines.items() if value is not None)
 
 
-def bare(name, does, memory="16M", **keys):
+BZIMAGE, PVH, MULTIBOOT = r"\bellows\bare.img", r"\bellows\bare.pvh", r"\bellows\bare.mb"
+
+
+def bare(name, does, memory="16M", kernel=BZIMAGE, initrd=None, **keys):
     """A VM with the bare test guest (tests/emu/guests/bare): up in no time, knows `does` only."""
-    return vm(name, f"bare={does}", memory, kernel=r"\bellows\bare.img", initrd=None, **keys)
+    does = does if "=" in does else f"bare={does}"
+    return vm(name, does, memory, kernel=kernel, initrd=initrd, **keys)
 
 
 def workload(seed=1, mib=48, ops=8000, profile="mixed", **more):
@@ -80,6 +84,26 @@ CASES = [
     Case("wrong-byte-is-noticed", host() + vm("bad", workload(corrupt=100, mib=16, ops=500)) +
          vm("good", WELL), verdict="failed", expect=(r"(?m)^.*\bbad\b.*(?i:fail)", r"(?m)^.*\bgood\b.*\bok\b")),
 
+    # The other ways to start a kernel, and what a kernel is handed with each.
+    Case("multiboot-workload", host() + bare("g1", workload(mib=48), "64M", MULTIBOOT),
+         expect=(r"bare, by multiboot", r"WORKLOAD ok profile=mixed mib=48 ops=8000 writes=\d+ .*wrong=0")),
+    Case("pvh-workload", host() + bare("g1", workload(mib=48), "64M", PVH) +
+         bare("g2", workload(seed=2, mib=8), "16M", BZIMAGE),
+         expect=(r"g1\] .*bare, by pvh", r"g1\] WORKLOAD ok profile=mixed mib=48 ops=8000")),
+    *(Case(f"{how}-modules", host() + bare("g1", "modules", "24M", kernel, r"\bellows\one",
+                                           modules=r"\bellows\two a few words, three"),
+           files={"bellows/one": b"Bellows" * 1000, "bellows/two": b"x", "bellows/three": bytes(2 << 20)},
+           expect=(rf"MODULES 3 by {how} memory_mib=24", r"MODULE bytes=7000 sum=3113675776 aligned=1 words=$",
+                   r"MODULE bytes=1 sum=120 aligned=1 words=a few words$",
+                   r"MODULE bytes=2097152 sum=0 aligned=1 words=$"))
+      for how, kernel in (("pvh", PVH), ("multiboot", MULTIBOOT))),
+    Case("linux-pvh", host() + vm("g1", workload(), kernel=r"\bellows\vmlinux"),
+         files={"bellows/vmlinux": machines.BUILD / "guests/vmlinux"}, expect=(r"g1.*WORKLOAD ok",)),
+    Case("kernel-elf-is-none", host() + vm("bad", WELL, kernel=r"\bellows\bellows.elf") + bare("good", WELL, "32M", PVH),
+         verdict="failed", expect=(r"\bbad\b.*PVH note", r"\bgood\b.*\bok\b"), forbid=(PANIC,)),
+    Case("module-missing", host() + bare("bad", "ok", kernel=PVH, modules="absent") + bare("good", WELL, "32M", PVH),
+         verdict="failed", expect=(r"\bbad\b.*module absent: no such file", r"\bgood\b.*\bok\b"), forbid=(PANIC,)),
+
     # What a guest may ask of its machine.
     Case("platform", host() + vm("g1", "action=ports,clock,avx", extra=f"bellows.{WELL}"),
          expect=("ACTION ports ok", "ACTION clock ok", "ACTION avx ok"), timeout=120),
@@ -90,6 +114,8 @@ CASES = [
     # Every kind of event, delivered through absent IDT, TSS, stack, GDT, page tables.
     Case("events-through-absent-pages", "[host]\nautostop = yes\nMem.AllocGuestLargePage = 0\n" +
          bare("g1", "events", **{"debug.hypercalls": "yes"}), expect=(r"WORKLOAD ok profile=events",)),
+    Case("emulated-instructions", host(**{"Mem.AllocGuestLargePage": 0}) +
+         bare("g1", "io", **{"debug.hypercalls": "yes"}), expect=(r"across a page\]", r"WORKLOAD ok profile=io")),
     Case("linux-with-pages-hidden", host() + vm("g1", WELL, **{"debug.hide": 3000})),
 
     # Misdeeds: that VM ends with its reason, the other one goes on and verifies.

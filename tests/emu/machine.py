@@ -50,6 +50,8 @@ def guest_files():
         "bellows/vmlinuz": BUILD / "guests/vmlinuz",
         "bellows/initrd.img": BUILD / "guests/initrd.img",
         "bellows/bare.img": BUILD / "guests/bare.img",
+        "bellows/bare.pvh": BUILD / "guests/bare.pvh",
+        "bellows/bare.mb": BUILD / "guests/bare.multiboot",
     }
 
 

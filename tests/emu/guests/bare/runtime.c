@@ -21,7 +21,8 @@ extern const uint8_t vector_stubs[];
 void print(const char *text)
 {
 	for (; *text; text++) {
-		while (!(in8(SERIAL_STATUS) & SERIAL_CAN_SEND))
+		/* Not for ever: a hostile guest has played with the port. */
+		for (uint32_t i = 0; i < 1000 && !(in8(SERIAL_STATUS) & SERIAL_CAN_SEND); i++)
 			;
 		out8(SERIAL, (uint8_t)*text);
 	}
@@ -142,4 +143,21 @@ void interrupts_init(void)
 		     :
 		     : "m"(idtr), "r"(TSS_SELECTOR)
 		     : "memory");
+}
+
+/* What the compiler calls for struct copies and clearing. */
+void *memset(void *to, int byte, size_t bytes)
+{
+	void *at = to;
+
+	asm volatile("rep stosb" : "+D"(at), "+c"(bytes) : "a"(byte) : "memory");
+	return to;
+}
+
+void *memcpy(void *to, const void *from, size_t bytes)
+{
+	void *at = to;
+
+	asm volatile("rep movsb" : "+D"(at), "+S"(from), "+c"(bytes) : : "memory");
+	return to;
 }

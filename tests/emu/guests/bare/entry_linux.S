@@ -1,7 +1,7 @@
 /*
  * What makes a flat program a kernel that the hypervisor can start: the setup header of Linux's 64-bit
  * boot protocol (Documentation/arch/x86/boot.rst, "The Real-Mode Kernel Header"), and the 64-bit entry
- * 200H bytes into the program. It also holds the stubs of the interrupt vectors.
+ * 200H bytes into the program.
  */
 #define SETUP_BYTES 1024
 #define LOAD_AT	    0x100000
@@ -56,68 +56,7 @@ entry64:
 	xor %eax, %eax
 	cld
 	rep stosb
-	mov %rsi, %rdi
-	call bare_main
+	xor %edi, %edi			/* BOOT_LINUX */
+	call bare_start
 1:	hlt
 	jmp 1b
-
-/* Vector stubs: an error code or a zero in its place, the vector, and the common frame. */
-	.text
-	.globl vector_stubs
-	.balign 16
-vector_stubs:
-	.set vector, 0
-	.rept 256
-	.balign 16
-	.if (vector == 8) || (vector >= 10 && vector <= 14) || (vector == 17) || (vector == 21)
-	.else
-	push $0
-	.endif
-	push $vector
-	jmp common_stub
-	.set vector, vector + 1
-	.endr
-
-common_stub:
-	push %rax
-	push %rcx
-	push %rdx
-	push %rbx
-	push %rbp
-	push %rsi
-	push %rdi
-	push %r8
-	push %r9
-	push %r10
-	push %r11
-	push %r12
-	push %r13
-	push %r14
-	push %r15
-	mov %rsp, %rdi
-	mov %rsp, %rbp
-	and $-16, %rsp
-	call bare_interrupt
-	mov %rbp, %rsp
-	pop %r15
-	pop %r14
-	pop %r13
-	pop %r12
-	pop %r11
-	pop %r10
-	pop %r9
-	pop %r8
-	pop %rdi
-	pop %rsi
-	pop %rbp
-	pop %rbx
-	pop %rdx
-	pop %rcx
-	pop %rax
-	add $16, %rsp
-	iretq
-
-	.bss
-	.balign 4096
-	.skip 16384
-stack_top:
