@@ -199,7 +199,9 @@ class Machine:
                        "LTDL_LIBRARY_PATH": str(prefix / "lib/bochs/plugins")}
         with open(self.directory / "emulator.log", "wb") as errors:
             self.process = subprocess.Popen(
-                [prefix / "bin/bochs", "-q", "-unlock", "-f", self.directory / "bochsrc"],
+                # Its once-a-second speed report logs from a signal handler, and would wait for ever for
+                # the log's lock where the interrupted code holds it. Blocked, the signal never comes.
+                ["env", "--block-signal=ALRM", prefix / "bin/bochs", "-q", "-unlock", "-f", self.directory / "bochsrc"],
                 stdin=subprocess.DEVNULL, stdout=errors, stderr=subprocess.STDOUT,
                 env=environment, start_new_session=True)
 
