@@ -96,6 +96,9 @@ void hostile_run(const struct bare_boot *boot, const char *arguments);
  * wrong. */
 void events_run(uint32_t *test_count, uint32_t *wrong_count);
 
+/** What the hypervisor performs in the guest's place: string I/O and accesses to device registers. */
+void io_run(uint32_t *test_count, uint32_t *wrong_count);
+
 /** Privileged instructions at random; returns how many pieces of code were run. */
 uint32_t chaos_run(uint64_t seed);
 

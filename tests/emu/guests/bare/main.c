@@ -8,6 +8,7 @@
  *   jump     executes beyond its memory         walk     page tables beyond its memory
  *   mmio     an odd instruction on the local APIC
  *   watch    data and code breakpoints where the hypervisor lies, which must not notice
+ *   io       string I/O and device registers, performed by the hypervisor
  *   modules  what it was started with, and a sum of each module's bytes
  * bellows.workload=... runs the memory workload, bellows.hostile=... everything a guest must not do.
  *   chaos    privileged instructions at random, from bellows.seed=N
@@ -122,6 +123,10 @@ void bare_main(const struct bare_boot *boot)
 	if (is_word(what, "events")) {
 		events_run(&test_count, &wrong_count);
 		finish("events", test_count, wrong_count);
+	}
+	if (is_word(what, "io")) {
+		io_run(&test_count, &wrong_count);
+		finish("io", test_count, wrong_count);
 	}
 	misbehave(what);
 	finish("none", 0, 1);
