@@ -182,6 +182,18 @@ static void parse_fadt(const struct table *t, acpi_map_fn map, struct acpi_info 
 		find_s5(&dsdt, out);
 }
 
+/* PCI Firmware Specification, "MCFG Table Description": 16 bytes for each range of buses. */
+static void parse_mcfg(const struct table *t, struct acpi_info *out)
+{
+	for (u32 at = 44; at + 16 <= t->bytes && !out->mcfg_base; at += 16) {
+		if (field(t, at + 8, 2) != 0)
+			continue;
+		out->mcfg_base = field(t, at, 8);
+		out->mcfg_first_bus = (u8)field(t, at + 10, 1);
+		out->mcfg_last_bus = (u8)field(t, at + 11, 1);
+	}
+}
+
 static void parse_table(const struct table *t, acpi_map_fn map, struct acpi_info *out)
 {
 	if (is(t, "FACP") && !out->has_fadt)
@@ -190,8 +202,8 @@ static void parse_table(const struct table *t, acpi_map_fn map, struct acpi_info
 		parse_madt(t, out);
 	else if (is(t, "SPCR"))
 		out->console = register_at(t, 40);
-	else if (is(t, "MCFG") && field(t, 52, 2) == 0)
-		out->mcfg_base = field(t, 44, 8);
+	else if (is(t, "MCFG") && !out->mcfg_base)
+		parse_mcfg(t, out);
 	else if (is(t, "SSDT"))
 		find_s5(t, out);
 }

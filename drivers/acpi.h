@@ -47,7 +47,8 @@ struct acpi_info {
 	u32 ioapic_count;
 	struct acpi_ioapic ioapics[ACPI_IOAPIC_MOST];
 	/* Others; 0 where there is none. */
-	u64 mcfg_base; /* of PCI segment 0 */
+	u64 mcfg_base; /* of PCI segment 0, bus 0 */
+	u8 mcfg_first_bus, mcfg_last_bus;
 	struct acpi_register console;
 };
 

@@ -2,6 +2,7 @@
 #include "hv/commands.h"
 #include "hv/console.h"
 #include "hv/exit.h"
+#include "hv/host_commands.h"
 #include "hv/log.h"
 #include "hv/sched.h"
 #include "hv/verdict.h"
@@ -12,7 +13,6 @@
 #include "mm/base/fmt.h"
 #include "mm/base/ini.h"
 #include "mm/base/str.h"
-#include "mm/frame.h"
 #include "mm/memsched.h"
 
 #define WORDS_MOST 8
@@ -118,23 +118,6 @@ static void run_memtop(u32 count, char **words)
 		vm_figures_get(vm, &f);
 		print_exits(vm_name(vm), f.exits);
 	}
-}
-
-static void run_frames(u32 count, char **words)
-{
-	struct frame_account account;
-	u64 sum = 0;
-
-	(void)count;
-	(void)words;
-	frame_account_get(&account);
-	for (u32 kind = FRAME_RESERVED + 1; kind < FRAME_KIND_COUNT; kind++) {
-		console_printf("%-16s %10llu  %7llu.%llu MiB\n", frame_kind_name(kind),
-			(ull)account.frames[kind], MIB_OF(account.frames[kind]));
-		sum += account.frames[kind];
-	}
-	console_printf("%-16s %10llu  %7llu.%llu MiB, of %llu: %s\n", "total", (ull)sum, MIB_OF(sum),
-		(ull)account.total, sum == account.total ? "all accounted for" : "NOT ALL ACCOUNTED FOR");
 }
 
 static void run_log(u32 count, char **words)
@@ -250,7 +233,8 @@ static const struct command commands[] = {
 	{"help", "", "this list", 1, 1, run_help},
 	{"vms", "", "the virtual machines and how they fare", 1, 1, run_vms},
 	{"memtop", "", "memory of host and VMs, faults, exits by reason", 1, 1, run_memtop},
-	{"frames", "", "all page frames of the host by use", 1, 1, run_frames},
+	{"frames", "", "all page frames of the host by use", 1, 1, command_frames},
+	{"pci", "", "the devices on the host's PCI buses", 1, 1, command_pci},
 	{"console", "NAME", "a VM's serial line; Ctrl-] comes back", 2, 2, run_console},
 	{"start", "NAME [WORDS]", "power a VM on, with more words on its command line", 2, WORDS_MOST, run_start},
 	{"stop", "NAME", "power a VM off at once", 2, 2, run_stop},

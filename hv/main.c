@@ -3,6 +3,7 @@
  * in sched_run(), on every CPU that came up in cpu_work().
  */
 #include "boot/boot_info.h"
+#include "drivers/pci_host.h"
 #include "drivers/uart.h"
 #include "hv/hv_ops.h"
 #include "hv/log.h"
@@ -158,6 +159,7 @@ static void main_continue(void)
 	time_init();
 	time_init_cpu();
 	terminal_open_keyboard();
+	pci_host_init(power_acpi());
 	choose_ops();
 	smp_start_all(&info, cpu_work);
 	report();

@@ -126,8 +126,12 @@ static int build(void **state)
 	build_dsdt(good_s5, sizeof(good_s5));
 	put_register(SPCR_PA + 40, ACPI_IO, 8, 0x2f8);
 	table(SPCR_PA, "SPCR", 80);
-	put(MCFG_PA + 44, 0xe0000000, 8);
-	table(MCFG_PA, "MCFG", 60);
+	put(MCFG_PA + 44, 0xc0000000, 8); /* another segment's */
+	put(MCFG_PA + 44 + 8, 1, 2);
+	put(MCFG_PA + 60, 0xe0000000, 8);
+	put(MCFG_PA + 60 + 10, 2, 1);
+	put(MCFG_PA + 60 + 11, 0x7f, 1);
+	table(MCFG_PA, "MCFG", 76);
 	for (u32 i = 0; i < ARRAY_COUNT(tables); i++) {
 		put(XSDT_PA + 36 + i * 8, tables[i], 8);
 		put(RSDT_PA + 36 + i * 4, tables[i], 4);
@@ -171,6 +175,8 @@ static void reads_all_that_is_needed(void **state)
 		assert_int_equal(info.ioapics[0].gsi_base, 24);
 		assert_int_equal(info.console.address, 0x2f8);
 		assert_int_equal(info.mcfg_base, 0xe0000000);
+		assert_int_equal(info.mcfg_first_bus, 2);
+		assert_int_equal(info.mcfg_last_bus, 0x7f);
 	}
 }
 

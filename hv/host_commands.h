@@ -1,0 +1,12 @@
+/* Console commands about the host machine itself; hv/commands.c names them. */
+#ifndef HV_HOST_COMMANDS_H
+#define HV_HOST_COMMANDS_H
+
+#include "mm/base/types.h"
+
+/* All page frames by use, and what the hypervisor costs against what it may cost. */
+void command_frames(u32 count, char **words);
+/* All PCI functions with their base addresses. */
+void command_pci(u32 count, char **words);
+
+#endif
