@@ -5,6 +5,7 @@
 #include "boot/boot_info.h"
 #include "drivers/pci_host.h"
 #include "drivers/uart.h"
+#include "hv/boot_times.h"
 #include "hv/hv_ops.h"
 #include "hv/log.h"
 #include "hv/sched.h"
@@ -33,7 +34,6 @@ noreturn_fn void entry_switch_stack(u64 top, void (*function)(void));
 const struct virt_ops *hv_ops;
 
 static struct boot_info info; /* [I] the loader's, with its arrays copied too */
-static u64 entry_tsc;
 
 /* The screen and the serial line may not be there yet when the loader broke its word: say it where
  * we can. */
@@ -117,24 +117,11 @@ static void cpu_work(void)
 	}
 }
 
-static u64 ms_between(u64 from, u64 to)
-{
-	return from && to > from ? time_ns_from_tsc(to - from) / 1000000 : 0;
-}
-
 static void report(void)
 {
-	u64 now = time_tsc();
-	const struct boot_times *t = &info.times;
-
 	log_info("time: TSC %llu kHz (%s); random numbers: %s", (unsigned long long)time_tsc_khz(),
 		time_tsc_source(), random_source());
-	log_info(
-		"boot: files %llu ms, leaving firmware %llu ms, hypervisor %llu ms; %llu ms since the loader started",
-		(unsigned long long)ms_between(t->loader_start, t->files_loaded),
-		(unsigned long long)ms_between(t->files_loaded, t->firmware_left),
-		(unsigned long long)ms_between(entry_tsc, now),
-		(unsigned long long)ms_between(t->loader_start, now));
+	boot_times_report();
 	log_info("%u of %u CPUs online (%s), %llu of %llu MiB free", smp_online_count(),
 		cpu_count(), lapic_is_x2apic() ? "x2APIC" : "xAPIC",
 		(unsigned long long)(frame_free_count() >> (20 - PAGE_SHIFT)),
@@ -158,27 +145,37 @@ static void main_continue(void)
 	irq_init_cpu();
 	time_init();
 	time_init_cpu();
+	boot_times_mark("clocks");
 	terminal_open_keyboard();
 	pci_host_init(power_acpi());
+	boot_times_mark("devices");
 	choose_ops();
+	boot_times_mark("virtualisation");
 	smp_start_all(&info, cpu_work);
+	boot_times_mark("other CPUs");
 	report();
 	sched_run(&info);
 }
 
 void main_entry(const struct boot_info *loader_info)
 {
-	entry_tsc = time_tsc();
+	u64 entry_tsc = time_tsc();
+
 	smp_init_boot_cpu();
 	info = *loader_info;
 	start_log();
 	check_boot_info(&info);
+	boot_times_init(&info.times, entry_tsc);
 	panic_init(&info);
 	paging_init(&info);
+	boot_times_mark("page tables");
 	terminal_open_screen();
+	boot_times_mark("screen");
 	power_init(&info);
 	find_console();
+	boot_times_mark("ACPI");
 	random_init(&info);
 	init_mm();
+	boot_times_mark("memory");
 	entry_switch_stack(this_cpu()->stack_top, main_continue);
 }

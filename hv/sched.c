@@ -5,6 +5,7 @@
  */
 #include "hv/sched.h"
 #include "hv/boot_files.h"
+#include "hv/boot_times.h"
 #include "hv/console.h"
 #include "hv/hv_ops.h"
 #include "hv/verdict.h"
@@ -129,6 +130,7 @@ static void carry_out_requests(void)
 
 static void run_one(struct vcpu *vcpu)
 {
+	boot_times_guest_entry();
 	vcpu_run(vcpu, time_tsc() + slice_ticks);
 	if (vm_is_ending(vcpu->vm))
 		return; /* in no queue: its VM's end or reset follows at once */

@@ -95,7 +95,7 @@ def use(watched):
     watched.type("vms\r")
     watched.wait_for(rf"^{PROMPT} vms\n(.*\n)*g1 +running +1 +256 MiB", ANSWER_SECONDS)
     watched.type("poweroff\r")
-    watched.wait_for(r"^BELLOWS VERDICT", ANSWER_SECONDS)
+    watched.wait_for(r"^powering off", ANSWER_SECONDS)
     watched.process.wait(END_SECONDS)
 
 
