@@ -7,7 +7,6 @@
  * Registers".
  */
 #include "hv/vmx/vmx.h"
-#include "hv/x86/insn.h"
 #include "hv/x86/msr.h"
 #include "mm/fault.h"
 #include "mm/space.h"
@@ -56,9 +55,7 @@ static void cr0_write(u64 cr0)
 
 static void cr4_write(u64 cr4)
 {
-	u64 forced = vmx_caps.cr4_fixed0 | CR4_VMXE | (read_cr4() & CR4_MCE);
-
-	vmwrite(VMCS_GUEST_CR4, (cr4 & ~CR4_MCE) | forced);
+	vmwrite(VMCS_GUEST_CR4, (cr4 & ~CR4_MCE) | vmx_caps.cr4_forced);
 	vmwrite(VMCS_CR4_SHADOW, cr4);
 }
 

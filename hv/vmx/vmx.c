@@ -88,6 +88,8 @@ static err_t vmx_init(void)
 	err_t err;
 
 	vmx_caps.cr4_guest_allowed = cr4_guest_allowed();
+	/* VMX wants its own; machine checks stay on, or one in a guest would shut the CPU down. */
+	vmx_caps.cr4_forced = vmx_caps.cr4_fixed0 | CR4_VMXE | (read_cr4() & CR4_MCE);
 	vpid_used[0] = 1;
 	vmx_mitigate_probe();
 	err = vmx_mitigate_init();

@@ -10,6 +10,7 @@
 #include "mm/base/err.h"
 #include "mm/platform.h"
 #include "hv/x86/virt.h"
+#include "hv/vmx/insn.h"
 #include "hv/vmx/vmcs.h"
 
 /* The same on every CPU of the machine; read by vmx_caps_read() on the boot CPU, [I] after that. */
@@ -28,6 +29,7 @@ struct vmx_caps {
 	bool l1d_flush_msr;  /* flush L1D on entry with IA32_FLUSH_CMD */
 	bool l1d_flush_loop; /* no such MSR: by reading a buffer, when another vCPU is loaded */
 	u8 physical_bits;
+	u64 cr4_forced;        /* set in the CPU whatever the guest wants */
 	u64 cr4_guest_allowed; /* a guest that sets another bit gets #GP */
 };
 
@@ -73,79 +75,6 @@ static inline struct vmx_vcpu *vmx_of(const struct virt_vcpu *vcpu)
 static inline u64 vmx_pa(const void *page)
 {
 	return pfn_to_hpa(platform_va_frame(page)).v;
-}
-
-/* VMX instructions. A VMREAD or VMWRITE of a field that is there cannot fail; failure is our bug
- * and panics. */
-
-noreturn_fn void vmx_field_failed(u64 field);
-
-static inline u64 vmread(u64 field)
-{
-	u64 value;
-
-	__asm__ goto volatile("vmread %1, %0\n\tjbe %l[failed]"
-			      : "=rm"(value)
-			      : "r"(field)
-			      : "cc", "memory"
-			      : failed);
-	return value;
-failed:
-	vmx_field_failed(field);
-}
-
-static inline void vmwrite(u64 field, u64 value)
-{
-	__asm__ goto volatile("vmwrite %1, %0\n\tjbe %l[failed]"
-			      :
-			      : "r"(field), "rm"(value)
-			      : "cc", "memory"
-			      : failed);
-	return;
-failed:
-	vmx_field_failed(field);
-}
-
-#define VMX_POINTER_INSN(name)                                                                     \
-	must_check static inline bool insn_##name(u64 pa)                                          \
-	{                                                                                          \
-		bool failed;                                                                       \
-		__asm__ volatile(#name " %1" : "=@ccbe"(failed) : "m"(pa) : "memory");             \
-		return !failed;                                                                    \
-	}
-
-VMX_POINTER_INSN(vmxon)
-VMX_POINTER_INSN(vmclear)
-VMX_POINTER_INSN(vmptrld)
-
-#undef VMX_POINTER_INSN
-
-static inline void vmxoff(void)
-{
-	__asm__ volatile("vmxoff" : : : "cc", "memory");
-}
-
-struct vmx_invalidate {
-	u64 tag; /* EPTP, or VPID */
-	u64 address;
-};
-
-must_check static inline bool insn_invept(u64 type, u64 eptp)
-{
-	struct vmx_invalidate d = {eptp, 0};
-	bool failed;
-
-	__asm__ volatile("invept %1, %2" : "=@ccbe"(failed) : "m"(d), "r"(type) : "memory");
-	return !failed;
-}
-
-must_check static inline bool insn_invvpid(u64 type, u16 vpid)
-{
-	struct vmx_invalidate d = {vpid, 0};
-	bool failed;
-
-	__asm__ volatile("invvpid %1, %2" : "=@ccbe"(failed) : "m"(d), "r"(type) : "memory");
-	return !failed;
 }
 
 static inline bool is_canonical(u64 address)
