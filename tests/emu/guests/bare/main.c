@@ -11,7 +11,6 @@
  *   io       string I/O and device registers, performed by the hypervisor
  *   modules  what it was started with, and a sum of each module's bytes
  * bellows.workload=... runs the memory workload, bellows.hostile=... everything a guest must not do.
- *   chaos    privileged instructions at random, from bellows.seed=N
  * The good ones print the line by which a VM is judged, and power off.
  */
 #include "tests/emu/guests/bare/bare.h"
