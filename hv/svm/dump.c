@@ -66,66 +66,77 @@ void svm_dump(struct virt_vcpu *vcpu)
 		vcpu->reinject.valid ? "yes" : "no");
 }
 
-static void complain_if(const struct virt_vcpu *vcpu, bool wrong, const char *what)
+struct complaints {
+	const char *name;
+	u32 count;
+};
+
+static void complain_if(struct complaints *to, bool wrong, const char *what)
 {
-	if (wrong)
-		log_error("%s: VMRUN refuses: %s", vcpu->name, what);
+	if (!wrong)
+		return;
+	to->count++;
+	log_error("%s: VMRUN refuses: %s", to->name, what);
 }
 
-static void check_modes(const struct virt_vcpu *vcpu, const struct vmcb_save *s)
+static void check_modes(struct complaints *to, const struct vmcb_save *s)
 {
 	bool long_paging = (s->efer & EFER_LME) && (s->cr0 & CR0_PG);
 	const u64 efer_known =
 		EFER_SCE | EFER_LME | EFER_LMA | EFER_NXE | EFER_SVME | EFER_LMSLE | EFER_FFXSR;
 
-	complain_if(vcpu, !(s->efer & EFER_SVME), "EFER.SVME is 0");
-	complain_if(vcpu, s->efer & ~efer_known, "EFER has a reserved bit set");
-	complain_if(vcpu, !(s->cr0 & CR0_CD) && (s->cr0 & CR0_NW), "CR0.CD is 0 and NW is 1");
-	complain_if(vcpu, s->cr0 >> 32, "CR0[63:32] is not 0");
-	complain_if(vcpu, long_paging && (s->cr3 >> svm_features.pa_bits),
-		"CR3 has a reserved bit set");
-	complain_if(vcpu, s->cr4 >> 32, "CR4[63:32] is not 0");
-	complain_if(vcpu, s->dr6 >> 32, "DR6[63:32] is not 0");
-	complain_if(vcpu, s->dr7 >> 32, "DR7[63:32] is not 0");
-	complain_if(vcpu, long_paging && !(s->cr4 & CR4_PAE),
-		"EFER.LME and CR0.PG are 1, CR4.PAE is 0");
+	complain_if(to, !(s->efer & EFER_SVME), "EFER.SVME is 0");
+	complain_if(to, s->efer & ~efer_known, "EFER has a reserved bit set");
+	complain_if(to, !(s->cr0 & CR0_CD) && (s->cr0 & CR0_NW), "CR0.CD is 0 and NW is 1");
+	complain_if(to, s->cr0 >> 32, "CR0[63:32] is not 0");
 	complain_if(
-		vcpu, long_paging && !(s->cr0 & CR0_PE), "EFER.LME and CR0.PG are 1, CR0.PE is 0");
-	complain_if(vcpu,
+		to, long_paging && (s->cr3 >> svm_features.pa_bits), "CR3 has a reserved bit set");
+	complain_if(to, s->cr4 >> 32, "CR4[63:32] is not 0");
+	complain_if(to, s->dr6 >> 32, "DR6[63:32] is not 0");
+	complain_if(to, s->dr7 >> 32, "DR7[63:32] is not 0");
+	complain_if(
+		to, long_paging && !(s->cr4 & CR4_PAE), "EFER.LME and CR0.PG are 1, CR4.PAE is 0");
+	complain_if(
+		to, long_paging && !(s->cr0 & CR0_PE), "EFER.LME and CR0.PG are 1, CR0.PE is 0");
+	complain_if(to,
 		long_paging && (s->cr4 & CR4_PAE) && (s->cs.attributes & VMCB_ATTR_L) &&
 			(s->cs.attributes & VMCB_ATTR_DB),
 		"long mode with CS.L and CS.D both 1");
-	complain_if(vcpu, (s->cr4 & CR4_CET) && !(s->cr0 & CR0_WP), "CR4.CET is 1, CR0.WP is 0");
+	complain_if(to, (s->cr4 & CR4_CET) && !(s->cr0 & CR0_WP), "CR4.CET is 1, CR0.WP is 0");
 }
 
-static void check_event(const struct virt_vcpu *vcpu, u64 event)
+static void check_event(struct complaints *to, u64 event)
 {
 	u32 type = (event & VMCB_EVENT_TYPE) >> VMCB_EVENT_TYPE_SHIFT;
 	u32 vector = event & VMCB_EVENT_VECTOR;
 
 	if (!(event & VMCB_EVENT_VALID))
 		return;
-	complain_if(vcpu, type == 1 || type > EVENT_SOFT_INTR, "EVENTINJ has a reserved type");
-	complain_if(vcpu, type == EVENT_EXCEPTION && (vector == 2 || vector > 31),
+	complain_if(to, type == 1 || type > EVENT_SOFT_INTR, "EVENTINJ has a reserved type");
+	complain_if(to, type == EVENT_EXCEPTION && (vector == 2 || vector > 31),
 		"EVENTINJ has an exception that does not exist");
 }
 
 void svm_explain_entry_failure(struct virt_vcpu *vcpu)
 {
 	const struct vmcb_control *c = &svm_of(vcpu)->vmcb->control;
+	struct complaints to = {.name = vcpu->name};
 	u64 pa_end = 1ull << svm_features.pa_bits;
 
 	log_error("%s: VMRUN refused the guest state (VMEXIT_INVALID)", vcpu->name);
-	check_modes(vcpu, &svm_of(vcpu)->vmcb->save);
-	check_event(vcpu, c->event_inj);
-	complain_if(vcpu, !(c->intercepts[1] & 1), "VMRUN is not intercepted");
-	complain_if(vcpu, c->asid == 0 || c->asid >= svm_features.asid_count,
+	check_modes(&to, &svm_of(vcpu)->vmcb->save);
+	check_event(&to, c->event_inj);
+	complain_if(&to, !(c->intercepts[1] & 1), "VMRUN is not intercepted");
+	complain_if(&to, c->asid == 0 || c->asid >= svm_features.asid_count,
 		"the ASID is out of range");
-	complain_if(vcpu, c->iopm_pa + 3 * PAGE_BYTES > pa_end,
-		"the I/O map is beyond physical memory");
-	complain_if(vcpu, c->msrpm_pa + 2 * PAGE_BYTES > pa_end,
-		"the MSR map is beyond physical memory");
 	complain_if(
-		vcpu, c->nested_cr3 & (PAGE_BYTES - 1) || c->nested_cr3 >= pa_end, "nested CR3");
+		&to, c->iopm_pa + 3 * PAGE_BYTES > pa_end, "the I/O map is beyond physical memory");
+	complain_if(&to, c->msrpm_pa + 2 * PAGE_BYTES > pa_end,
+		"the MSR map is beyond physical memory");
+	complain_if(&to, c->nested_cr3 & (PAGE_BYTES - 1) || c->nested_cr3 >= pa_end, "nested CR3");
+	if (!to.count)
+		log_error(
+			"%s: none of the manual's checks fails; QEMU also ends here what should be #GP",
+			vcpu->name);
 	svm_dump(vcpu);
 }

@@ -72,7 +72,8 @@ static void exit_io(struct vm_exit *exit, const struct vmcb *vmcb)
 	exit->io.string = info & VMCB_IO_STRING;
 	exit->io.rep = info & VMCB_IO_REP;
 	exit->io.segment = SEG_DS;
-	/* Without decode assists there is no segment, and from QEMU's TCG no address size: hv reads the prefixes. */
+	/* Without decode assists there is no segment, and from QEMU's TCG no address size: hv reads
+	 * the prefixes. */
 	if (!exit->io.string || !svm_features.decode_assists)
 		return;
 	exit->io.address_bytes = (info >> VMCB_IO_ADDRESS_SHIFT & 7) << 1;
@@ -137,7 +138,7 @@ static void exit_other(struct vm_exit *exit, struct virt_vcpu *vcpu, struct vmcb
 		exit->kind = EXIT_AGAIN;
 	} else if (code >= VMEXIT_EXCP0 && code <= VMEXIT_EXCP31) {
 		exit_exception(exit, vcpu, vmcb);
-	} else if (code == VMEXIT_INVALID) {
+	} else if ((u32)code == VMEXIT_INVALID) {
 		svm_explain_entry_failure(vcpu);
 		exit->kind = EXIT_ENTRY_FAILED;
 	} else {

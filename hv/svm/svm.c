@@ -428,7 +428,7 @@ static void svm_run(struct virt_vcpu *vcpu, struct vm_exit *exit)
 	svm_asid_prepare(here, vcpu);
 	svm_enter(svm->vmcb_pa, vcpu->gpr, here->host_pa);
 	tlb_leave(&vcpu->space->tlb);
-	if (svm->vmcb->control.exit_code == VMEXIT_INVALID)
+	if ((u32)svm->vmcb->control.exit_code == VMEXIT_INVALID)
 		svm_asid_forget(here); /* the flush it was to do has not happened */
 	else
 		svm_event_after(vcpu);

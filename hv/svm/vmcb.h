@@ -214,7 +214,8 @@ enum {
 	VMEXIT_MCOMMIT = 0xa3,
 	VMEXIT_NPF = 0x400,
 };
-#define VMEXIT_INVALID (~0ull)
+/* -1; emulators store only the lower half of it. */
+#define VMEXIT_INVALID (~0u)
 
 /* exit_info1 of IOIO: APM, "IOIO Intercept". */
 #define VMCB_IO_IN            BIT(0)

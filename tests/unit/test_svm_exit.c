@@ -234,7 +234,9 @@ static void ends_are_told_apart(void **state)
 	assert_int_equal(out.kind, EXIT_TRIPLE_FAULT);
 	translate(VMEXIT_INVALID, 0, 0);
 	assert_int_equal(out.kind, EXIT_ENTRY_FAILED);
-	assert_int_equal(explain_count, 1);
+	translate(~0ull, 0, 0);
+	assert_int_equal(out.kind, EXIT_ENTRY_FAILED);
+	assert_int_equal(explain_count, 2);
 	translate(VMEXIT_TASK_SWITCH, 0, 0);
 	assert_int_equal(out.kind, EXIT_UNKNOWN);
 	assert_int_equal(out.raw_reason, VMEXIT_TASK_SWITCH);
