@@ -16,8 +16,10 @@ CONFIGURE=(--enable-smp --enable-x86-64 --enable-vmx=2 --enable-cpu-level=6 --en
 	--enable-e1000 --enable-logging --with-nogui --with-term --disable-docbook --disable-debugger
 	--disable-readline)
 
+PATCH=$(cd "$(dirname "$0")" && pwd)/smp-commit-rip.patch
+
 cache="${XDG_CACHE_HOME:-$HOME/.cache}/bellows"
-key=$(printf '%s\n' "$SHA256" "$OPT" "${CONFIGURE[@]}" | sha256sum | cut -c1-16)
+key=$(printf '%s\n' "$SHA256" "$OPT" "${CONFIGURE[@]}" "$(cat "$PATCH")" | sha256sum | cut -c1-16)
 prefix="$cache/bochs-$key"
 if [ -e "$prefix/.complete" ]; then
 	echo "$prefix"
@@ -54,6 +56,7 @@ fi
 work=$(mktemp -d "$cache/bochs-build.XXXXXX")
 trap 'rm -rf "$work"' EXIT
 tar -C "$work" --strip-components=1 -xf "$src"
+patch -d "$work" -p1 -s <"$PATCH"
 log="$cache/bochs-build.log"
 say "configuring and building (about 3 minutes on 2 cores); log in $log"
 rm -rf "$prefix"
