@@ -33,6 +33,7 @@ class Case:
     timeout: int = 180                   # seconds on QEMU
     files: dict = dataclasses.field(default_factory=dict)   # more or other files on the ESP
     qemu_cpu: str = "max,-la57"
+    qemu_args: tuple = ()
     bochs_cpu: str = machines.BOCHS_CPU
     tcg_only: bool = False               # has a reason not to run under KVM
     long: bool = False                   # make test-all only
@@ -147,6 +148,19 @@ CASES = [
                  (PROMPT, "nonsense\r"), (r'unknown command "nonsense"', None), (PROMPT, "poweroff\r")),
          expect=("^powering off",), forbid=(PANIC,)),
 
+    # The hypervisor's own memory against its budget, every frame accounted for, on hosts of all sizes: with
+    # memory above the hole below 4 GiB, and with so much that no table of a guessed size would do.
+    *(Case(f"own-memory-{name}", host(autostop="no") + "".join(vm(f"g{i}", "action=idle") for i in (1, 2)),
+           memory=memory, targets=("qemu",), tcg_only=True, verdict="stopped", qemu_args=args,
+           script=((r"\[g2\] BELLOWS-GUEST up", "\r"), (PROMPT, "frames\r"), (r"hypervisor's own:", None),
+                   (PROMPT, "poweroff\r")),
+           expect=(r"all accounted for", r"hypervisor's own: .*: within"),
+           forbid=(PANIC, "ABOVE", "NOT ALL"))
+      for name, memory, args in (
+          ("768-mib", 768, ()), ("6-gib", 6144, ()),
+          ("80-gib", 81920, ("-object", "memory-backend-ram,id=ram,size=80G,reserve=off",
+                             "-machine", "memory-backend=ram")))),
+
     # Bad input.
     Case("config-missing", None, verdict="refused", expect=(r"bellows\.conf: no such file",),
          forbid=(PANIC,)),
@@ -200,7 +214,7 @@ def run(case, target, directory):
     files = {**machines.guest_files(), **case.files}
     cpus = case.cpus or (machines.default_cpus(target) if target == "qemu" else 1)
     spec = machines.Spec(target, directory, case.config, case.memory, cpus, files,
-                         qemu_cpu=case.qemu_cpu, bochs_cpu=case.bochs_cpu)
+                         qemu_cpu=case.qemu_cpu, qemu_args=case.qemu_args, bochs_cpu=case.bochs_cpu)
     timeout = case.timeout * (BOCHS_PATIENCE if target == "bochs" else 1)
     with machines.Machine(spec) as machine:
         outcome = session.Watcher(machine, timeout, case.script, case.until).run()
