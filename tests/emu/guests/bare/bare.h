@@ -79,6 +79,9 @@ const char *option(const struct bare_boot *boot, const char *name);
 /** Is the word at @text (up to a space, a comma or the end) @word? */
 bool is_word(const char *text, const char *word);
 
+/** The decimal number that begins there; 0 if none does. */
+uint64_t number_at(const char *text);
+
 /** The value of "key=" in a list "key=value,key=value"; NULL if it is not there. */
 const char *list_value(const char *list, const char *key);
 uint64_t list_number(const char *list, const char *key, uint64_t otherwise);
@@ -98,9 +101,6 @@ void events_run(uint32_t *test_count, uint32_t *wrong_count);
 
 /** What the hypervisor performs in the guest's place: string I/O and accesses to device registers. */
 void io_run(uint32_t *test_count, uint32_t *wrong_count);
-
-/** Privileged instructions at random; returns how many pieces of code were run. */
-uint32_t chaos_run(uint64_t seed);
 
 void print(const char *text);
 void print_number(const char *name, uint64_t value);

@@ -139,16 +139,20 @@ const char *list_value(const char *list, const char *key)
 	return NULL;
 }
 
+uint64_t number_at(const char *text)
+{
+	uint64_t value = 0;
+
+	for (; *text >= '0' && *text <= '9'; text++)
+		value = value * 10 + (uint64_t)(*text - '0');
+	return value;
+}
+
 uint64_t list_number(const char *list, const char *key, uint64_t otherwise)
 {
 	const char *at = list_value(list, key);
-	uint64_t value = 0;
 
-	if (!at)
-		return otherwise;
-	for (; *at >= '0' && *at <= '9'; at++)
-		value = value * 10 + (uint64_t)(*at - '0');
-	return value;
+	return at ? number_at(at) : otherwise;
 }
 
 uint8_t *free_memory(const struct bare_boot *from)
