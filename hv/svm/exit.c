@@ -72,8 +72,7 @@ static void exit_io(struct vm_exit *exit, const struct vmcb *vmcb)
 	exit->io.string = info & VMCB_IO_STRING;
 	exit->io.rep = info & VMCB_IO_REP;
 	exit->io.segment = SEG_DS;
-	/* Without decode assists there is no segment, and from QEMU's TCG no address size: hv reads
-	 * the prefixes. */
+	/* Else there is no segment, and from QEMU's TCG no address size: hv reads the prefixes. */
 	if (!exit->io.string || !svm_features.decode_assists)
 		return;
 	exit->io.address_bytes = (info >> VMCB_IO_ADDRESS_SHIFT & 7) << 1;
