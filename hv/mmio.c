@@ -284,13 +284,14 @@ err_t mmio_handle(struct vcpu *vcpu, const struct vm_exit *exit)
 		return refuse(&m, "its page tables are not in its memory");
 	if (exit->fault.access & SLAT_EXEC)
 		return refuse(&m, "it executes what is not memory");
+	/* Then no instruction did it, and no exception may be queued behind the event. */
+	if (vcpu->virt.reinject.valid)
+		return refuse(&m, "an event was delivered through what is not memory");
 	err = fetch_and_decode(&m, &decoded);
 	if (err)
 		return err == E_RANGE || err == E_INVAL ? 0 : err;
 	if (!is_owned(vcpu->vm, m.gpa))
 		return refuse(&m, "access to an address that is neither memory nor a device");
-	if (vcpu->virt.reinject.valid)
-		return refuse(&m, "an event was delivered through device memory");
 	if (decoded)
 		return refuse(&m, "an instruction on a device that is not understood");
 	if ((m.gpa.v & (PAGE_BYTES - 1)) + m.insn.access_bytes > PAGE_BYTES)

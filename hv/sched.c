@@ -20,6 +20,9 @@
 /* A parked vCPU tries again after so long even if nobody woke it. */
 #define PARK_RETRY_NS 1000000ull
 
+/* A VM resets itself at most so often; until then it stands still. */
+#define RESET_INTERVAL_NS 1000000000ull
+
 struct sched_cpu {
 	struct spinlock lock; /* rank VCPU */
 	struct list runnable, sleeping;
@@ -105,6 +108,13 @@ static void wake_sleepers(struct sched_cpu *sc)
 	}
 }
 
+/* A guest that resets itself in a loop shall not cost its neighbours more than its slices do. */
+static void reset_when_due(struct vm *vm)
+{
+	if (time_now_ns() - vm->origin_ns >= RESET_INTERVAL_NS)
+		vm_reset(vm);
+}
+
 /* Do what VMs asked for, or what must be done to them. */
 static void carry_out_requests(void)
 {
@@ -118,7 +128,7 @@ static void carry_out_requests(void)
 			vm_end(vm, VM_OFF, "powered off");
 			break;
 		case VM_REQUEST_RESET:
-			vm_reset(vm);
+			reset_when_due(vm);
 			break;
 		case VM_REQUEST_STOP:
 			memcpy(why, vm->why, sizeof(why));
@@ -131,9 +141,10 @@ static void carry_out_requests(void)
 static void run_one(struct vcpu *vcpu)
 {
 	boot_times_guest_entry();
-	vcpu_run(vcpu, time_tsc() + slice_ticks);
+	if (!vm_is_ending(vcpu->vm))
+		vcpu_run(vcpu, time_tsc() + slice_ticks);
 	if (vm_is_ending(vcpu->vm))
-		return; /* in no queue: its VM's end or reset follows at once */
+		return; /* in no queue: its VM's end or reset follows */
 	if (vcpu->state == VCPU_PARKED)
 		vcpu->wake_tsc = time_tsc() + park_ticks;
 	sched_add(vcpu);
