@@ -166,7 +166,7 @@ GUEST_FLAGS := -std=gnu11 -O2 -static -s -Wall -Wextra -Werror -I.
 $(BUILD)/.guests: $(BUILD)/guests/.kernel $(BUILD)/guests/initrd.img $$(BARE_IMAGES)
 	@touch $@
 
-$(BUILD)/.all: $(BUILD)/bellows.elf $(BUILD)/BOOTX64.EFI $(BUILD)/.guests
+$(BUILD)/.all: $(BUILD)/bellows.elf $(BUILD)/BOOTX64.EFI $(BUILD)/.guests $(BUILD)/x2apic_on.efi
 	@touch $@
 
 # The kernel lies in the cache, and is fetched again if it went from there; links lead to it.
@@ -216,6 +216,16 @@ $(BUILD)/guests/bare.multiboot: $(BUILD)/guests/bare.pvh
 $(BUILD)/guests/initrd.img: $(GUEST_DIR)/initrd.sh $(GUEST_DIR)/init $(BUILD)/guests/workload $(BUILD)/guests/act
 	@echo "  INITRD  $@"
 	@$(GUEST_DIR)/initrd.sh $@ $(GUEST_DIR)/init $(BUILD)/guests/workload $(BUILD)/guests/act
+
+# A program between firmware and loader, for machines whose firmware leaves x2APIC mode on.
+$(BUILD)/x2apic_on.efi: tests/emu/firmware/x2apic_on.c
+	@echo "  CC      $@"
+	@mkdir -p $(BUILD)/firmware
+	@gcc $(LOADER_FLAGS) -c -o $(BUILD)/firmware/x2apic_on.o $<
+	@ld -nostdlib -znocombreloc -shared -Bsymbolic -T /usr/lib/elf_x86_64_efi.lds --no-warn-rwx-segments \
+		-z noexecstack --no-undefined -o $(BUILD)/firmware/x2apic_on.so /usr/lib/crt0-efi-x86_64.o \
+		$(BUILD)/firmware/x2apic_on.o -L /usr/lib -lefi -lgnuefi
+	@objcopy $(addprefix -j ,$(EFI_SECTIONS)) --target efi-app-x86_64 --subsystem=10 $(BUILD)/firmware/x2apic_on.so $@
 
 # --- Host tests --------------------------------------------------------------------------------
 #

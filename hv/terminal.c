@@ -58,8 +58,10 @@ void terminal_open_screen(void)
 {
 	void *pixels;
 
-	if (!screen.present)
+	if (!screen.present) {
+		log_info("screen: none that can be drawn on");
 		return;
+	}
 	screen.fb.pixels = NULL; /* what the loader mapped is gone */
 	pixels = paging_map_wc(screen.pa, screen.bytes);
 	if (!pixels) {

@@ -161,6 +161,12 @@ CASES = [
           ("80-gib", 81920, ("-object", "memory-backend-ram,id=ram,size=80G,reserve=off",
                              "-machine", "memory-backend=ram")))),
 
+    # Firmware that leaves x2APIC mode on: it stays so, also on the other CPU. (QEMU 7.2's TCG has no x2APIC.)
+    Case("x2apic-left-on", CONFIG_ONE, targets=("bochs",), cpus=2,
+         files={"EFI/BOOT/BOOTX64.EFI": machines.BUILD / "x2apic_on.efi",
+                "EFI/BOOT/BELLOWS.EFI": machines.BUILD / "BOOTX64.EFI"},
+         expect=("x2APIC mode is on", r"2 of 2 CPUs online \(x2APIC\)", "WORKLOAD ok"), forbid=(PANIC,)),
+
     # Bad input.
     Case("config-missing", None, verdict="refused", expect=(r"bellows\.conf: no such file",),
          forbid=(PANIC,)),
