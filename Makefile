@@ -46,6 +46,12 @@ fuzz: setup ## fuzz for SECONDS=60 each (those that match T=PATTERN), growing th
 	@BELLOWS_BUILD=$(BUILD) $(PY) tests/run.py --fuzz-seconds $(or $(SECONDS),60) --keep-corpus \
 		--match '$(or $(T),fuzz/*)'
 
+.PHONY: fuzz-guest
+fuzz-guest: setup ## a hostile guest for SECONDS=600 beside neighbours that verify (TARGET=qemu|bochs, SEED=N)
+	$(build_locked) $(BUILD)/.all
+	@BELLOWS_BUILD=$(BUILD) $(PY) tests/emu/fuzz_guest.py --target $(or $(TARGET),qemu) \
+		--seconds $(or $(SECONDS),600) $(if $(SEED),--seed $(SEED)) $(FUZZ_ARGS)
+
 .PHONY: all
 all: ## build everything that runs: hypervisor, loader, guests
 	$(build_locked) $(BUILD)/.all

@@ -8,6 +8,7 @@ not by time: the machines differ by a factor of ten.
 import dataclasses
 import re
 
+import hostile
 import machine as machines
 import session
 
@@ -37,6 +38,7 @@ class Case:
     bochs_cpu: str = machines.BOCHS_CPU
     tcg_only: bool = False               # has a reason not to run under KVM
     long: bool = False                   # make test-all only
+    watcher: object = None               # makes another session.Watcher: (machine, timeout, slowness)
 
 
 def host(**keys):
@@ -65,6 +67,25 @@ def bare(name, does, memory="16M", kernel=BZIMAGE, initrd=None, **keys):
 def workload(seed=1, mib=48, ops=8000, profile="mixed", **more):
     return "workload=" + ",".join(f"{key}={value}" for key, value in
                                   dict(profile=profile, mib=mib, ops=ops, seed=seed, **more).items())
+
+
+def hostile_config(seed, deeds, linux=False, trace=False):
+    """A hostile VM and its neighbours: (the configuration, the neighbours' names)."""
+    text = host(autostop="no") + bare("bad", f"hostile=ops={deeds}" + (",trace=1" if trace else ""), kernel=PVH,
+                                      extra=f"seed={seed}")
+    text += bare("n1", workload(seed=11, mib=8, ops=20000, profile="unique"), "16M", PVH)
+    text += bare("n2", workload(seed=12, mib=16, ops=20000), "24M", MULTIBOOT)
+    if linux:
+        text += vm("n3", workload(seed=13, mib=32, ops=20000))
+    return text, ("n1", "n2", *(("n3",) if linux else ()))
+
+
+def hostile_case(name, seed, seconds, linux=False, **more):
+    config, neighbours = hostile_config(seed, 2000, linux)
+
+    def watcher(machine, timeout, slow):
+        return hostile.Watcher(machine, timeout, seed, seconds * (2 if slow > 1 else 1), neighbours, slow)
+    return Case(name, config, verdict="stopped", forbid=(PANIC,), watcher=watcher, **more)
 
 
 CONFIG_ONE = host() + vm("g1", workload())
@@ -135,6 +156,10 @@ CASES = [
          script=SOON_STOP_BAD, verdict="stopped", expect=(r"\[good\] WORKLOAD ok", "powering off")),
     Case("guest-spins-with-interrupts-off", host(autostop="no") + bare("bad", "spin") + vm("good", WELL),
          script=SOON_STOP_BAD, verdict="stopped", expect=(r"\[good\] WORKLOAD ok", "powering off")),
+
+    # Everything that a guest must not do, at random; the seeds are the same each time, so a fault comes again.
+    hostile_case("hostile", 1000, 20),
+    hostile_case("hostile-beside-linux", 2000, 120, linux=True, timeout=300, long=True),
 
     # The console.
     Case("console", host(autostop="no") + vm("g1", "action=idle"), verdict="stopped",
@@ -223,8 +248,12 @@ def run(case, target, directory):
                          qemu_cpu=case.qemu_cpu, qemu_args=case.qemu_args, bochs_cpu=case.bochs_cpu)
     timeout = case.timeout * (BOCHS_PATIENCE if target == "bochs" else 1)
     with machines.Machine(spec) as machine:
-        outcome = session.Watcher(machine, timeout, case.script, case.until).run()
-    problems = judge(case, outcome)
+        if case.watcher:
+            watcher = case.watcher(machine, timeout, BOCHS_PATIENCE if target == "bochs" else 1)
+        else:
+            watcher = session.Watcher(machine, timeout, case.script, case.until)
+        outcome = watcher.run()
+    problems = judge(case, outcome) + watcher.problems()
     if not problems:
         return "passed", ""
     tail = "\n".join(outcome.text.rstrip().split("\n")[-60:])

@@ -15,8 +15,8 @@ NAME = "bad"
 PATIENCE = 4.0            # seconds for one seed; longer is a hang, which is the guest's right
 ANSWER_SECONDS = 30.0     # for the hypervisor to do what it is told
 KEEP = 1 << 16            # of the text: searching all of it again and again takes time
-EVENT = re.compile(r"\] (?:ERROR )?(\S+): (started|stopped: .*|powered off.*|reset|not started: .*)$", re.M)
-REPORT = re.compile(r"^\[(\S+)\] WORKLOAD (ok|FAIL)", re.M)
+EVENT = re.compile(r"\] (?:ERROR )?([\w-]+): (started|stopped: .*|powered off.*|reset|not started: .*)", re.M)
+REPORT = re.compile(r"\[([\w-]+)\] WORKLOAD (ok|FAIL)", re.M)
 READY = re.compile(r"CPUs? online")
 
 

@@ -100,6 +100,10 @@ class Watcher:
     def _outcome(self, end, detail=""):
         return Outcome(end, self.text, time.monotonic() - self.start, detail, self.machine.has_ended())
 
+    def problems(self):
+        """What a watcher that does more than this one found wrong, as lines."""
+        return []
+
     def run(self):
         while True:
             data = self._take(0.5)
