@@ -105,15 +105,11 @@ static bool on_cpuid(struct vcpu *vcpu, const struct vm_exit *exit)
 	u64 cr4 = 0, xcr0 = 0;
 	u32 out[4];
 
-	/* Only these leaves show bits of CR4 (OSXSAVE, OSPKE), which is costly to ask for. */
-	if (leaf == CPUID_FEATURES || leaf == CPUID_EXTENDED) {
-		struct virt_sregs sregs;
-
-		hv_ops->get_sregs(&vcpu->virt, &sregs);
-		cr4 = sregs.cr4;
-	} else if (leaf == CPUID_XSAVE) {
+	/* Only these leaves show bits of CR4 (OSXSAVE, OSPKE) and XCR0. */
+	if (leaf == CPUID_FEATURES || leaf == CPUID_EXTENDED)
+		cr4 = hv_ops->get_cr4(&vcpu->virt);
+	else if (leaf == CPUID_XSAVE)
 		xcr0 = fpu_live_xcr0(&vcpu->virt.fpu);
-	}
 	vdev_cpuid(vcpu->vm->vdev, vcpu->index, cr4, xcr0, leaf, (u32)gpr[GPR_RCX], out);
 	gpr[GPR_RAX] = out[0];
 	gpr[GPR_RBX] = out[1];

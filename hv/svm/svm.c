@@ -436,6 +436,11 @@ static void svm_run(struct virt_vcpu *vcpu, struct vm_exit *exit)
 	svm_translate_exit(vcpu, exit);
 }
 
+static u64 svm_get_cr4(struct virt_vcpu *vcpu)
+{
+	return svm_of(vcpu)->vmcb->save.cr4;
+}
+
 const struct virt_ops svm_ops = {
 	.name = "SVM",
 	.slat = &slat_npt,
@@ -456,6 +461,7 @@ const struct virt_ops svm_ops = {
 	.skip = svm_skip,
 	.get_sregs = svm_get_sregs,
 	.set_sregs = svm_set_sregs,
+	.get_cr4 = svm_get_cr4,
 	.msr_read = svm_msr_read,
 	.msr_write = svm_msr_write,
 	.dump = svm_dump,

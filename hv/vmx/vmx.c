@@ -381,6 +381,12 @@ static void vmx_run(struct virt_vcpu *vcpu, struct vm_exit *exit)
 	vmx_exit_translate(vcpu, exit);
 }
 
+static u64 vmx_get_cr4(struct virt_vcpu *vcpu)
+{
+	(void)vcpu;
+	return vmx_cr4_get();
+}
+
 const struct virt_ops vmx_ops = {
 	.name = "VT-x",
 	.slat = &slat_ept,
@@ -401,6 +407,7 @@ const struct virt_ops vmx_ops = {
 	.skip = vmx_skip,
 	.get_sregs = vmx_get_sregs,
 	.set_sregs = vmx_set_sregs,
+	.get_cr4 = vmx_get_cr4,
 	.msr_read = vmx_msr_read,
 	.msr_write = vmx_msr_write,
 	.dump = vmx_dump,
