@@ -58,6 +58,7 @@ def check_watcher():
     yield "verdict failed", watch("x\nBELLOWS VERDICT failed\n")[1].end == "failed"
     yield "panic", watch("BELLOWS PANIC: no\n", "backtrace\n")[1].end == "panic"
     yield "panic's report is kept", "backtrace" in watch("BELLOWS PANIC: no\n", "backtrace\n")[1].text
+    yield "a guest's panic", watch("[g1] Kernel panic - not syncing: Fatal\n")[1].end == "guest-panic"
     yield "an end with no verdict", watch("hello\n")[1].end == "stopped"
     machine, _ = watch("bellows> ", "vms: g1\nbellows> ", "BELLOWS VERDICT ok\n",
                        script=(("bellows> ", "vms\r"), ("g1", None), ("bellows> ", "poweroff\r")))

@@ -24,6 +24,8 @@ CYLINDER = HEADS * SECTORS * SECTOR
 FIRMWARE = pathlib.Path("/usr/share/OVMF")
 BOCHS_FIRMWARE = "/usr/share/ovmf/OVMF.fd"
 BOCHS_VGA = "/usr/share/vgabios/vgabios.bin"
+# However the runner ends, no emulator goes on computing behind it.
+DIE_WITH_US = ("setpriv", "--pdeathsig", "KILL")
 BOCHS_CPU = "corei7_skylake_x"
 
 
@@ -167,7 +169,7 @@ class Machine:
         accel = ["-accel", "kvm", "-cpu", "host"] if self.spec.target == "kvm" else \
             ["-accel", "tcg", "-cpu", self.spec.qemu_cpu]
         command = [
-            "qemu-system-x86_64", "-M", "q35", *accel, "-m", str(self.spec.memory),
+            *DIE_WITH_US, "qemu-system-x86_64", "-M", "q35", *accel, "-m", str(self.spec.memory),
             "-smp", str(self.spec.cpus), "-nodefaults", "-display", "none", "-vga", "std",
             "-drive", f"if=pflash,unit=0,format=raw,readonly=on,file={FIRMWARE}/OVMF_CODE_4M.fd",
             "-drive", f"if=pflash,unit=1,format=raw,file={variables}",
@@ -199,9 +201,10 @@ class Machine:
                        "LTDL_LIBRARY_PATH": str(prefix / "lib/bochs/plugins")}
         with open(self.directory / "emulator.log", "wb") as errors:
             self.process = subprocess.Popen(
-                # Its once-a-second speed report logs from a signal handler, and would wait for ever for
-                # the log's lock where the interrupted code holds it. Blocked, the signal never comes.
-                ["env", "--block-signal=ALRM", prefix / "bin/bochs", "-q", "-unlock", "-f", self.directory / "bochsrc"],
+                # The speed report it makes once a second logs from a signal handler, and would wait for
+                # ever for the log's lock where the interrupted code holds it. Blocked, it never comes.
+                [*DIE_WITH_US, "env", "--block-signal=ALRM", prefix / "bin/bochs", "-q", "-unlock", "-f",
+                 self.directory / "bochsrc"],
                 stdin=subprocess.DEVNULL, stdout=errors, stderr=subprocess.STDOUT,
                 env=environment, start_new_session=True)
 

@@ -10,6 +10,8 @@ import time
 
 VERDICT = re.compile(r"^.*BELLOWS VERDICT (ok|failed)", re.M)
 PANIC = re.compile(r"BELLOWS PANIC")
+# A Linux guest that gave up: it says no more, and no test wants one.
+GUEST_PANIC = re.compile(r"Kernel panic - not syncing")
 # The loader's last words when it cannot or must not start the hypervisor; the firmware goes on after.
 REFUSED = re.compile(r"Bellows was not started")
 BACK_IN_FIRMWARE = re.compile(r"Bellows was not started(.|\n)*(BdsDxe: |Shell)")
@@ -24,7 +26,7 @@ FIRMWARE_SECONDS = 60
 
 @dataclasses.dataclass
 class Outcome:
-    """`end` is ok, failed, panic, refused (by the loader, and the firmware went on), timeout, stopped
+    """`end` is ok, failed, panic, guest-panic, refused (by the loader, and the firmware went on), timeout, stopped
     (the machine ended with no verdict) or until (what the caller waited for)."""
     end: str
     text: str
@@ -111,6 +113,9 @@ class Watcher:
             if PANIC.search(self.text):
                 self._drain(PANIC_SECONDS)
                 return self._outcome("panic")
+            if GUEST_PANIC.search(self.text) and not self.keyboard:
+                self._drain(PANIC_SECONDS)
+                return self._outcome("guest-panic")
             verdict = VERDICT.search(self.text)
             if verdict:
                 self._drain(POWER_OFF_SECONDS)
