@@ -22,7 +22,7 @@ build_locked = @mkdir -p $(BUILD) && flock $(BUILD)/.lock \
 .PHONY: help
 help: ## list the targets
 	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)$$/  \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 18
-	@echo "Variables: TARGET=qemu|bochs (run), T=PATTERN (test), SECONDS=N (fuzz), BUILD=dir, JOBS=N"
+	@echo "Variables: TARGET=qemu|bochs (run), T=PATTERN (test), B=PATTERN (bench), SECONDS=N (fuzz), BUILD=dir, JOBS=N"
 
 .PHONY: setup
 setup: ## install the Debian packages that are missing (says so first)
@@ -51,6 +51,10 @@ fuzz-guest: setup ## a hostile guest for SECONDS=600 beside neighbours that veri
 	$(build_locked) $(BUILD)/.all
 	@BELLOWS_BUILD=$(BUILD) $(PY) tests/emu/fuzz_guest.py --target $(or $(TARGET),qemu) \
 		--seconds $(or $(SECONDS),600) $(if $(SEED),--seed $(SEED)) $(FUZZ_ARGS)
+
+.PHONY: bench
+bench: setup ## measure: all benches, or those that match B=PATTERN; results, table and plots in build/bench/
+	@BELLOWS_BUILD=$(BUILD) $(PY) tests/bench/run.py $(if $(B),--match '$(B)') $(BENCH_ARGS)
 
 .PHONY: all
 all: ## build everything that runs: hypervisor, loader, guests
@@ -200,7 +204,7 @@ BARE_FLAGS   := -std=gnu11 -O2 -ffreestanding -fno-pic -fno-pie -mgeneral-regs-o
 	-fno-stack-protector -fcf-protection=none -fno-asynchronous-unwind-tables -Wall -Wextra -Werror -I.
 BARE_SOURCES := $(sort $(wildcard $(BARE_DIR)/*.[cS])) $(GUEST_DIR)/workload.c
 BARE_NEEDS   := $(BARE_SOURCES) $(wildcard $(BARE_DIR)/*.h $(BARE_DIR)/*.ld) $(GUEST_DIR)/workload.h \
-	hv/abi/hypercall.h hv/abi/pvclock.h
+	hv/abi/hypercall.h hv/abi/pvclock.h tests/bench/measure.h
 BARE_IMAGES  := $(addprefix $(BUILD)/guests/,bare.img bare.pvh bare.multiboot)
 bare_link     = gcc $(BARE_FLAGS) -nostdlib -static -Wl,-T,$(BARE_DIR)/$(1),--build-id=none,-z,noexecstack \
 	-Wl,-z,max-page-size=4096,--no-warn-rwx-segments -o $(2) $(filter-out %/$(3),$(BARE_SOURCES))
@@ -275,5 +279,35 @@ $(BUILD)/tests/%: $$(call host_objects,host,tests/$$*.c)
 	@echo "  TEST    $@"
 	@mkdir -p $(@D)
 	@gcc $(SANITIZE) -o $@ $^ -lcmocka -lpthread $(call test_libs,tests/$*.c)
+
+# --- Benches -----------------------------------------------------------------------------------
+#
+# tests/bench/bench_X.c names its sources as a test does; they are compiled as for the hypervisor, with no
+# sanitizer and no check of lock ranks. LIBRARY is what all of them use.
+
+BENCH_FLAGS   := -std=gnu11 -O2 -g -Wall -Wextra -Werror -I.
+BENCH_LIBRARY := tests/bench/timing.c
+bench_objects  = $(patsubst %.c,$(BUILD)/bench/obj/%.o,$(1) $(BENCH_LIBRARY) $(call test_srcs,$(1)))
+
+$(BUILD)/bench/obj/%.o: %.c
+	@mkdir -p $(@D)
+	@gcc $(BENCH_FLAGS) -MMD -MP -c -o $@ $<
+
+$(BUILD)/bench/bench_%: $$(call bench_objects,tests/bench/bench_$$*.c)
+	@echo "  BENCH   $@"
+	@mkdir -p $(@D)
+	@gcc -o $@ $^ -lpthread $(call test_libs,tests/bench/bench_$*.c)
+
+# The bare exit that the hypervisor's are measured against: a UEFI program.
+BARE_EXIT_OBJECTS := $(patsubst %,$(BUILD)/loader/%.o,$(sort $(wildcard tests/bench/bare_exit/*.c)))
+
+$(BUILD)/bench/bare_exit.efi: $(BUILD)/bench/bare_exit.so
+	@objcopy $(addprefix -j ,$(EFI_SECTIONS)) --target efi-app-x86_64 --subsystem=10 $< $@
+
+$(BUILD)/bench/bare_exit.so: $(BARE_EXIT_OBJECTS)
+	@echo "  LD      $@"
+	@mkdir -p $(@D)
+	@ld -nostdlib -znocombreloc -shared -Bsymbolic -T /usr/lib/elf_x86_64_efi.lds --no-warn-rwx-segments \
+		-z noexecstack --no-undefined -o $@ /usr/lib/crt0-efi-x86_64.o $^ -L /usr/lib -lefi -lgnuefi
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

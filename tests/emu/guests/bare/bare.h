@@ -95,6 +95,9 @@ void workload_run(const struct bare_boot *boot, const char *arguments);
 /** Everything a guest must not do, at random, from a seed; see hostile.c. */
 void hostile_run(const struct bare_boot *boot, const char *arguments);
 
+/** What an exit costs; see bench.c. */
+void bench_run(const struct bare_boot *boot, const char *what);
+
 /** Every kind of event with every page that its delivery needs absent; prints and counts what is
  * wrong. */
 void events_run(uint32_t *test_count, uint32_t *wrong_count);

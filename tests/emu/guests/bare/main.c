@@ -10,7 +10,8 @@
  *   watch    data and code breakpoints where the hypervisor lies, which must not notice
  *   io       string I/O and device registers, performed by the hypervisor
  *   modules  what it was started with, and a sum of each module's bytes
- * bellows.workload=... runs the memory workload, bellows.hostile=... everything a guest must not do.
+ * bellows.workload=... runs the memory workload, bellows.hostile=... everything a guest must not do,
+ * bellows.bench=... measures what exits cost.
  * The good ones print the line by which a VM is judged, and power off.
  */
 #include "tests/emu/guests/bare/bare.h"
@@ -115,6 +116,8 @@ void bare_main(const struct bare_boot *boot)
 		workload_run(boot, option(boot, "bellows.workload"));
 	if (*option(boot, "bellows.hostile"))
 		hostile_run(boot, option(boot, "bellows.hostile"));
+	if (*option(boot, "bellows.bench"))
+		bench_run(boot, option(boot, "bellows.bench"));
 	if (is_word(what, "ok"))
 		finish("bare", 1, 0);
 	if (is_word(what, "modules"))
