@@ -1,6 +1,6 @@
 /*
- * The files that the loader read for us: configuration, kernels, initrds. They stay in memory, because a VM that
- * is reset or started again is loaded from them.
+ * The files that the loader read for us: configuration, kernels, initrds. They stay in memory,
+ * because a VM that is reset or started again is loaded from them.
  */
 #ifndef HV_BOOT_FILES_H
 #define HV_BOOT_FILES_H

@@ -28,7 +28,7 @@ struct command {
 static const struct command commands[];
 
 /* A size in MiB with one decimal, as two numbers for "%llu.%llu". */
-#define MIB_OF(pages) (ull)((pages) >> 8), (ull)(((pages) & 0xff) * 10 >> 8)
+#define MIB_OF(pages) (ull)((pages) >> 8), (ull)(((pages)&0xff) * 10 >> 8)
 
 static struct vm *find_vm(const char *name)
 {
@@ -58,9 +58,9 @@ static void run_vms(u32 count, char **words)
 
 	(void)count;
 	(void)words;
-	console_printf("%-16s %-8s %5s %9s %8s %10s  %s\n", "NAME", "STATE", "VCPU", "MEMSZ", "VERDICT",
-		"CPU", "");
-	list_for_each_entry(vm, sched_vms(), all) {
+	console_printf("%-16s %-8s %5s %9s %8s %10s  %s\n", "NAME", "STATE", "VCPU", "MEMSZ",
+		"VERDICT", "CPU", "");
+	list_for_each_entry (vm, sched_vms(), all) {
 		struct vm_figures f;
 
 		vm_figures_get(vm, &f);
@@ -94,25 +94,28 @@ static void run_memtop(u32 count, char **words)
 	(void)count;
 	(void)words;
 	memsched_snapshot_get(&host);
-	console_printf("host: %llu.%llu MiB, free %llu.%llu, promised %llu.%llu, overhead %llu.%llu, "
-		       "minfree %llu.%llu, state %s\n",
+	console_printf(
+		"host: %llu.%llu MiB, free %llu.%llu, promised %llu.%llu, overhead %llu.%llu, "
+		"minfree %llu.%llu, state %s\n",
 		MIB_OF(host.total_frames), MIB_OF(host.free_frames), MIB_OF(host.promised_frames),
-		MIB_OF(host.overhead_frames), MIB_OF(host.min_free_frames), mem_state_name(host.state));
-	console_printf("%-16s %9s %9s %9s %9s %9s %10s\n", "NAME", "MEMSZ", "CNSM", "PEAK", "ZERO", "FAULTS",
-		"EXITS");
-	list_for_each_entry(vm, sched_vms(), all) {
+		MIB_OF(host.overhead_frames), MIB_OF(host.min_free_frames),
+		mem_state_name(host.state));
+	console_printf("%-16s %9s %9s %9s %9s %9s %10s\n", "NAME", "MEMSZ", "CNSM", "PEAK", "ZERO",
+		"FAULTS", "EXITS");
+	list_for_each_entry (vm, sched_vms(), all) {
 		struct vm_figures f;
 		u64 exits = 0;
 
 		vm_figures_get(vm, &f);
 		for (u32 kind = 0; kind < EXIT_KIND_COUNT; kind++)
 			exits += f.exits[kind];
-		console_printf("%-16s %7llu.%llu %7llu.%llu %7llu.%llu %7llu.%llu %9llu %10llu\n", vm_name(vm),
-			MIB_OF(vm->config->memory_bytes >> PAGE_SHIFT), MIB_OF(f.consumed_pages),
-			MIB_OF(f.peak_consumed_pages), MIB_OF(f.zero_pages), (ull)f.faults, (ull)exits);
+		console_printf("%-16s %7llu.%llu %7llu.%llu %7llu.%llu %7llu.%llu %9llu %10llu\n",
+			vm_name(vm), MIB_OF(vm->config->memory_bytes >> PAGE_SHIFT),
+			MIB_OF(f.consumed_pages), MIB_OF(f.peak_consumed_pages),
+			MIB_OF(f.zero_pages), (ull)f.faults, (ull)exits);
 	}
 	console_printf("exits by reason:\n");
-	list_for_each_entry(vm, sched_vms(), all) {
+	list_for_each_entry (vm, sched_vms(), all) {
 		struct vm_figures f;
 
 		vm_figures_get(vm, &f);
@@ -164,8 +167,8 @@ static void run_start(u32 count, char **words)
 	}
 	vm->extra[0] = '\0';
 	for (u32 i = 2; i < count && at < sizeof(vm->extra); i++)
-		at += (size_t)fmt_snprintf(vm->extra + at, sizeof(vm->extra) - at, "%s%s",
-			i > 2 ? " " : "", words[i]);
+		at += (size_t)fmt_snprintf(
+			vm->extra + at, sizeof(vm->extra) - at, "%s%s", i > 2 ? " " : "", words[i]);
 	if (vm_start(vm) != 0)
 		console_printf("%s was not started: %s\n", words[1], vm->why);
 }
@@ -194,7 +197,7 @@ static void run_poweroff(u32 count, char **words)
 
 	(void)count;
 	(void)words;
-	list_for_each_entry(vm, sched_vms(), all) {
+	list_for_each_entry (vm, sched_vms(), all) {
 		if (vm->state == VM_RUNNING)
 			vm_end(vm, VM_OFF, "powered off with the host");
 	}
@@ -236,12 +239,14 @@ static const struct command commands[] = {
 	{"frames", "", "all page frames of the host by use", 1, 1, command_frames},
 	{"pci", "", "the devices on the host's PCI buses", 1, 1, command_pci},
 	{"console", "NAME", "a VM's serial line; Ctrl-] comes back", 2, 2, run_console},
-	{"start", "NAME [WORDS]", "power a VM on, with more words on its command line", 2, WORDS_MOST, run_start},
+	{"start", "NAME [WORDS]", "power a VM on, with more words on its command line", 2,
+		WORDS_MOST, run_start},
 	{"stop", "NAME", "power a VM off at once", 2, 2, run_stop},
 	{"reset", "NAME", "restart a VM from its kernel", 2, 2, run_reset},
 	{"log", "", "the hypervisor's messages", 1, 1, run_log},
 	{"poweroff", "", "end all VMs and switch the machine off", 1, 1, run_poweroff},
-	{"hide", "NAME [every N]", "debug: make all its pages fault again, now or every N exits", 2, 4, run_hide},
+	{"hide", "NAME [every N]", "debug: make all its pages fault again, now or every N exits", 2,
+		4, run_hide},
 	{"crash", "", "debug: panic", 1, 1, run_crash},
 	{0},
 };

@@ -1,6 +1,7 @@
 /*
- * The console. The screen holds finished lines and, at its end, perhaps the prompt with what has been typed
- * so far; whoever writes a line takes that away first, and it is drawn again when the loop comes round.
+ * The console. The screen holds finished lines and, at its end, perhaps the prompt with what has
+ * been typed so far; whoever writes a line takes that away first, and it is drawn again when the
+ * loop comes round.
  */
 #include "hv/console.h"
 #include "hv/commands.h"
@@ -11,19 +12,19 @@
 #include "mm/base/fmt.h"
 #include "mm/base/str.h"
 
-#define KEY_DETACH	0x1d /* Ctrl-] */
-#define BYTES_PER_POLL	64
+#define KEY_DETACH      0x1d /* Ctrl-] */
+#define BYTES_PER_POLL  64
 #define REPLAY_PER_POLL 2048
-#define PROMPT		"bellows> "
-#define ERASE_LINE	"\r\x1b[K"
+#define PROMPT          "bellows> "
+#define ERASE_LINE      "\r\x1b[K"
 
 static struct line_edit edit;
 static bool prompt_wanted; /* somebody is there */
 static bool prompt_shown;
-static bool line_open;	   /* the cursor is behind text of an attached guest */
+static bool line_open; /* the cursor is behind text of an attached guest */
 
 static struct vm *attached;
-static u64 attached_at;	   /* position in its output up to which it was shown */
+static u64 attached_at;      /* position in its output up to which it was shown */
 static int typed_ahead = -1; /* a byte the attached guest had no room for */
 
 static void raw(const char *text, size_t bytes)

@@ -1,7 +1,7 @@
 /*
- * The administrator's console on serial line, screen and keyboard: a prompt, the log, the guests' lines, and, while
- * attached, one guest's serial line raw in both directions (Ctrl-] detaches). Polled by the scheduler's loop;
- * lines that come while something is typed are shown above it.
+ * The administrator's console on serial line, screen and keyboard: a prompt, the log, the guests'
+ * lines, and, while attached, one guest's serial line raw in both directions (Ctrl-] detaches).
+ * Polled by the scheduler's loop; lines that come while something is typed are shown above it.
  */
 #ifndef HV_CONSOLE_H
 #define HV_CONSOLE_H
@@ -9,7 +9,8 @@
 #include "mm/base/types.h"
 #include "hv/vm.h"
 
-/* Take over the log's output and show the prompt (once something is typed, if nobody is expected there). */
+/* Take over the log's output and show the prompt (once something is typed, if nobody is expected
+ * there). */
 void console_start(void);
 
 /* Read what was typed and act on it. A bounded number of bytes. */

@@ -1,4 +1,5 @@
-/* The dispatch of exits, and the small ones; MMIO, string I/O, hypercalls and the clock have files of their own. */
+/* The dispatch of exits, and the small ones; MMIO, string I/O, hypercalls and the clock have files
+ * of their own. */
 #include "hv/exit.h"
 #include "hv/hv_ops.h"
 #include "hv/hypercall.h"
@@ -12,10 +13,10 @@
 #include "mm/base/log.h"
 #include "mm/fault.h"
 
-#define CPUID_FEATURES	1u
-#define CPUID_EXTENDED	7u
-#define CPUID_XSAVE	0xdu
-#define INSN_MAX_BYTES	15
+#define CPUID_FEATURES 1u
+#define CPUID_EXTENDED 7u
+#define CPUID_XSAVE    0xdu
+#define INSN_MAX_BYTES 15
 
 /* Steps over what was emulated. Backends give the length where the hardware does. */
 static bool step_over(struct vcpu *vcpu, const struct vm_exit *exit, u8 bytes)
@@ -25,8 +26,8 @@ static bool step_over(struct vcpu *vcpu, const struct vm_exit *exit, u8 bytes)
 }
 
 /*
- * An access to guest memory did not succeed. Waiting parks the vCPU at the same instruction; the guest's own
- * fault (already queued) and a broken VM are taken up by the caller of exit_handle().
+ * An access to guest memory did not succeed. Waiting parks the vCPU at the same instruction; the
+ * guest's own fault (already queued) and a broken VM are taken up by the caller of exit_handle().
  */
 static bool not_done(struct vcpu *vcpu, err_t err)
 {
@@ -178,7 +179,8 @@ static err_t msr_write(struct vcpu *vcpu, u32 index, u64 value)
 static bool msr_refused(struct vcpu *vcpu, err_t err, u32 index, bool write)
 {
 	if (err == E_NOTFOUND && vcpu->unknown_msr_count++ < 4)
-		log_debug("%s: %s of unknown MSR %#x", vm_name(vcpu->vm), write ? "write" : "read", index);
+		log_debug("%s: %s of unknown MSR %#x", vm_name(vcpu->vm), write ? "write" : "read",
+			index);
 	if (err == E_NOTFOUND || err == E_INVAL) {
 		vcpu_inject_gp(vcpu);
 		return true;
@@ -241,7 +243,8 @@ static bool on_hlt(struct vcpu *vcpu, const struct vm_exit *exit)
 static bool on_unexpected(struct vcpu *vcpu, const struct vm_exit *exit)
 {
 	hv_ops->dump(&vcpu->virt);
-	vm_break(vcpu->vm, "an exit that %s does not expect: reason %#llx, information %#llx, rip %#llx",
+	vm_break(vcpu->vm,
+		"an exit that %s does not expect: reason %#llx, information %#llx, rip %#llx",
 		hv_ops->name, (unsigned long long)exit->raw_reason,
 		(unsigned long long)exit->raw_info, (unsigned long long)vcpu->virt.rip);
 	return false;
@@ -309,14 +312,28 @@ bool exit_handle(struct vcpu *vcpu, const struct vm_exit *exit)
 const char *exit_kind_name(enum vm_exit_kind kind)
 {
 	static const char *const names[EXIT_KIND_COUNT] = {
-		[EXIT_HOST_INTERRUPT] = "interrupt", [EXIT_TIME_UP] = "time",
-		[EXIT_GPA_FAULT] = "memory", [EXIT_IO] = "io", [EXIT_CPUID] = "cpuid",
-		[EXIT_MSR_READ] = "rdmsr", [EXIT_MSR_WRITE] = "wrmsr", [EXIT_XSETBV] = "xsetbv",
-		[EXIT_HLT] = "hlt", [EXIT_PAUSE] = "pause", [EXIT_HYPERCALL] = "hypercall",
-		[EXIT_WINDOW] = "window", [EXIT_UNDEFINED] = "undefined", [EXIT_GP] = "gp",
-		[EXIT_WBINVD] = "wbinvd", [EXIT_INVLPG] = "invlpg", [EXIT_EXCEPTION] = "exception",
-		[EXIT_TRIPLE_FAULT] = "triple-fault", [EXIT_INIT] = "init", [EXIT_SIPI] = "sipi",
-		[EXIT_AGAIN] = "again", [EXIT_ENTRY_FAILED] = "entry-failed",
+		[EXIT_HOST_INTERRUPT] = "interrupt",
+		[EXIT_TIME_UP] = "time",
+		[EXIT_GPA_FAULT] = "memory",
+		[EXIT_IO] = "io",
+		[EXIT_CPUID] = "cpuid",
+		[EXIT_MSR_READ] = "rdmsr",
+		[EXIT_MSR_WRITE] = "wrmsr",
+		[EXIT_XSETBV] = "xsetbv",
+		[EXIT_HLT] = "hlt",
+		[EXIT_PAUSE] = "pause",
+		[EXIT_HYPERCALL] = "hypercall",
+		[EXIT_WINDOW] = "window",
+		[EXIT_UNDEFINED] = "undefined",
+		[EXIT_GP] = "gp",
+		[EXIT_WBINVD] = "wbinvd",
+		[EXIT_INVLPG] = "invlpg",
+		[EXIT_EXCEPTION] = "exception",
+		[EXIT_TRIPLE_FAULT] = "triple-fault",
+		[EXIT_INIT] = "init",
+		[EXIT_SIPI] = "sipi",
+		[EXIT_AGAIN] = "again",
+		[EXIT_ENTRY_FAILED] = "entry-failed",
 		[EXIT_UNKNOWN] = "unknown",
 	};
 

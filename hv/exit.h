@@ -1,6 +1,7 @@
 /*
- * What an exit asks for, and the answer: a flat switch on the vendor-neutral kind. Anything that may wait is
- * restartable: the instruction is stepped over only when all of its effect has been achieved.
+ * What an exit asks for, and the answer: a flat switch on the vendor-neutral kind. Anything that
+ * may wait is restartable: the instruction is stepped over only when all of its effect has been
+ * achieved.
  */
 #ifndef HV_EXIT_H
 #define HV_EXIT_H
@@ -8,8 +9,8 @@
 #include "hv/vcpu.h"
 
 /*
- * Answer one exit of the loaded vCPU. Returns whether it can go on; else its state tells why not (halted,
- * parked), or its VM has a request (vm_is_ending()).
+ * Answer one exit of the loaded vCPU. Returns whether it can go on; else its state tells why not
+ * (halted, parked), or its VM has a request (vm_is_ending()).
  */
 bool exit_handle(struct vcpu *vcpu, const struct vm_exit *exit);
 

@@ -1,10 +1,11 @@
-/* The walk, as one loop over levels whose shape (entry size, index bits, where large pages may be) differs. */
+/* The walk, as one loop over levels whose shape (entry size, index bits, where large pages may be)
+ * differs. */
 #include "hv/guest_walk.h"
 
-#define CR0_WP	  BIT(16)
-#define CR0_PG	  BIT(31)
-#define CR4_PSE	  BIT(4)
-#define CR4_PAE	  BIT(5)
+#define CR0_WP    BIT(16)
+#define CR0_PG    BIT(31)
+#define CR4_PSE   BIT(4)
+#define CR4_PAE   BIT(5)
 #define CR4_LA57  BIT(12)
 #define CR4_SMEP  BIT(20)
 #define CR4_SMAP  BIT(21)
@@ -12,11 +13,11 @@
 #define EFER_NXE  BIT(11)
 #define RFLAGS_AC BIT(18)
 
-#define PTE_P  BIT(0)
-#define PTE_W  BIT(1)
-#define PTE_U  BIT(2)
-#define PTE_PS BIT(7)
-#define PTE_NX BIT(63)
+#define PTE_P       BIT(0)
+#define PTE_W       BIT(1)
+#define PTE_U       BIT(2)
+#define PTE_PS      BIT(7)
+#define PTE_NX      BIT(63)
 #define PTE_ADDRESS 0x000ffffffffff000ull
 
 /* What the levels passed so far allow. */
@@ -50,8 +51,8 @@ static u32 fault_code(const struct guest_walk *walk, u32 access, bool present)
 	       ((access & WALK_FETCH) && fetch_shown ? PF_FETCH : 0);
 }
 
-static err_t finish(const struct guest_walk *walk, u32 access, const struct rights *rights, u64 address,
-	gpa_t *out, u32 *pf_error)
+static err_t finish(const struct guest_walk *walk, u32 access, const struct rights *rights,
+	u64 address, gpa_t *out, u32 *pf_error)
 {
 	if (!allowed(walk, access, rights)) {
 		*pf_error = fault_code(walk, access, true);
@@ -62,7 +63,8 @@ static err_t finish(const struct guest_walk *walk, u32 access, const struct righ
 }
 
 /* Two levels of 32-bit entries, with 4 MiB pages where CR4.PSE allows them. */
-static err_t walk_32(const struct guest_walk *walk, u32 linear, u32 access, gpa_t *out, u32 *pf_error)
+static err_t walk_32(
+	const struct guest_walk *walk, u32 linear, u32 access, gpa_t *out, u32 *pf_error)
 {
 	struct rights rights = {.write = true, .user = true};
 	u64 table = walk->sregs->cr3 & 0xfffff000u;
@@ -70,8 +72,8 @@ static err_t walk_32(const struct guest_walk *walk, u32 linear, u32 access, gpa_
 	for (u32 level = 2; level > 0; level--) {
 		u32 shift = level == 2 ? 22 : 12;
 		u32 entry;
-		err_t err = walk->read(walk->context, GPA(table + ((linear >> shift) & 0x3ff) * 4ull),
-			&entry, sizeof(entry));
+		err_t err = walk->read(walk->context,
+			GPA(table + ((linear >> shift) & 0x3ff) * 4ull), &entry, sizeof(entry));
 
 		if (err)
 			return err;
@@ -104,7 +106,8 @@ static err_t walk_64(const struct guest_walk *walk, u64 linear, u32 levels, u32 
 		u32 shift = 12 + 9 * (level - 1);
 		u64 index = (linear >> shift) & (levels == 3 && level == 3 ? 3 : 0x1ff);
 		u64 entry;
-		err_t err = walk->read(walk->context, GPA(table + index * 8), &entry, sizeof(entry));
+		err_t err =
+			walk->read(walk->context, GPA(table + index * 8), &entry, sizeof(entry));
 
 		if (err)
 			return err;

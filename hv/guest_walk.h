@@ -1,8 +1,9 @@
 /*
- * A guest's own page tables, walked in software: what the hypervisor needs where it reads an instruction or
- * moves an operand for the guest. All of the architecture's forms (none, 32-bit with 4 MiB pages, PAE, four and
- * five levels), with the rights of each level; accessed and dirty bits are not set, for the guest's own access
- * has set them where it matters. Pure but for the reader it is given; tested on Linux.
+ * A guest's own page tables, walked in software: what the hypervisor needs where it reads an
+ * instruction or moves an operand for the guest. All of the architecture's forms (none, 32-bit with
+ * 4 MiB pages, PAE, four and five levels), with the rights of each level; accessed and dirty bits
+ * are not set, for the guest's own access has set them where it matters. Pure but for the reader it
+ * is given; tested on Linux.
  *
  * Intel SDM vol. 3, "Paging"; AMD APM vol. 2, "Page Translation and Protection".
  */
@@ -20,7 +21,7 @@
 /* Error code of a page fault. */
 #define PF_PRESENT  1u
 #define PF_WRITE    2u
-#define PF_USER	    4u
+#define PF_USER     4u
 #define PF_RESERVED 8u
 #define PF_FETCH    16u
 
@@ -34,9 +35,10 @@ struct guest_walk {
 
 /*
  * Translate one linear address.
- * Returns 0; E_INVAL: the guest's tables do not allow it, *pf_error is what #PF would say; or what the reader
- * returned (E_RANGE: a table lies where there is no memory).
+ * Returns 0; E_INVAL: the guest's tables do not allow it, *pf_error is what #PF would say; or what
+ * the reader returned (E_RANGE: a table lies where there is no memory).
  */
-must_check err_t guest_walk(const struct guest_walk *walk, u64 linear, u32 access, gpa_t *out, u32 *pf_error);
+must_check err_t guest_walk(
+	const struct guest_walk *walk, u64 linear, u32 access, gpa_t *out, u32 *pf_error);
 
 #endif

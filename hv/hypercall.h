@@ -1,4 +1,5 @@
-/* Hypercalls: what a guest asks of the hypervisor in words (hv/abi/hypercall.h). Every number is hostile. */
+/* Hypercalls: what a guest asks of the hypervisor in words (hv/abi/hypercall.h). Every number is
+ * hostile. */
 #ifndef HV_HYPERCALL_H
 #define HV_HYPERCALL_H
 

@@ -30,7 +30,8 @@ static char *kept(struct line_edit *edit, u32 back)
 static enum line_edit_result enter(struct line_edit *edit)
 {
 	memcpy(edit->entered, edit->text, edit->bytes + 1);
-	if (edit->bytes > 0 && (edit->history_count == 0 || strcmp(kept(edit, 1), edit->text) != 0)) {
+	if (edit->bytes > 0 &&
+		(edit->history_count == 0 || strcmp(kept(edit, 1), edit->text) != 0)) {
 		memcpy(edit->history[edit->history_count % LINE_EDIT_HISTORY], edit->text,
 			edit->bytes + 1);
 		edit->history_count++;

@@ -1,13 +1,13 @@
 /*
- * The line being typed at the console: printable characters, Backspace, Ctrl-U, Ctrl-C, Enter, and Up and Down
- * through the last lines. Pure: bytes in, what is to be shown out.
+ * The line being typed at the console: printable characters, Backspace, Ctrl-U, Ctrl-C, Enter, and
+ * Up and Down through the last lines. Pure: bytes in, what is to be shown out.
  */
 #ifndef HV_LINE_EDIT_H
 #define HV_LINE_EDIT_H
 
 #include "mm/base/types.h"
 
-#define LINE_EDIT_BYTES	  128
+#define LINE_EDIT_BYTES   128
 #define LINE_EDIT_HISTORY 8
 
 enum line_edit_result {
@@ -24,9 +24,9 @@ struct line_edit {
 	char entered[LINE_EDIT_BYTES];
 	char history[LINE_EDIT_HISTORY][LINE_EDIT_BYTES];
 	u32 history_count; /* lines ever kept */
-	u32 back;	   /* how many lines back .text was taken from; 0 = newly typed */
+	u32 back;          /* how many lines back .text was taken from; 0 = newly typed */
 	u8 escape;
-	bool after_cr;	   /* an LF that follows belongs to it */
+	bool after_cr; /* an LF that follows belongs to it */
 };
 
 void line_edit_init(struct line_edit *edit);

@@ -10,11 +10,11 @@
 #include "mm/base/str.h"
 #include "mm/fault.h"
 
-#define ITEMS_PER_EXIT	  32
-#define RFLAGS_DF	  BIT(10)
-#define SEGMENT_DB	  BIT(14) /* D/B, in the access-rights layout */
-#define CR0_PE		  BIT(0)
-#define BYTES_TEXT	  (DECODE_MAX_BYTES * 3 + 1)
+#define ITEMS_PER_EXIT 32
+#define RFLAGS_DF      BIT(10)
+#define SEGMENT_DB     BIT(14) /* D/B, in the access-rights layout */
+#define CR0_PE         BIT(0)
+#define BYTES_TEXT     (DECODE_MAX_BYTES * 3 + 1)
 
 /* All that the steps below share. */
 struct mmio {
@@ -174,8 +174,8 @@ static err_t do_string_item(struct mmio *m, bool *stop)
 	u64 step = vcpu->virt.rflags & RFLAGS_DF ? -(u64)in->access_bytes : in->access_bytes;
 	struct operand to, from = {.count = 0};
 	err_t err = operand_gather(vcpu, &m->sregs,
-		operand_linear(&m->sregs, SEG_ES, gpr[GPR_RDI] & mask), in->access_bytes, WALK_WRITE,
-		&to);
+		operand_linear(&m->sregs, SEG_ES, gpr[GPR_RDI] & mask), in->access_bytes,
+		WALK_WRITE, &to);
 
 	if (err)
 		return err;
@@ -261,7 +261,8 @@ static err_t perform(struct mmio *m)
 		reg_set(m, extend(in, device_access(m->vcpu, m->gpa, in->access_bytes, false, 0)));
 		break;
 	case DECODE_STORE:
-		device_access(m->vcpu, m->gpa, in->access_bytes, true, reg_get(m, in->access_bytes));
+		device_access(
+			m->vcpu, m->gpa, in->access_bytes, true, reg_get(m, in->access_bytes));
 		break;
 	case DECODE_ALU:
 		do_alu(m);

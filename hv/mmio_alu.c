@@ -1,12 +1,12 @@
 /* Arithmetic with flags. Intel SDM vol. 1, "EFLAGS Register". */
 #include "hv/mmio_alu.h"
 
-#define FLAG_CF BIT(0)
-#define FLAG_PF BIT(2)
-#define FLAG_AF BIT(4)
-#define FLAG_ZF BIT(6)
-#define FLAG_SF BIT(7)
-#define FLAG_OF BIT(11)
+#define FLAG_CF   BIT(0)
+#define FLAG_PF   BIT(2)
+#define FLAG_AF   BIT(4)
+#define FLAG_ZF   BIT(6)
+#define FLAG_SF   BIT(7)
+#define FLAG_OF   BIT(11)
 #define FLAGS_ALL (FLAG_CF | FLAG_PF | FLAG_AF | FLAG_ZF | FLAG_SF | FLAG_OF)
 
 static u64 result_flags(u64 result, u64 sign)

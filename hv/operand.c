@@ -5,9 +5,9 @@
 #include "mm/base/str.h"
 #include "mm/platform.h"
 
-#define EFER_LMA	   BIT(10)
-#define SEGMENT_LONG	   BIT(13) /* L, in the access-rights layout */
-#define VECTOR_PAGE_FAULT  14
+#define EFER_LMA          BIT(10)
+#define SEGMENT_LONG      BIT(13) /* L, in the access-rights layout */
+#define VECTOR_PAGE_FAULT 14
 
 static err_t read_guest(void *context, gpa_t gpa, void *to, size_t bytes)
 {
@@ -27,8 +27,8 @@ u64 operand_linear(const struct virt_sregs *sregs, u8 segment, u64 offset)
 	return (u32)(offset + sregs->seg[segment].base);
 }
 
-static err_t translate(struct vcpu *vcpu, const struct virt_sregs *sregs, u64 linear, u32 access,
-	gpa_t *out)
+static err_t translate(
+	struct vcpu *vcpu, const struct virt_sregs *sregs, u64 linear, u32 access, gpa_t *out)
 {
 	struct guest_walk walk = {
 		.sregs = sregs,
@@ -80,8 +80,8 @@ static err_t gather_piece(struct vcpu *vcpu, const struct virt_sregs *sregs, u64
 	return err;
 }
 
-err_t operand_gather(struct vcpu *vcpu, const struct virt_sregs *sregs, u64 linear, u32 bytes, u32 access,
-	struct operand *out)
+err_t operand_gather(struct vcpu *vcpu, const struct virt_sregs *sregs, u64 linear, u32 bytes,
+	u32 access, struct operand *out)
 {
 	u32 room = (u32)(PAGE_BYTES - (linear & (PAGE_BYTES - 1)));
 	u32 first = min(room, bytes);
@@ -93,7 +93,8 @@ err_t operand_gather(struct vcpu *vcpu, const struct virt_sregs *sregs, u64 line
 		return err;
 	out->count = 1;
 	if (first < bytes) {
-		err = gather_piece(vcpu, sregs, linear + first, bytes - first, access, &out->piece[1]);
+		err = gather_piece(
+			vcpu, sregs, linear + first, bytes - first, access, &out->piece[1]);
 		if (err) {
 			operand_release(vcpu, out);
 			return err;
@@ -128,7 +129,8 @@ void operand_put(const struct operand *operand, const void *from)
 	}
 }
 
-s64 operand_fetch(struct vcpu *vcpu, const struct virt_sregs *sregs, bool both_pages, u8 *bytes, u32 want)
+s64 operand_fetch(
+	struct vcpu *vcpu, const struct virt_sregs *sregs, bool both_pages, u8 *bytes, u32 want)
 {
 	u64 linear = operand_linear(sregs, SEG_CS, vcpu->virt.rip);
 	u32 room = (u32)(PAGE_BYTES - (linear & (PAGE_BYTES - 1)));

@@ -1,7 +1,7 @@
 /*
- * A memory operand of an instruction that the hypervisor performs for a guest: a few bytes at a linear address,
- * on one page or two. Gathering it translates and pins; then the instruction can be committed without
- * waiting or failing; releasing it unpins.
+ * A memory operand of an instruction that the hypervisor performs for a guest: a few bytes at a
+ * linear address, on one page or two. Gathering it translates and pins; then the instruction can be
+ * committed without waiting or failing; releasing it unpins.
  */
 #ifndef HV_OPERAND_H
 #define HV_OPERAND_H
@@ -24,11 +24,12 @@ struct operand {
 
 /*
  * Gather @bytes, at most a page of them, at @linear.
- * @access: WALK_*. Returns 0 (pinned; release it); E_INVAL: the guest's tables forbid it, and its #PF has been
- * queued; E_RANGE: a guest page table lies outside its memory, the VM was broken; E_WAIT, E_NOMEM, E_CORRUPT.
+ * @access: WALK_*. Returns 0 (pinned; release it); E_INVAL: the guest's tables forbid it, and its
+ * #PF has been queued; E_RANGE: a guest page table lies outside its memory, the VM was broken;
+ * E_WAIT, E_NOMEM, E_CORRUPT.
  */
-must_check err_t operand_gather(struct vcpu *vcpu, const struct virt_sregs *sregs, u64 linear, u32 bytes,
-	u32 access, struct operand *out);
+must_check err_t operand_gather(struct vcpu *vcpu, const struct virt_sregs *sregs, u64 linear,
+	u32 bytes, u32 access, struct operand *out);
 void operand_release(struct vcpu *vcpu, struct operand *operand);
 
 static inline bool operand_is_ram(const struct operand *o)
@@ -41,11 +42,11 @@ void operand_get(const struct operand *operand, void *to);
 void operand_put(const struct operand *operand, const void *from);
 
 /*
- * The bytes of the instruction at RIP, as many of @want as lie on its page, or with @both_pages on the next one
- * too. Returns the count, or an error as above.
+ * The bytes of the instruction at RIP, as many of @want as lie on its page, or with @both_pages on
+ * the next one too. Returns the count, or an error as above.
  */
-must_check s64 operand_fetch(struct vcpu *vcpu, const struct virt_sregs *sregs, bool both_pages, u8 *bytes,
-	u32 want);
+must_check s64 operand_fetch(
+	struct vcpu *vcpu, const struct virt_sregs *sregs, bool both_pages, u8 *bytes, u32 want);
 
 /* Linear address of @offset in @segment: bases count in 64-bit mode only for FS and GS. */
 u64 operand_linear(const struct virt_sregs *sregs, u8 segment, u64 offset);

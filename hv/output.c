@@ -1,7 +1,8 @@
 /*
- * A guest's serial output: ring, line under way, and the workload's report. A guest's bytes reach the host's
- * console only through the line, from which control characters and escape sequences are taken out: one
- * guest must not be able to paint over another's, or to drive the administrator's terminal.
+ * A guest's serial output: ring, line under way, and the workload's report. A guest's bytes reach
+ * the host's console only through the line, from which control characters and escape sequences are
+ * taken out: one guest must not be able to paint over another's, or to drive the administrator's
+ * terminal.
  */
 #include "hv/output.h"
 #include "mm/base/str.h"

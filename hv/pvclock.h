@@ -1,6 +1,7 @@
 /*
- * The paravirtual clock: the guest's TSC counts evenly from the VM's power-on, so one record, written when
- * the guest names its place, stays true; it is written again only when the guest sets its TSC.
+ * The paravirtual clock: the guest's TSC counts evenly from the VM's power-on, so one record,
+ * written when the guest names its place, stays true; it is written again only when the guest sets
+ * its TSC.
  */
 #ifndef HV_PVCLOCK_H
 #define HV_PVCLOCK_H
@@ -10,7 +11,8 @@
 
 bool pvclock_is_msr(u32 index);
 
-/* E_INVAL: the value deserves #GP; E_WAIT, E_NOMEM, E_CORRUPT: as guest_mem, nothing was changed. */
+/* E_INVAL: the value deserves #GP; E_WAIT, E_NOMEM, E_CORRUPT: as guest_mem, nothing was changed.
+ */
 must_check err_t pvclock_msr_write(struct vcpu *vcpu, u32 index, u64 value);
 u64 pvclock_msr_read(const struct vcpu *vcpu, u32 index);
 

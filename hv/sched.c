@@ -1,7 +1,7 @@
 /*
- * The scheduler. A vCPU is in one of two queues of its CPU: runnable, or sleeping (halted or parked), where its
- * timers are looked at whenever the loop comes round. With nothing runnable the CPU halts until the earliest timer
- * or the console's turn.
+ * The scheduler. A vCPU is in one of two queues of its CPU: runnable, or sleeping (halted or
+ * parked), where its timers are looked at whenever the loop comes round. With nothing runnable the
+ * CPU halts until the earliest timer or the console's turn.
  */
 #include "hv/sched.h"
 #include "hv/boot_files.h"
@@ -47,7 +47,7 @@ struct vm *sched_find_vm(const char *name)
 {
 	struct vm *vm;
 
-	list_for_each_entry(vm, &vms, all) {
+	list_for_each_entry (vm, &vms, all) {
 		if (strcmp(vm_name(vm), name) == 0)
 			return vm;
 	}
@@ -94,13 +94,15 @@ static bool should_wake(struct vcpu *vcpu, u64 now)
 	return vcpu->state == VCPU_PARKED || vcpu_has_event(vcpu);
 }
 
-/* Only this CPU takes vCPUs out of its sleeping queue, so the walk needs the lock for no longer than a step. */
+/* Only this CPU takes vCPUs out of its sleeping queue, so the walk needs the lock for no longer
+ * than a step. */
 static void wake_sleepers(struct sched_cpu *sc)
 {
 	struct vcpu *vcpu, *next;
 	u64 now = time_tsc();
 
-	list_for_each_entry_safe(vcpu, next, &sc->sleeping, queue) {
+	list_for_each_entry_safe(vcpu, next, &sc->sleeping, queue)
+	{
 		if (should_wake(vcpu, now)) {
 			vcpu->state = VCPU_RUNNABLE;
 			sched_add(vcpu);
@@ -120,7 +122,7 @@ static void carry_out_requests(void)
 {
 	struct vm *vm;
 
-	list_for_each_entry(vm, &vms, all) {
+	list_for_each_entry (vm, &vms, all) {
 		char why[VM_WHY_BYTES];
 
 		switch (__atomic_load_n(&vm->request, __ATOMIC_ACQUIRE)) {
@@ -155,7 +157,7 @@ static void idle(struct sched_cpu *sc, u64 console_due)
 	u64 earliest = console_due;
 	struct vcpu *vcpu;
 
-	list_for_each_entry(vcpu, &sc->sleeping, queue) {
+	list_for_each_entry (vcpu, &sc->sleeping, queue) {
 		if (__atomic_load_n(&vcpu->attention, __ATOMIC_ACQUIRE))
 			return;
 		earliest = min(earliest, vcpu->wake_tsc);
@@ -170,7 +172,7 @@ static bool all_ended(void)
 {
 	struct vm *vm;
 
-	list_for_each_entry(vm, &vms, all) {
+	list_for_each_entry (vm, &vms, all) {
 		if (!vm->ended && (vm->state == VM_RUNNING || vm->config->autostart))
 			return false;
 	}
@@ -258,7 +260,7 @@ static void start_vms(void)
 {
 	struct vm *vm;
 
-	list_for_each_entry(vm, &vms, all) {
+	list_for_each_entry (vm, &vms, all) {
 		/* What goes wrong is logged, and kept in vm->why. */
 		if (vm->config->autostart && vm_start(vm) != 0)
 			continue;

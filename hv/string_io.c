@@ -43,8 +43,8 @@ struct shape {
 	u8 address_bytes, segment;
 };
 
-static err_t read_prefixes(struct vcpu *vcpu, const struct virt_sregs *sregs, u8 insn_bytes,
-	struct shape *shape)
+static err_t read_prefixes(
+	struct vcpu *vcpu, const struct virt_sregs *sregs, u8 insn_bytes, struct shape *shape)
 {
 	u8 code[INSN_MAX_BYTES];
 	bool code_16 = !operand_is_64bit(sregs) && !(sregs->seg[SEG_CS].attributes & SEGMENT_DB);
@@ -95,7 +95,8 @@ err_t string_io(struct vcpu *vcpu, const struct vm_exit *exit, u8 insn_bytes)
 		if (err)
 			return err;
 		if (!operand_is_ram(&memory)) {
-			vm_break(vcpu->vm, "string I/O on port %#x with an operand outside its memory: %#llx",
+			vm_break(vcpu->vm,
+				"string I/O on port %#x with an operand outside its memory: %#llx",
 				exit->io.port, (unsigned long long)memory.piece[0].gpa.v);
 			operand_release(vcpu, &memory);
 			return E_RANGE;

@@ -1,7 +1,8 @@
 /*
- * The vCPU's loop: bring events to it, enter, answer the exit. Events go in one order: what was being delivered
- * when the last exit came (the backend does that by itself), then an exception that the hypervisor raised, then
- * NMI, then the local APIC's interrupt; what cannot go now gets a window.
+ * The vCPU's loop: bring events to it, enter, answer the exit. Events go in one order: what was
+ * being delivered when the last exit came (the backend does that by itself), then an exception that
+ * the hypervisor raised, then NMI, then the local APIC's interrupt; what cannot go now gets a
+ * window.
  */
 #include "hv/vcpu.h"
 #include "hv/exit.h"
@@ -45,7 +46,8 @@ void vcpu_kick(struct vcpu *vcpu)
 		irq_send_kick(vcpu->home_cpu);
 }
 
-/* Host TSC of the earlier of two guest times, one in guest TSC and one in ns; ~0 where there is none. */
+/* Host TSC of the earlier of two guest times, one in guest TSC and one in ns; ~0 where there is
+ * none. */
 static u64 wake_time(const struct vcpu *vcpu, u64 tsc_guest, u64 ns, u64 now_tsc, u64 now_ns)
 {
 	u64 now_guest = now_tsc + vcpu->virt.tsc_offset;
@@ -97,7 +99,8 @@ bool vcpu_has_event(struct vcpu *vcpu)
 	return event || vcpu->pending.valid || vcpu->virt.reinject.valid;
 }
 
-/* Deliver at most one event with the next entry. Returns the priority class that waits for a window, or 0. */
+/* Deliver at most one event with the next entry. Returns the priority class that waits for a
+ * window, or 0. */
 static u8 deliver(struct vcpu *vcpu)
 {
 	struct vdev *vdev = vcpu->vm->vdev;
@@ -130,7 +133,8 @@ static u8 deliver(struct vcpu *vcpu)
 	}
 	if (vector >= 0)
 		return (u8)vector >> 4;
-	/* What an interrupt in service blocks shows itself by the EOI's exit; CR8 is written without one. */
+	/* What an interrupt in service blocks shows itself by the EOI's exit; CR8 is written
+	 * without one. */
 	return blocked && virt->tpr >= blocked ? blocked : 0;
 }
 

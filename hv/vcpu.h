@@ -1,10 +1,10 @@
 /*
- * One virtual CPU: what the backend needs (struct virt_vcpu), where the scheduler has it, and what it
- * waits for. vcpu.c brings events to it before each entry and keeps the time of its timers.
+ * One virtual CPU: what the backend needs (struct virt_vcpu), where the scheduler has it, and what
+ * it waits for. vcpu.c brings events to it before each entry and keeps the time of its timers.
  *
- * "attention" is the hot loop's economy: it is set by whatever may have changed the answer to "which event
- * next, and when is the next timer": any device access, a kick, a window that opened. Exits that touch
- * no device (CPUID, page faults) leave it clear, and the next entry asks nothing.
+ * "attention" is the hot loop's economy: it is set by whatever may have changed the answer to
+ * "which event next, and when is the next timer": any device access, a kick, a window that opened.
+ * Exits that touch no device (CPUID, page faults) leave it clear, and the next entry asks nothing.
  */
 #ifndef HV_VCPU_H
 #define HV_VCPU_H
@@ -25,19 +25,19 @@ enum vcpu_state {
 
 struct vcpu {
 	struct virt_vcpu virt; /* first: this_cpu()->fpu_owner and ->loaded point here */
-	struct vm *vm;		/* [I] */
-	u32 index;		/* [I] in its VM */
-	u32 home_cpu;		/* whose run queue it belongs to */
-	u32 state;		/* [a] enum vcpu_state */
-	u32 attention;		/* [a] */
-	struct list queue;	/* in a run queue */
-	u64 wake_tsc;		/* host TSC of its next timer, ~0 if none; valid while attention is clear */
-	u64 run_until;		/* host TSC: end of slice, as of the run under way */
-	u8 tpr_class;		/* as the local APIC has it */
-	bool nmi_pending;	/* taken from the local APIC, not yet injected */
-	struct virt_event pending; /* an exception for the guest, not yet injected */
+	struct vm *vm;         /* [I] */
+	u32 index;             /* [I] in its VM */
+	u32 home_cpu;          /* whose run queue it belongs to */
+	u32 state;             /* [a] enum vcpu_state */
+	u32 attention;         /* [a] */
+	struct list queue;     /* in a run queue */
+	u64 wake_tsc;  /* host TSC of its next timer, ~0 if none; valid while attention is clear */
+	u64 run_until; /* host TSC: end of slice, as of the run under way */
+	u8 tpr_class;  /* as the local APIC has it */
+	bool nmi_pending;                    /* taken from the local APIC, not yet injected */
+	struct virt_event pending;           /* an exception for the guest, not yet injected */
 	u64 wall_clock_msr, system_time_msr; /* pvclock.c */
-	u64 run_tsc;		/* ticks spent on a CPU */
+	u64 run_tsc;                         /* ticks spent on a CPU */
 	u64 exits[EXIT_KIND_COUNT];
 	u64 unknown_msr_count;
 };
@@ -53,8 +53,8 @@ void vcpu_inject_gp(struct vcpu *vcpu);
 void vcpu_inject_ud(struct vcpu *vcpu);
 
 /*
- * Run the vCPU on this CPU until @slice_end (host TSC), or until it halts, parks, or its VM is ending.
- * Its state tells which. The vCPU is RUNNABLE and in no queue. Interrupts off.
+ * Run the vCPU on this CPU until @slice_end (host TSC), or until it halts, parks, or its VM is
+ * ending. Its state tells which. The vCPU is RUNNABLE and in no queue. Interrupts off.
  */
 void vcpu_run(struct vcpu *vcpu, u64 slice_end);
 
@@ -65,8 +65,8 @@ void vcpu_attach(struct vcpu *vcpu);
 void vcpu_detach(struct vcpu *vcpu);
 
 /*
- * Run the timers that are due and say whether there is something that a HLT of this vCPU must not sleep through.
- * Sets wake_tsc. Locks: takes the VM's.
+ * Run the timers that are due and say whether there is something that a HLT of this vCPU must not
+ * sleep through. Sets wake_tsc. Locks: takes the VM's.
  */
 bool vcpu_has_event(struct vcpu *vcpu);
 

@@ -26,7 +26,8 @@ static void print_vm(const struct vm *vm)
 	vm_figures_get(vm, &f);
 	for (u32 kind = 0; kind < EXIT_KIND_COUNT; kind++)
 		exits += f.exits[kind];
-	console_printf("%-12s configured %llu MiB, peak %llu.%llu MiB, faults %llu, exits %llu, verdict %s%s%s\n",
+	console_printf(
+		"%-12s configured %llu MiB, peak %llu.%llu MiB, faults %llu, exits %llu, verdict %s%s%s\n",
 		vm_name(vm), (unsigned long long)(vm->config->memory_bytes >> 20),
 		(unsigned long long)(f.peak_consumed_pages >> 8),
 		(unsigned long long)((f.peak_consumed_pages & 0xff) * 10 >> 8),
@@ -41,7 +42,7 @@ void verdict_print(const struct list *vms, bool clean)
 	bool ok = clean && !list_empty(vms);
 
 	console_printf("\n");
-	list_for_each_entry(vm, vms, all) {
+	list_for_each_entry (vm, vms, all) {
 		print_vm(vm);
 		if (vm->config->autostart || vm->starts)
 			ok = ok && vm->verdict == VM_VERDICT_OK;

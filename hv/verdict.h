@@ -7,8 +7,9 @@
 const char *verdict_name(enum vm_verdict verdict);
 
 /*
- * Print the summary of all VMs in @vms (list of struct vm by .all) and the verdict: ok only if every VM that was
- * to start reported ok and powered itself off, and @clean (nothing was wrong with the configuration).
+ * Print the summary of all VMs in @vms (list of struct vm by .all) and the verdict: ok only if
+ * every VM that was to start reported ok and powered itself off, and @clean (nothing was wrong with
+ * the configuration).
  */
 void verdict_print(const struct list *vms, bool clean);
 

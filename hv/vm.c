@@ -1,6 +1,6 @@
 /*
- * A VM's life. Power-on takes what it needs one thing after the other and names what it has to give back;
- * the end gives everything back and keeps the figures.
+ * A VM's life. Power-on takes what it needs one thing after the other and names what it has to give
+ * back; the end gives everything back and keeps the figures.
  */
 #include "hv/vm.h"
 #include "hv/console.h"
@@ -72,7 +72,8 @@ void vm_request_end(struct vm *vm, enum vm_request how)
 {
 	u32 none = VM_REQUEST_NONE;
 
-	__atomic_compare_exchange_n(&vm->request, &none, how, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+	__atomic_compare_exchange_n(
+		&vm->request, &none, how, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
 }
 
 void vm_break(struct vm *vm, const char *fmt, ...)
@@ -90,8 +91,8 @@ void vm_break(struct vm *vm, const char *fmt, ...)
 /* --- Power-on -------------------------------------------------------------------------------- */
 
 /*
- * Intel parts without PSCHANGE_MC_NO can be hung by a guest that changes the page size of code: there large
- * leaves must not be executable. Intel, "Machine Check Error on Page Size Change".
+ * Intel parts without PSCHANGE_MC_NO can be hung by a guest that changes the page size of code:
+ * there large leaves must not be executable. Intel, "Machine Check Error on Page Size Change".
  */
 static bool large_pages_no_exec(void)
 {
@@ -190,12 +191,13 @@ static err_t create_devices(struct vm *vm)
 		.memory_bytes = vm->config->memory_bytes,
 		.tsc_khz = time_tsc_khz(),
 		.boot_epoch_s = time_boot_epoch(),
-		.host = {
-			.context = vm,
-			.kick = on_kick,
-			.serial_out = on_serial_out,
-			.end = on_end,
-		},
+		.host =
+			{
+				.context = vm,
+				.kick = on_kick,
+				.serial_out = on_serial_out,
+				.end = on_end,
+			},
 	};
 
 	return vdev_create(&vm->vdev, &config);

@@ -1,14 +1,15 @@
 /*
- * A virtual machine and its life: off, running, or stopped with a reason. It owns its memory (a space),
- * its devices (a vdev), its vCPUs and what its serial line said. Everything but its configuration and
- * its output ring is released when it ends, so that a VM that is not running costs no guest memory.
+ * A virtual machine and its life: off, running, or stopped with a reason. It owns its memory (a
+ * space), its devices (a vdev), its vCPUs and what its serial line said. Everything but its
+ * configuration and its output ring is released when it ends, so that a VM that is not running
+ * costs no guest memory.
  *
- * Life-cycle functions are called by the scheduler's loop only (sched.c), never while one of the VM's vCPUs is
- * in the guest. What a device or an exit wants of the VM's life it leaves as a request (vm_request_end(),
- * vm_break()), which the loop carries out.
+ * Life-cycle functions are called by the scheduler's loop only (sched.c), never while one of the
+ * VM's vCPUs is in the guest. What a device or an exit wants of the VM's life it leaves as a
+ * request (vm_request_end(), vm_break()), which the loop carries out.
  *
- * Legend: [I] fixed after creation, [l] life cycle: changed between guest entries only, [v] lock held,
- * [a] atomic.
+ * Legend: [I] fixed after creation, [l] life cycle: changed between guest entries only, [v] lock
+ * held, [a] atomic.
  */
 #ifndef HV_VM_H
 #define HV_VM_H
@@ -25,7 +26,7 @@
 #include "hv/vdev/vdev.h"
 
 enum vm_state {
-	VM_OFF,	    /* never started, or powered off by itself or the console */
+	VM_OFF, /* never started, or powered off by itself or the console */
 	VM_RUNNING,
 	VM_STOPPED, /* ended by the hypervisor: .why tells the reason */
 };
@@ -47,31 +48,31 @@ struct vm_figures {
 };
 
 struct vm {
-	struct list all;		/* in sched.c's list, in the order of the configuration */
+	struct list all;                /* in sched.c's list, in the order of the configuration */
 	const struct vm_config *config; /* [I] */
-	struct spinlock lock;		/* rank VM: devices */
+	struct spinlock lock;           /* rank VM: devices */
 
-	enum vm_state state;		/* [l] */
-	u32 request;			/* [a] enum vm_request */
-	char why[VM_WHY_BYTES];		/* [l] why it was stopped or not started */
-	bool ended;			/* [l] it was started once and is no longer running, or could not start */
-	u32 starts, resets;		/* [l] */
-	enum vm_verdict verdict;	/* [l] of the last run */
+	enum vm_state state;    /* [l] */
+	u32 request;            /* [a] enum vm_request */
+	char why[VM_WHY_BYTES]; /* [l] why it was stopped or not started */
+	bool ended; /* [l] it was started once and is no longer running, or could not start */
+	u32 starts, resets;      /* [l] */
+	enum vm_verdict verdict; /* [l] of the last run */
 
-	char extra[VM_EXTRA_BYTES];	/* [l] more words for the command line of this start */
+	char extra[VM_EXTRA_BYTES]; /* [l] more words for the command line of this start */
 
-	struct space *space;		/* [l] NULL unless running */
-	struct vdev *vdev;		/* [l] likewise; contents [v] */
-	struct vcpu *vcpus;		/* [l] likewise */
-	u32 vcpu_count;			/* [I] */
+	struct space *space;              /* [l] NULL unless running */
+	struct vdev *vdev;                /* [l] likewise; contents [v] */
+	struct vcpu *vcpus;               /* [l] likewise */
+	u32 vcpu_count;                   /* [I] */
 	struct memsched_request admitted; /* [l] what memsched was told */
-	u64 tsc_origin;			/* [l] host TSC at which the guest's was 0 */
-	u64 origin_ns;			/* [l] host time at that moment */
-	u32 abi_version;		/* hypercalls: what the guest negotiated; 0 = nothing yet */
-	u64 hide_every;			/* debug: hide all private pages every so many exits; 0 = never */
+	u64 tsc_origin;                   /* [l] host TSC at which the guest's was 0 */
+	u64 origin_ns;                    /* [l] host time at that moment */
+	u32 abi_version; /* hypercalls: what the guest negotiated; 0 = nothing yet */
+	u64 hide_every;  /* debug: hide all private pages every so many exits; 0 = never */
 	u64 hide_countdown;
-	struct vm_figures last;		/* [l] of the run that ended */
-	struct output output;		/* [v] what the guest printed */
+	struct vm_figures last; /* [l] of the run that ended */
+	struct output output;   /* [v] what the guest printed */
 };
 
 static inline const char *vm_name(const struct vm *vm)
@@ -83,18 +84,19 @@ static inline const char *vm_name(const struct vm *vm)
 struct vm *vm_create(const struct vm_config *config);
 
 /*
- * Power on: admission, memory, devices, kernel. Returns 0; any error leaves the VM off (VM_OFF) with the
- * reason in vm->why and nothing allocated. Takes milliseconds: the kernel is copied.
+ * Power on: admission, memory, devices, kernel. Returns 0; any error leaves the VM off (VM_OFF)
+ * with the reason in vm->why and nothing allocated. Takes milliseconds: the kernel is copied.
  */
 must_check err_t vm_start(struct vm *vm);
 
 /*
- * End a running VM and release everything. @state: VM_OFF for an orderly end (by itself, by command), VM_STOPPED
- * where it could not go on. @why: a few words, kept.
+ * End a running VM and release everything. @state: VM_OFF for an orderly end (by itself, by
+ * command), VM_STOPPED where it could not go on. @why: a few words, kept.
  */
 void vm_end(struct vm *vm, enum vm_state state, const char *why);
 
-/* Power-on state again on the same memory grant. If the kernel cannot be loaded again, the VM is stopped. */
+/* Power-on state again on the same memory grant. If the kernel cannot be loaded again, the VM is
+ * stopped. */
 void vm_reset(struct vm *vm);
 
 /* From anywhere: the guest wants to end, or to be reset, at the next turn of the loop. */

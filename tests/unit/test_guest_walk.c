@@ -1,5 +1,6 @@
 /* SRCS: hv/guest_walk.c */
-/* Guest page tables of every form, made by hand in a small memory, and walked: address, rights, faults. */
+/* Guest page tables of every form, made by hand in a small memory, and walked: address, rights,
+ * faults. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -9,16 +10,16 @@
 
 #include "hv/guest_walk.h"
 
-#define P 1ull
-#define W 2ull
-#define U 4ull
-#define PS 0x80ull
-#define NX (1ull << 63)
-#define CR0 0x80010001ull /* PG, WP, PE */
-#define LMA (1ull << 10)
-#define NXE (1ull << 11)
-#define PAE (1ull << 5)
-#define PSE (1ull << 4)
+#define P    1ull
+#define W    2ull
+#define U    4ull
+#define PS   0x80ull
+#define NX   (1ull << 63)
+#define CR0  0x80010001ull /* PG, WP, PE */
+#define LMA  (1ull << 10)
+#define NXE  (1ull << 11)
+#define PAE  (1ull << 5)
+#define PSE  (1ull << 4)
 #define LA57 (1ull << 12)
 #define SMEP (1ull << 20)
 #define SMAP (1ull << 21)

@@ -11,7 +11,7 @@
 
 #define FLAG_CF 1u
 #define FLAG_AF 0x10u
-#define FLAGS	0x8d5u /* CF PF AF ZF SF OF */
+#define FLAGS   0x8d5u /* CF PF AF ZF SF OF */
 
 /* AF is not defined after a logical operation. */
 static bool is_logic(enum decode_alu op)
@@ -22,8 +22,8 @@ static bool is_logic(enum decode_alu op)
 #define ON_CPU(insn, type)                                                                         \
 	{                                                                                          \
 		type x = (type)a;                                                                  \
-		__asm__ volatile("lea -128(%%rsp), %%rsp\n\tbt $0, %k2\n\t" insn              \
-				 " %3, %0\n\tpushfq\n\tpopq %1\n\tlea 128(%%rsp), %%rsp"          \
+		__asm__ volatile("lea -128(%%rsp), %%rsp\n\tbt $0, %k2\n\t" insn                   \
+				 " %3, %0\n\tpushfq\n\tpopq %1\n\tlea 128(%%rsp), %%rsp"           \
 				 : "+r"(x), "=&r"(flags)                                           \
 				 : "r"(carry), "r"((type)b)                                        \
 				 : "cc", "memory");                                                \
@@ -43,8 +43,8 @@ static bool is_logic(enum decode_alu op)
 	break
 
 /* pushfq must not write into the red zone, where the compiler may keep locals. */
-__attribute__((noinline, no_sanitize("address", "undefined"))) static u64 on_cpu(enum decode_alu op, u64 a,
-	u64 b, u32 bytes, u64 carry, u64 *out_flags)
+__attribute__((noinline, no_sanitize("address", "undefined"))) static u64 on_cpu(
+	enum decode_alu op, u64 a, u64 b, u32 bytes, u64 carry, u64 *out_flags)
 {
 	u64 flags = 0, result = 0;
 
@@ -74,8 +74,8 @@ __attribute__((noinline, no_sanitize("address", "undefined"))) static u64 on_cpu
 
 static u64 number(void)
 {
-	static const u64 edges[] = {0, 1, 0x7f, 0x80, 0xff, 0x7fff, 0x8000, 0xffff, 0x7fffffff, 0x80000000,
-		0xffffffff, 0x7fffffffffffffff, 0x8000000000000000, ~0ull};
+	static const u64 edges[] = {0, 1, 0x7f, 0x80, 0xff, 0x7fff, 0x8000, 0xffff, 0x7fffffff,
+		0x80000000, 0xffffffff, 0x7fffffffffffffff, 0x8000000000000000, ~0ull};
 
 	if (random() % 2)
 		return edges[random() % (sizeof(edges) / sizeof(edges[0]))];

@@ -1,5 +1,6 @@
 /* SRCS: hv/output.c */
-/* A guest's output: the ring keeps the last bytes, lines come out clean, the workload's report is seen. */
+/* A guest's output: the ring keeps the last bytes, lines come out clean, the workload's report is
+ * seen. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -41,7 +42,9 @@ static void a_line_is_reported_once_without_its_end(void **state)
 static void control_characters_and_escapes_do_not_reach_the_line(void **state)
 {
 	(void)state;
-	assert_int_equal(put("\x1b[2J\x1b[1;31mred\x1b[0m\x07\x08 a\tb\x1b" "cz\x9b\xff\n"), 1);
+	assert_int_equal(put("\x1b[2J\x1b[1;31mred\x1b[0m\x07\x08 a\tb\x1b"
+			     "cz\x9b\xff\n"),
+		1);
 	assert_string_equal(output.line, "red a bz");
 	/* A sequence that never ends costs its own line only. */
 	put("\x1b[");

@@ -1,5 +1,6 @@
 /* SRCS: hv/pvclock_scale.c */
-/* The paravirtual clock's factor: what a guest computes from it is the time, to parts in a billion. */
+/* The paravirtual clock's factor: what a guest computes from it is the time, to parts in a billion.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -17,8 +18,8 @@ static uint64_t guest_ns(uint64_t ticks, uint32_t mul, int8_t shift)
 
 static void a_second_of_ticks_is_a_second(void **state)
 {
-	static const uint64_t khz[] = {1000, 24000, 100000, 999999, 1000000, 1000001, 2400000, 3792882,
-		5000000, 10000000};
+	static const uint64_t khz[] = {
+		1000, 24000, 100000, 999999, 1000000, 1000001, 2400000, 3792882, 5000000, 10000000};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(khz) / sizeof(khz[0]); i++) {
