@@ -100,6 +100,8 @@ compat:
 	mov %eax, %es
 	mov %eax, %ss
 	mov $ADDR(stack_end), %esp
+	mov $ADDR(stack), %esi
+	mov %esi, %edi
 slot_compat:
 	.fill SLOT_BYTES, 1, 0x90
 	cmpl $0, ADDR(depth)
@@ -114,6 +116,8 @@ slot_compat:
 	lidt ADDR(idtr32)
 	movl $ADDR(after_protected), ADDR(next)
 	mov $ADDR(stack_end), %esp
+	mov $ADDR(stack), %esi
+	mov %esi, %edi
 slot_protected:
 	.fill SLOT_BYTES, 1, 0x90
 after_protected:
@@ -132,6 +136,8 @@ after_protected:
 	or $0x80000000, %eax
 	mov %eax, %cr0
 	mov $ADDR(stack_end), %esp
+	mov $ADDR(stack), %esi
+	mov %esi, %edi
 slot_paging:
 	.fill SLOT_BYTES, 1, 0x90
 after_paging:
@@ -162,6 +168,9 @@ real:
 	mov %ax, %es
 	mov %ax, %ss
 	mov $OFF(stack_end), %esp
+	mov $OFF(stack), %esi
+	mov %esi, %edi
+	mov %esi, %ebx
 slot_real:
 	.fill SLOT_BYTES, 1, 0x90
 modes_handler16:

@@ -11,7 +11,7 @@
 
 #define MSR_APIC_BASE 0x1b
 #define MSR_EFER      0xc0000080
-#define APIC_OFF      0xfee00000u
+#define APIC_OFF      0xfee00100u
 #define APIC_ON       0xfee00900u
 #define APIC_EOI      0xb0
 #define APIC_SPURIOUS 0xf0
@@ -23,6 +23,8 @@
 #define CR4_CET       0x800000ul
 #define RFLAGS_TF     0x100
 #define LAPIC_INDEX   ((LAPIC_BASE >> 21) & 511)
+#define IOAPIC_INDEX  ((IOAPIC_BASE >> 21) & 511)
+#define LARGE_PAGE    (~0x1ffffful)
 #define OPS_DEFAULT   2000
 #define VECTOR_DEBUG  1
 #define VECTOR_NMI    2
@@ -101,10 +103,13 @@ static void map_memory(void)
 	p->pdpt[3] = (uintptr_t)p->high | kernel;
 	p->window_directory[0] = (uintptr_t)p->window | table;
 	for (uint64_t i = 0; i < 512; i++) {
-		p->low[i] = i << 21 | large;
-		p->high[i] = 3ull << 30 | i << 21 | large;
+		/* What is not there is not mapped either, or each stray pointer would be the end. */
+		p->low[i] = i << 21 < hostile.memory_end ? i << 21 | large : 0;
+		p->high[i] = 0;
 		p->window[i] = 0;
 	}
+	p->high[LAPIC_INDEX] = (LAPIC_BASE & LARGE_PAGE) | large;
+	p->high[IOAPIC_INDEX] = (IOAPIC_BASE & LARGE_PAGE) | large;
 	p->window[PAGE_CODE] = (uintptr_t)p->code | user;
 	p->window[PAGE_CODE_2] = (uintptr_t)(p->code + PAGE_BYTES) | user;
 	p->window[PAGE_BEFORE_LAPIC] = (uintptr_t)p->data | user;
@@ -120,7 +125,7 @@ static void map_memory(void)
 
 static void reset_apic(void)
 {
-	/* From x2APIC mode there is no other way back; and off means that nothing is in service. */
+	/* From x2APIC mode there is no other way back; and once off, nothing is in service. */
 	write_msr(MSR_APIC_BASE, APIC_OFF);
 	write_msr(MSR_APIC_BASE, APIC_ON);
 	lapic_write(APIC_SPURIOUS, 0x1ff);
@@ -137,9 +142,11 @@ static void reset_ports(void)
 	out8(0xa1, 0xff);
 }
 
-void hostile_calm(void)
+static void calm(void *unused)
 {
+	(void)unused;
 	asm volatile("cli");
+	asm volatile("mov %0, %%dr7" ::"r"(0x400ul));
 	asm volatile("mov %0, %%cr4" ::"r"(good_cr4));
 	asm volatile("mov %0, %%cr0" ::"r"(good_cr0));
 	map_memory();
@@ -147,13 +154,26 @@ void hostile_calm(void)
 	write_msr(MSR_EFER, good_efer);
 	interrupts_init();
 	interrupts_use_own_stack(true);
-	asm volatile("mov %0, %%dr7" ::"r"(0x400ul));
 	asm volatile("mov %0, %%dr6" ::"r"(0xffff0ff0ul));
 	if (!hostile.is_tcg)
 		asm volatile("mov %0, %%cr8" ::"r"(0ul));
 	reset_apic();
 	reset_ports();
 	hostile.events_left = hostile.steps_left = 0;
+}
+
+void hostile_calm(void)
+{
+	uint32_t failure = hostile_attempt(calm, NULL);
+
+	/* A breakpoint, or DR7 itself guarded: the first try has taken it away. */
+	for (uint32_t i = 0; failure == VECTOR_DEBUG + 1 && i < 4; i++)
+		failure = hostile_attempt(calm, NULL);
+	if (failure) {
+		print_number("HOSTILE cannot mend itself: vector ", failure - 1);
+		print("\n");
+		power_off();
+	}
 }
 
 static void start(const struct bare_boot *boot, const char *arguments)
@@ -205,7 +225,7 @@ void hostile_run(const struct bare_boot *boot, const char *arguments)
 
 		hostile_calm();
 		if (hostile.trace)
-			print_number("", i);
+			print_number("deed ", i), print("\n");
 		name = hostile_deed();
 		if (hostile.trace) {
 			hostile_calm();

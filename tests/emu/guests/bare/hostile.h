@@ -40,6 +40,7 @@ struct hostile {
 	uint64_t memory_end;
 	bool is_tcg; /* QEMU's own faults are not what is looked for */
 	bool trace;
+	bool with_devices; /* in this deed pointers lead to devices, and code is such as drivers use */
 	uint32_t events_left; /* interrupts that may still return to what they interrupted */
 	uint32_t steps_left;  /* likewise, single steps */
 	uint64_t count_by_vector[256];
@@ -84,9 +85,9 @@ uint64_t random_address(bool ring_0);
 void random_registers(bool ring_0);
 
 /** Write made-up instructions to @at, at most @bytes; returns how many. @mode_bytes: 8, 4, 2. */
-uint32_t random_code(uint8_t *at, uint32_t bytes, bool ring_0, uint32_t mode_bytes);
+uint32_t random_code(uint8_t *at, uint32_t bytes, uint32_t mode_bytes);
 
-/** Put the machine back into a state in which this program can go on. Never faults. */
+/** Put the machine back into a state in which this program can go on, or power off. */
 void hostile_calm(void);
 
 /** One deed. Returns its name. */

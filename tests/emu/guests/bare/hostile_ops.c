@@ -19,6 +19,29 @@
 
 /* --- Made-up code ---------------------------------------------------------------------------- */
 
+static void say_code(const struct launch *launch, const uint8_t *code)
+{
+	static const char digits[] = "0123456789abcdef";
+	char text[CODE_BYTES * 2 + 1];
+
+	for (uint32_t i = 0; i < CODE_BYTES; i++) {
+		text[i * 2] = digits[code[i] >> 4];
+		text[i * 2 + 1] = digits[code[i] & 15];
+	}
+	text[CODE_BYTES * 2] = '\0';
+	print_number("cs ", launch->cs);
+	print_number(" rip ", launch->rip);
+	print_number(" rflags ", launch->rflags);
+	print_number(" rax ", hostile_registers[0]);
+	print_number(" rcx ", hostile_registers[1]);
+	print_number(" rdx ", hostile_registers[2]);
+	print_number(" rsi ", hostile_registers[6]);
+	print_number(" rdi ", hostile_registers[7]);
+	print(" ");
+	print(text);
+	print("\n");
+}
+
 static void any_code(void)
 {
 	bool ring_0 = !chance(3), stepping = chance(4);
@@ -32,10 +55,12 @@ static void any_code(void)
 	/* Now and then across the border of two pages, or from a device. */
 	uint32_t offset = chance(4) ? PAGE_BYTES - below(CODE_BYTES) : below(PAGE_BYTES - CODE_BYTES);
 
-	random_code(hostile_pages.code + offset, CODE_BYTES, ring_0, 8);
+	random_code(hostile_pages.code + offset, CODE_BYTES, 8);
 	/* Ring 0 runs it by its own address, for SMEP may be on. */
 	launch.rip = ring_0 ? (uintptr_t)hostile_pages.code + offset : WINDOW + offset;
 	random_registers(ring_0);
+	if (hostile.trace)
+		say_code(&launch, hostile_pages.code + offset);
 	if (chance(300))
 		launch.rip = WINDOW + PAGE_LAPIC * PAGE_BYTES;
 	if (chance(300))
@@ -52,8 +77,8 @@ static void stale_code(void)
 		USER_DS};
 	volatile uint8_t *touched = (volatile uint8_t *)WINDOW;
 
-	random_code(hostile_pages.code, CODE_BYTES, false, 8);
-	random_code(hostile_pages.code + PAGE_BYTES, CODE_BYTES, false, 8);
+	random_code(hostile_pages.code, CODE_BYTES, 8);
+	random_code(hostile_pages.code + PAGE_BYTES, CODE_BYTES, 8);
 	random_registers(false);
 	hostile.events_left = hostile.steps_left = 10;
 	(void)*touched;
@@ -74,13 +99,13 @@ static uint64_t garbage_entry(void)
 		return random64();
 	if (chance(5))
 		return 0;
-	if (chance(400))
+	if (chance(20000))
 		return BEYOND_RAM | 7;
 	flags |= chance(8) ? 1ull << (52 + below(12)) : 0;
-	flags |= chance(16) ? 1ull << (39 + below(13)) : 0;
+	flags |= chance(16) ? 1ull << (46 + below(6)) : 0;
 	if (chance(2))
 		return (uintptr_t)hostile_pages.garbage[below(GARBAGE_TABLES)] | 7 | flags;
-	if (chance(4))
+	if (chance(3000)) /* as a table it is the end */
 		return (chance(2) ? LAPIC_BASE : IOAPIC_BASE) | 3 | flags;
 	return ((random64() % hostile.memory_end) & ~(uint64_t)(PAGE_BYTES - 1)) | flags;
 }
@@ -333,7 +358,7 @@ static void put_slot(uint32_t index, uint32_t mode_bytes)
 			slot[i] = switch_task[i];
 		return;
 	}
-	random_code(slot, SLOT_BYTES, true, mode_bytes);
+	random_code(slot, SLOT_BYTES, mode_bytes);
 }
 
 static void travel(void *unused)
@@ -387,7 +412,7 @@ static void odd_table(void *unused)
 		return;
 	case 2:
 		((uint64_t *)(void *)event_pages.gdt)[below(16)] = random64();
-		asm volatile("ltr %w0" ::"r"(below(128)));
+		asm volatile("ltr %w0" ::"r"(4 + below(124)));
 		return;
 	default:
 		((uint64_t *)(void *)event_pages.gdt)[6 + below(10)] = random64();
@@ -422,6 +447,7 @@ const char *hostile_deed(void)
 	for (uint32_t i = 0; i < sizeof(deeds) / sizeof(deeds[0]); i++)
 		sum += deeds[i].weight;
 	at = below(sum);
+	hostile.with_devices = chance(3);
 	for (uint32_t i = 0;; i++) {
 		if (at < deeds[i].weight) {
 			deeds[i].deed();
