@@ -5,9 +5,10 @@
 #define PIXEL_FOREGROUND 0x00c0c0c0u
 #define PIXEL_BACKGROUND 0x00000000u
 
-#define TAB_COLUMNS	 8u
-#define WIDTH_PER_SCALE	 2560u /* from so many pixels on the font is doubled, from twice as many tripled */
-#define SHOWN_UNKNOWN	 0u    /* is never wanted: drawn anew */
+#define TAB_COLUMNS 8u
+#define WIDTH_PER_SCALE                                                                            \
+	2560u /* from so many pixels on the font is doubled, from twice as many tripled */
+#define SHOWN_UNKNOWN 0u /* is never wanted: drawn anew */
 
 enum { ESCAPE_NONE, ESCAPE_START, ESCAPE_CSI, ESCAPE_CSI_ARGUMENT };
 
@@ -93,12 +94,14 @@ static void put(struct framebuffer *fb, u8 character)
 			fb->column--;
 		return;
 	case '\t':
-		fb->column = min(ALIGN_DOWN(fb->column, TAB_COLUMNS) + TAB_COLUMNS, fb->columns - 1);
+		fb->column =
+			min(ALIGN_DOWN(fb->column, TAB_COLUMNS) + TAB_COLUMNS, fb->columns - 1);
 		return;
 	}
 	if (character < ' ' || character == 0x7f)
 		return;
-	/* The line is wrapped by the character that does not fit, so that a full line costs no empty one. */
+	/* The line is wrapped by the character that does not fit, so that a full line costs no
+	 * empty one. */
 	if (fb->column == fb->columns)
 		line_feed(fb);
 	if (is_full(fb))
@@ -190,8 +193,8 @@ void framebuffer_restart(struct framebuffer *fb, bool frozen)
 		erase(fb, row, 0);
 }
 
-err_t framebuffer_init(struct framebuffer *fb, volatile void *pixels, u32 width, u32 height, u32 stride,
-	u8 *cells, size_t cell_room, const void *font, size_t font_bytes)
+err_t framebuffer_init(struct framebuffer *fb, volatile void *pixels, u32 width, u32 height,
+	u32 stride, u8 *cells, size_t cell_room, const void *font, size_t font_bytes)
 {
 	err_t err;
 
@@ -203,7 +206,8 @@ err_t framebuffer_init(struct framebuffer *fb, volatile void *pixels, u32 width,
 	fb->columns = width / (fb->font.width * fb->scale);
 	if (!fb->columns || stride < width)
 		return E_INVAL;
-	fb->rows = (u32)min((size_t)(height / (fb->font.height * fb->scale)), cell_room / fb->columns);
+	fb->rows =
+		(u32)min((size_t)(height / (fb->font.height * fb->scale)), cell_room / fb->columns);
 	if (!fb->rows)
 		return E_INVAL;
 	fb->pixels = pixels;

@@ -1,6 +1,6 @@
 /*
- * i8042 keyboard: status and data ports, and the translation of scan code set 1 (IBM PC/AT Technical
- * Reference, "Keyboard"; the controller translates set 2 to set 1 as firmware left it).
+ * i8042 keyboard: status and data ports, and the translation of scan code set 1 (IBM PC/AT
+ * Technical Reference, "Keyboard"; the controller translates set 2 to set 1 as firmware left it).
  */
 #include "drivers/i8042.h"
 #include "hv/x86/insn.h"
@@ -11,14 +11,14 @@
 
 #define STATUS_OUTPUT_FULL 0x01
 #define STATUS_INPUT_FULL  0x02
-#define STATUS_AUX	   0x20 /* the byte is the mouse's */
+#define STATUS_AUX         0x20 /* the byte is the mouse's */
 
-#define COMMAND_READ_CONFIG	0x20
-#define COMMAND_WRITE_CONFIG	0x60
+#define COMMAND_READ_CONFIG     0x20
+#define COMMAND_WRITE_CONFIG    0x60
 #define COMMAND_ENABLE_KEYBOARD 0xae
 
 #define CONFIG_KEYBOARD_IRQ 0x01
-#define CONFIG_AUX_IRQ	    0x02
+#define CONFIG_AUX_IRQ      0x02
 #define CONFIG_TRANSLATE    0x40
 
 #define POLL_MOST 10000u /* reads of the status port before the controller counts as dead */
@@ -32,8 +32,10 @@
 #define SCAN_CAPS_LOCK 0x3a
 #define SCAN_DELETE    0x53
 
-static const char plain[] = "\0\0331234567890-=\b\tqwertyuiop[]\r\0asdfghjkl;'`\0\\zxcvbnm,./\0*\0 ";
-static const char shifted[] = "\0\033!@#$%^&*()_+\b\tQWERTYUIOP{}\r\0ASDFGHJKL:\"~\0|ZXCVBNM<>?\0*\0 ";
+static const char plain[] =
+	"\0\0331234567890-=\b\tqwertyuiop[]\r\0asdfghjkl;'`\0\\zxcvbnm,./\0*\0 ";
+static const char shifted[] =
+	"\0\033!@#$%^&*()_+\b\tQWERTYUIOP{}\r\0ASDFGHJKL:\"~\0|ZXCVBNM<>?\0*\0 ";
 _Static_assert(sizeof(plain) == sizeof(shifted), "two faces of the same keys");
 
 static bool is_letter(char c)

@@ -1,6 +1,7 @@
 /*
- * The keyboard of a plain PC: an i8042 controller (or firmware's emulation of one), polled. Scan code set 1
- * with the US layout becomes ASCII bytes as a serial line would send them, so the console cannot tell the two apart.
+ * The keyboard of a plain PC: an i8042 controller (or firmware's emulation of one), polled. Scan
+ * code set 1 with the US layout becomes ASCII bytes as a serial line would send them, so the
+ * console cannot tell the two apart.
  *
  * Locks: the caller's console lock.
  */
@@ -12,7 +13,7 @@
 /* What is held down, and where in a multi-byte scan code we are. Zero is the start. */
 struct i8042_keys {
 	bool shift, control, caps_lock;
-	bool extended;	/* E0 came */
+	bool extended;  /* E0 came */
 	u8 pause_bytes; /* of E1's sequence still to come */
 };
 

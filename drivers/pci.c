@@ -1,43 +1,43 @@
 /* Configuration space: walking the buses, base addresses, capabilities, messages. */
 #include "drivers/pci.h"
 
-#define REG_VENDOR	  0x00
-#define REG_STATUS	  0x06
-#define REG_REVISION	  0x08 /* and the class code above it */
-#define REG_HEADER_TYPE	  0x0e
-#define REG_BAR		  0x10
+#define REG_VENDOR        0x00
+#define REG_STATUS        0x06
+#define REG_REVISION      0x08 /* and the class code above it */
+#define REG_HEADER_TYPE   0x0e
+#define REG_BAR           0x10
 #define REG_SECONDARY_BUS 0x19
 #define REG_CAPABILITIES  0x34
 
-#define NO_DEVICE	     0xffffu
+#define NO_DEVICE            0xffffu
 #define STATUS_CAPABILITIES  BIT(4)
 #define HEADER_MULTIFUNCTION BIT(7)
-#define HEADER_TYPE	     0x7fu
-#define HEADER_NORMAL	     0u
-#define HEADER_BRIDGE	     1u
+#define HEADER_TYPE          0x7fu
+#define HEADER_NORMAL        0u
+#define HEADER_BRIDGE        1u
 #define CAPABILITY_FIRST     0x40u
-#define CAPABILITY_MOST	     48u /* as many as fit into 192 bytes */
+#define CAPABILITY_MOST      48u /* as many as fit into 192 bytes */
 
-#define BAR_IO		 BIT(0)
-#define BAR_TYPE	 BITS(2, 1)
-#define BAR_TYPE_64BIT	 BIT(2)
+#define BAR_IO           BIT(0)
+#define BAR_TYPE         BITS(2, 1)
+#define BAR_TYPE_64BIT   BIT(2)
 #define BAR_PREFETCHABLE BIT(3)
-#define BAR_IO_FLAGS	 3u
+#define BAR_IO_FLAGS     3u
 #define BAR_MEMORY_FLAGS 15u
 
-#define MSI_CONTROL	   2u
-#define MSI_ADDRESS	   4u
+#define MSI_CONTROL        2u
+#define MSI_ADDRESS        4u
 #define MSI_CONTROL_ENABLE BIT(0)
 #define MSI_CONTROL_COUNT  BITS(6, 4) /* messages enabled, as a power of two */
 #define MSI_CONTROL_64BIT  BIT(7)
 #define MSI_CONTROL_MASKS  BIT(8)
 
-#define MSIX_CONTROL	    2u
-#define MSIX_TABLE	    4u
+#define MSIX_CONTROL        2u
+#define MSIX_TABLE          4u
 #define MSIX_CONTROL_SIZE   BITS(10, 0)
 #define MSIX_CONTROL_MASKED BIT(14)
 #define MSIX_CONTROL_ENABLE BIT(15)
-#define MSIX_BAR	    7u
+#define MSIX_BAR            7u
 #define MSIX_ENTRY_MASKED   1u
 
 #define MESSAGE_BASE 0xfee00000u
@@ -80,8 +80,8 @@ struct walk {
 	const struct pci_config *config;
 	pci_visit_fn visit;
 	void *context;
-	u64 seen[256 / 64];	/* buses */
-	u8 waiting[256];	/* buses behind bridges, still to be looked at: each at most once */
+	u64 seen[256 / 64]; /* buses */
+	u8 waiting[256];    /* buses behind bridges, still to be looked at: each at most once */
 	u32 waiting_count;
 	u32 found;
 	bool ended;
@@ -89,7 +89,8 @@ struct walk {
 
 static void await_bus(struct walk *w, u32 bus)
 {
-	if (bus < w->config->first_bus || bus > w->config->last_bus || (w->seen[bus / 64] >> bus % 64 & 1))
+	if (bus < w->config->first_bus || bus > w->config->last_bus ||
+		(w->seen[bus / 64] >> bus % 64 & 1))
 		return;
 	w->seen[bus / 64] |= BIT(bus % 64);
 	w->waiting[w->waiting_count++] = (u8)bus;
@@ -133,7 +134,8 @@ u32 pci_walk(const struct pci_config *config, pci_visit_fn visit, void *context)
 
 	walk_from(&w, config->first_bus);
 	/* Large machines have more than one root; only their ACPI code names the others. */
-	for (u32 bus = config->first_bus; config->all_buses && bus <= config->last_bus && !w.ended; bus++)
+	for (u32 bus = config->first_bus; config->all_buses && bus <= config->last_bus && !w.ended;
+		bus++)
 		walk_from(&w, bus);
 	return w.found;
 }
@@ -254,13 +256,15 @@ err_t pci_message_to(u32 apic_id, u8 vector, struct pci_message *out)
 	return 0;
 }
 
-err_t pci_msi_enable(const struct pci_config *config, pci_bdf_t bdf, const struct pci_message *message)
+err_t pci_msi_enable(
+	const struct pci_config *config, pci_bdf_t bdf, const struct pci_message *message)
 {
 	u32 at = pci_find_capability(config, bdf, PCI_CAPABILITY_MSI), control, data;
 
 	if (!at)
 		return E_NOTFOUND;
-	control = get(config, bdf, at + MSI_CONTROL, 2) & ~(u32)(MSI_CONTROL_ENABLE | MSI_CONTROL_COUNT);
+	control = get(config, bdf, at + MSI_CONTROL, 2) &
+		  ~(u32)(MSI_CONTROL_ENABLE | MSI_CONTROL_COUNT);
 	if (message->address >> 32 && !(control & MSI_CONTROL_64BIT))
 		return E_UNSUPPORTED;
 	put(config, bdf, at + MSI_CONTROL, 2, control);

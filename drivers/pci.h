@@ -1,13 +1,14 @@
 /*
- * PCI and PCI Express configuration: what devices there are, where their registers lie, how they interrupt. The
- * firmware has numbered the buses and given out addresses; nothing of that is changed here.
+ * PCI and PCI Express configuration: what devices there are, where their registers lie, how they
+ * interrupt. The firmware has numbered the buses and given out addresses; nothing of that is
+ * changed here.
  *
- * All access to configuration space goes through struct pci_config, so that this code neither knows nor cares
- * whether it is ECAM, ports 0xCF8/0xCFC (pci_host.c) or a test's fake. Nothing that a device says is trusted:
- * lists are bounded, buses are visited once.
+ * All access to configuration space goes through struct pci_config, so that this code neither knows
+ * nor cares whether it is ECAM, ports 0xCF8/0xCFC (pci_host.c) or a test's fake. Nothing that a
+ * device says is trusted: lists are bounded, buses are visited once.
  *
- * PCI Local Bus and PCI Express Base Specifications, "Configuration Space", "MSI and MSI-X Capability Structures".
- * Locks: none; the boot CPU only.
+ * PCI Local Bus and PCI Express Base Specifications, "Configuration Space", "MSI and MSI-X
+ * Capability Structures". Locks: none; the boot CPU only.
  */
 #ifndef DRIVERS_PCI_H
 #define DRIVERS_PCI_H
@@ -25,25 +26,27 @@ static inline pci_bdf_t pci_bdf(u32 bus, u32 device, u32 function)
 	return (pci_bdf_t){(u16)(bus << 8 | device << 3 | function)};
 }
 
-#define PCI_BUS(bdf)	  ((u32)(bdf).v >> 8)
-#define PCI_DEVICE(bdf)	  ((u32)(bdf).v >> 3 & 31)
+#define PCI_BUS(bdf)      ((u32)(bdf).v >> 8)
+#define PCI_DEVICE(bdf)   ((u32)(bdf).v >> 3 & 31)
 #define PCI_FUNCTION(bdf) ((u32)(bdf).v & 7)
 
-/* A way to configuration space. @bytes: 1, 2 or 4, @offset a multiple of it. What is not there reads as ones. */
+/* A way to configuration space. @bytes: 1, 2 or 4, @offset a multiple of it. What is not there
+ * reads as ones. */
 struct pci_config {
 	const char *name;
 	u32 (*read)(const struct pci_config *config, pci_bdf_t bdf, u32 offset, u32 bytes);
-	void (*write)(const struct pci_config *config, pci_bdf_t bdf, u32 offset, u32 bytes, u32 value);
+	void (*write)(
+		const struct pci_config *config, pci_bdf_t bdf, u32 offset, u32 bytes, u32 value);
 	volatile u8 *ecam; /* pci_host.c: mapped, of bus 0; NULL: ports */
 	u8 first_bus, last_bus;
-	bool all_buses;	   /* reading is cheap: look on buses that no bridge leads to, too */
+	bool all_buses; /* reading is cheap: look on buses that no bridge leads to, too */
 };
 
-#define PCI_COMMAND	     0x04
-#define PCI_COMMAND_IO	     BIT(0)
-#define PCI_COMMAND_MEMORY   BIT(1)
-#define PCI_COMMAND_MASTER   BIT(2)
-#define PCI_COMMAND_NO_INTX  BIT(10)
+#define PCI_COMMAND         0x04
+#define PCI_COMMAND_IO      BIT(0)
+#define PCI_COMMAND_MEMORY  BIT(1)
+#define PCI_COMMAND_MASTER  BIT(2)
+#define PCI_COMMAND_NO_INTX BIT(10)
 
 #define PCI_CAPABILITY_MSI  0x05
 #define PCI_CAPABILITY_PCIE 0x10
@@ -77,12 +80,16 @@ struct pci_bar {
 };
 
 /*
- * Base address register @index (0-5; a 64-bit one takes two). Returns 0; E_NOTFOUND (not implemented, or upper
- * half of the one before), E_INVAL (no such index). pci_bar_base() reads only.
+ * Base address register @index (0-5; a 64-bit one takes two). Returns 0; E_NOTFOUND (not
+ * implemented, or upper half of the one before), E_INVAL (no such index). pci_bar_base() reads
+ * only.
  */
-must_check err_t pci_bar_base(const struct pci_config *config, pci_bdf_t bdf, u32 index, struct pci_bar *out);
-/* With the size: the function does not decode its addresses meanwhile, so nobody may be using it. */
-must_check err_t pci_bar_size(const struct pci_config *config, pci_bdf_t bdf, u32 index, struct pci_bar *out);
+must_check err_t pci_bar_base(
+	const struct pci_config *config, pci_bdf_t bdf, u32 index, struct pci_bar *out);
+/* With the size: the function does not decode its addresses meanwhile, so nobody may be using it.
+ */
+must_check err_t pci_bar_size(
+	const struct pci_config *config, pci_bdf_t bdf, u32 index, struct pci_bar *out);
 
 /* Offset of a capability, 0 if there is none. */
 u32 pci_find_capability(const struct pci_config *config, pci_bdf_t bdf, u8 id);
@@ -90,7 +97,8 @@ u32 pci_find_capability(const struct pci_config *config, pci_bdf_t bdf, u8 id);
 /* Set and clear bits of the command register. */
 void pci_command(const struct pci_config *config, pci_bdf_t bdf, u16 set, u16 clear);
 
-/* A message that interrupts CPU @apic_id with @vector (SDM vol. 3, "Message Signalled Interrupts"). */
+/* A message that interrupts CPU @apic_id with @vector (SDM vol. 3, "Message Signalled Interrupts").
+ */
 struct pci_message {
 	u64 address;
 	u32 data;
@@ -98,20 +106,25 @@ struct pci_message {
 /* E_UNSUPPORTED: an APIC id above 255 cannot be named without interrupt remapping. */
 must_check err_t pci_message_to(u32 apic_id, u8 vector, struct pci_message *out);
 
-/* One MSI, on; the wired interrupt off. E_NOTFOUND: the function has no MSI; E_UNSUPPORTED: address too wide. */
-must_check err_t pci_msi_enable(const struct pci_config *config, pci_bdf_t bdf, const struct pci_message *message);
+/* One MSI, on; the wired interrupt off. E_NOTFOUND: the function has no MSI; E_UNSUPPORTED: address
+ * too wide. */
+must_check err_t pci_msi_enable(
+	const struct pci_config *config, pci_bdf_t bdf, const struct pci_message *message);
 
 struct pci_msix {
 	u32 capability; /* its offset */
-	u32 count;	/* of vectors */
+	u32 count;      /* of vectors */
 	u32 table_bar, table_offset;
 };
 /* E_NOTFOUND; E_CORRUPT: the table lies in no BAR. */
-must_check err_t pci_msix_find(const struct pci_config *config, pci_bdf_t bdf, struct pci_msix *out);
+must_check err_t pci_msix_find(
+	const struct pci_config *config, pci_bdf_t bdf, struct pci_msix *out);
 #define PCI_MSIX_ENTRY_BYTES 16u
-/* Fill entry @index of the mapped @table and unmask it. The caller checked @index against the count. */
+/* Fill entry @index of the mapped @table and unmask it. The caller checked @index against the
+ * count. */
 void pci_msix_set(volatile void *table, u32 index, const struct pci_message *message);
-/* After the entries that will be used are set: all others stay masked. The wired interrupt goes off. */
+/* After the entries that will be used are set: all others stay masked. The wired interrupt goes
+ * off. */
 void pci_msix_enable(const struct pci_config *config, pci_bdf_t bdf, const struct pci_msix *msix);
 
 #endif

@@ -1,4 +1,5 @@
-/* PCI Express Base Specification, "ECAM"; PCI Local Bus Specification, "Configuration Mechanism #1". */
+/* PCI Express Base Specification, "ECAM"; PCI Local Bus Specification, "Configuration Mechanism
+ * #1". */
 #include "drivers/pci_host.h"
 #include "hv/x86/insn.h"
 #include "hv/x86/paging.h"
@@ -36,7 +37,8 @@ static u32 ecam_read(const struct pci_config *config, pci_bdf_t bdf, u32 offset,
 	}
 }
 
-static void ecam_write(const struct pci_config *config, pci_bdf_t bdf, u32 offset, u32 bytes, u32 value)
+static void ecam_write(
+	const struct pci_config *config, pci_bdf_t bdf, u32 offset, u32 bytes, u32 value)
 {
 	volatile u8 *at = ecam_at(config, bdf, offset);
 
@@ -72,7 +74,8 @@ static u32 port_read(const struct pci_config *config, pci_bdf_t bdf, u32 offset,
 	return bytes == 1 ? inb(port) : bytes == 2 ? inw(port) : inl(port);
 }
 
-static void port_write(const struct pci_config *config, pci_bdf_t bdf, u32 offset, u32 bytes, u32 value)
+static void port_write(
+	const struct pci_config *config, pci_bdf_t bdf, u32 offset, u32 bytes, u32 value)
 {
 	u16 port = select(bdf, offset);
 
@@ -111,7 +114,8 @@ static bool open_ecam(const struct acpi_info *acpi)
 		acpi->mcfg_base >= ECAM_PA_LIMIT || acpi->mcfg_last_bus < acpi->mcfg_first_bus)
 		return false;
 	ecam.ecam = paging_map_mmio(base, buses * ECAM_BUS_BYTES);
-	/* Some firmware names a range that nothing answers in: the root's first function must be there. */
+	/* Some firmware names a range that nothing answers in: the root's first function must be
+	 * there. */
 	if (!ecam.ecam || ecam_read(&ecam, pci_bdf(ecam.first_bus, 0, 0), 0, 4) == ~0u)
 		return false;
 	host = ecam;
@@ -124,7 +128,8 @@ void pci_host_init(const struct acpi_info *acpi)
 		log_info("pci: ECAM at %llx, buses %u to %u", (unsigned long long)acpi->mcfg_base,
 			host.first_bus, host.last_bus);
 	else
-		log_info("pci: %s%s", host.name, acpi->mcfg_base ? "; nothing answers where MCFG says" : "");
+		log_info("pci: %s%s", host.name,
+			acpi->mcfg_base ? "; nothing answers where MCFG says" : "");
 }
 
 const struct pci_config *pci_host(void)

@@ -2,18 +2,18 @@
 #include "drivers/psf.h"
 #include "mm/base/str.h"
 
-#define PSF1_MAGIC	  0x0436u
+#define PSF1_MAGIC        0x0436u
 #define PSF1_HEADER_BYTES 4u
-#define PSF1_MODE_512	  1u
+#define PSF1_MODE_512     1u
 #define PSF1_MODE_UNICODE 6u /* has a table, or a table with sequences */
-#define PSF1_SEPARATOR	  0xffffu
-#define PSF1_SEQUENCE	  0xfffeu
+#define PSF1_SEPARATOR    0xffffu
+#define PSF1_SEQUENCE     0xfffeu
 
-#define PSF2_MAGIC	   0x864ab572u
-#define PSF2_HEADER_BYTES  32u
-#define PSF2_FLAG_UNICODE  1u
-#define PSF2_SEPARATOR	   0xffu
-#define PSF2_SEQUENCE	   0xfeu
+#define PSF2_MAGIC        0x864ab572u
+#define PSF2_HEADER_BYTES 32u
+#define PSF2_FLAG_UNICODE 1u
+#define PSF2_SEPARATOR    0xffu
+#define PSF2_SEQUENCE     0xfeu
 
 #define WIDTH_MAX 32u
 
@@ -27,7 +27,8 @@ static u32 get_u32(const u8 *p)
 	return get_u16(p) | get_u16(p + 2) << 16;
 }
 
-/* PSF1: 16-bit characters; after FFFE come sequences, which are no single character; FFFF ends a glyph. */
+/* PSF1: 16-bit characters; after FFFE come sequences, which are no single character; FFFF ends a
+ * glyph. */
 static void map_psf1(struct psf_font *font, const u8 *at, const u8 *end)
 {
 	bool in_sequence = false;

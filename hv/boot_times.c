@@ -54,8 +54,8 @@ void boot_times_report(void)
 	for (u32 i = 0; i < times.count && at < sizeof(line) - 40; i++) {
 		ull tenths = tenths_between(from, times.marks[i].end);
 
-		at += (size_t)fmt_snprintf(line + at, sizeof(line) - at, "%s%s %llu.%llu", i ? ", " : "",
-			times.marks[i].phase, tenths / 10, tenths % 10);
+		at += (size_t)fmt_snprintf(line + at, sizeof(line) - at, "%s%s %llu.%llu",
+			i ? ", " : "", times.marks[i].phase, tenths / 10, tenths % 10);
 		from = times.marks[i].end;
 	}
 	times.up = from;
@@ -74,7 +74,9 @@ void boot_times_guest_entry(void)
 		return;
 	times.guest_ran = true;
 	now = time_tsc();
-	log_info("boot: VMs %llu ms; the first guest's first instruction comes %llu ms after power-on, "
-		 "%llu ms after the loader's start",
-		ms_between(times.up, now), ms_between(1, now), ms_between(times.loader.loader_start, now));
+	log_info(
+		"boot: VMs %llu ms; the first guest's first instruction comes %llu ms after power-on, "
+		"%llu ms after the loader's start",
+		ms_between(times.up, now), ms_between(1, now),
+		ms_between(times.loader.loader_start, now));
 }

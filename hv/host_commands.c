@@ -1,8 +1,9 @@
 /*
- * The host in words: where its page frames are, what the hypervisor keeps for itself, what is on the PCI buses.
+ * The host in words: where its page frames are, what the hypervisor keeps for itself, what is on
+ * the PCI buses.
  *
- * The hypervisor's budget: 16 MiB, 1% of the host's memory, and 0.5% of that of each VM that is on. Its own are
- * all frames that are neither free, nor a guest's, nor a boot file kept for VM resets.
+ * The hypervisor's budget: 16 MiB, 1% of the host's memory, and 0.5% of that of each VM that is on.
+ * Its own are all frames that are neither free, nor a guest's, nor a boot file kept for VM resets.
  */
 #include "hv/host_commands.h"
 #include "drivers/pci_host.h"
@@ -12,13 +13,13 @@
 #include "mm/frame.h"
 
 #define BUDGET_FIXED_FRAMES (MIB(16) >> PAGE_SHIFT)
-#define PER_HOST_FRAMES	    100u /* one frame of so many */
-#define PER_VM_FRAMES	    200u
+#define PER_HOST_FRAMES     100u /* one frame of so many */
+#define PER_VM_FRAMES       200u
 
 typedef unsigned long long ull;
 
 /* A size in MiB with one decimal, as two numbers for "%llu.%llu". */
-#define MIB_OF(pages) (ull)((pages) >> 8), (ull)(((pages) & 0xff) * 10 >> 8)
+#define MIB_OF(pages) (ull)((pages) >> 8), (ull)(((pages)&0xff) * 10 >> 8)
 
 /* --- frames ---------------------------------------------------------------------------------- */
 
@@ -33,7 +34,7 @@ static u64 allowed_frames(const struct frame_account *account)
 	u64 allowed = BUDGET_FIXED_FRAMES + account->total / PER_HOST_FRAMES;
 	const struct vm *vm;
 
-	list_for_each_entry(vm, sched_vms(), all) {
+	list_for_each_entry (vm, sched_vms(), all) {
 		if (vm->state == VM_RUNNING)
 			allowed += (vm->config->memory_bytes >> PAGE_SHIFT) / PER_VM_FRAMES;
 	}
@@ -53,12 +54,14 @@ void command_frames(u32 count, char **words)
 			(ull)account.frames[kind], MIB_OF(account.frames[kind]));
 		sum += account.frames[kind];
 	}
-	console_printf("%-16s %10llu  %7llu.%llu MiB, of %llu: %s\n", "total", (ull)sum, MIB_OF(sum),
-		(ull)account.total, sum == account.total ? "all accounted for" : "NOT ALL ACCOUNTED FOR");
+	console_printf("%-16s %10llu  %7llu.%llu MiB, of %llu: %s\n", "total", (ull)sum,
+		MIB_OF(sum), (ull)account.total,
+		sum == account.total ? "all accounted for" : "NOT ALL ACCOUNTED FOR");
 	own = own_frames(&account);
 	allowed = allowed_frames(&account);
-	console_printf("the hypervisor's own: %llu.%llu MiB of %llu.%llu allowed (16 MiB, 1%% of the host, "
-		       "0.5%% of each VM that is on): %s\n",
+	console_printf(
+		"the hypervisor's own: %llu.%llu MiB of %llu.%llu allowed (16 MiB, 1%% of the host, "
+		"0.5%% of each VM that is on): %s\n",
 		MIB_OF(own), MIB_OF(allowed), own <= allowed ? "within" : "ABOVE");
 }
 
@@ -99,16 +102,17 @@ static void print_bars(const struct pci_function *f)
 
 		if (pci_bar_base(pci_host(), f->bdf, i, &bar) != 0)
 			continue;
-		console_printf("          BAR%u %s %llx%s\n", i, bar.is_io ? "ports" : "memory", (ull)bar.base,
-			bar.is_prefetchable ? ", prefetchable" : "");
+		console_printf("          BAR%u %s %llx%s\n", i, bar.is_io ? "ports" : "memory",
+			(ull)bar.base, bar.is_prefetchable ? ", prefetchable" : "");
 	}
 }
 
 static bool print_function(void *context, const struct pci_function *f)
 {
 	(void)context;
-	console_printf("%02x:%02x.%u  %04x:%04x  %06x %s%s%s\n", PCI_BUS(f->bdf), PCI_DEVICE(f->bdf),
-		PCI_FUNCTION(f->bdf), f->vendor, f->device, f->class_code, class_name(f->class_code),
+	console_printf("%02x:%02x.%u  %04x:%04x  %06x %s%s%s\n", PCI_BUS(f->bdf),
+		PCI_DEVICE(f->bdf), PCI_FUNCTION(f->bdf), f->vendor, f->device, f->class_code,
+		class_name(f->class_code),
 		pci_find_capability(pci_host(), f->bdf, PCI_CAPABILITY_MSIX) ? ", MSI-X" : "",
 		pci_find_capability(pci_host(), f->bdf, PCI_CAPABILITY_MSI) ? ", MSI" : "");
 	print_bars(f);

@@ -28,6 +28,8 @@
 #include "mm/memsched.h"
 #include "mm/tlb.h"
 
+#define FATAL_SECONDS 30u
+
 noreturn_fn void main_entry(const struct boot_info *loader_info);
 noreturn_fn void entry_switch_stack(u64 top, void (*function)(void));
 
@@ -97,7 +99,9 @@ static void choose_ops(void)
 	if (!hv_ops) {
 		for (u32 i = 0; i < ARRAY_COUNT(known); i++)
 			log_error("%s cannot be used: %s", known[i]->name, why[i]);
-		log_error("This machine cannot run virtual machines; switching it off.");
+		log_error("This machine cannot run virtual machines; switching it off in %u s.",
+			FATAL_SECONDS);
+		terminal_linger(FATAL_SECONDS);
 		power_off();
 	}
 	if (hv_ops->init() || hv_ops->cpu_on())
@@ -119,11 +123,20 @@ static void cpu_work(void)
 
 static void report(void)
 {
+	static const char *const cpu_sources[] = {
+		[BOOT_CPUS_MADT] = "the MADT",
+		[BOOT_CPUS_MP_SERVICES] = "the firmware's MP services",
+		[BOOT_CPUS_BSP_ONLY] = "nobody",
+	};
+
 	log_info("time: TSC %llu kHz (%s); random numbers: %s", (unsigned long long)time_tsc_khz(),
 		time_tsc_source(), random_source());
 	boot_times_report();
-	log_info("%u of %u CPUs online (%s), %llu of %llu MiB free", smp_online_count(),
-		cpu_count(), lapic_is_x2apic() ? "x2APIC" : "xAPIC",
+	log_info("%u of %u CPUs online (%s), listed by %s; %llu of %llu MiB free",
+		smp_online_count(), cpu_count(), lapic_is_x2apic() ? "x2APIC" : "xAPIC",
+		info.cpu_source < ARRAY_COUNT(cpu_sources) && cpu_sources[info.cpu_source]
+			? cpu_sources[info.cpu_source]
+			: "?",
 		(unsigned long long)(frame_free_count() >> (20 - PAGE_SHIFT)),
 		(unsigned long long)(frame_total_count() >> (20 - PAGE_SHIFT)));
 }

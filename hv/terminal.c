@@ -11,19 +11,19 @@
 #include "mm/base/lock.h"
 #include "mm/base/log.h"
 
-#define CELL_ROOM	     32768u /* 319 x 100 is the most that a font of 8 x 16 fits, see framebuffer.c */
-#define CELLS_PER_SLICE	     64u
-#define SLICES_PER_POLL	     16u
-#define LAST_WORDS_SECONDS   10u
-#define LOADER_WINDOW_BYTES  GIB(4) /* the loader's tables map that much for certain */
+#define CELL_ROOM           32768u /* 319 x 100 is the most that a font of 8 x 16 fits, see framebuffer.c */
+#define CELLS_PER_SLICE     64u
+#define SLICES_PER_POLL     16u
+#define LAST_WORDS_SECONDS  10u
+#define LOADER_WINDOW_BYTES GIB(4) /* the loader's tables map that much for certain */
 
 static struct uart uart;
 static struct {
-	struct spinlock lock;	/* rank UART: never held together with the serial line's */
-	struct framebuffer fb;	/* [lock] */
-	bool present;		/* [I] */
-	bool drawn_at_poll;	/* [lock] */
-	u64 pa, bytes;		/* [I] */
+	struct spinlock lock;  /* rank UART: never held together with the serial line's */
+	struct framebuffer fb; /* [lock] */
+	bool present;          /* [I] */
+	bool drawn_at_poll;    /* [lock] */
+	u64 pa, bytes;         /* [I] */
 } screen = {.lock = SPINLOCK(LOCK_RANK_UART)};
 static u8 cells[2 * CELL_ROOM];
 
@@ -38,8 +38,8 @@ void terminal_prepare_screen(const struct boot_framebuffer *given)
 	if (given->format == BOOT_PIXEL_NONE || given->width > 65536 || given->height > 65536 ||
 		(u64)given->stride * given->height * sizeof(u32) > given->bytes)
 		return;
-	err = framebuffer_init(&screen.fb, NULL, given->width, given->height, given->stride, cells, CELL_ROOM,
-		font_psf, (size_t)(font_psf_end - font_psf));
+	err = framebuffer_init(&screen.fb, NULL, given->width, given->height, given->stride, cells,
+		CELL_ROOM, font_psf, (size_t)(font_psf_end - font_psf));
 	if (err)
 		return;
 	screen.pa = given->base;
@@ -66,8 +66,8 @@ void terminal_open_screen(void)
 	pixels = paging_map_wc(screen.pa, screen.bytes);
 	if (!pixels) {
 		screen.present = false;
-		log_warn("screen: no room to map %llu KiB at %llx", (unsigned long long)(screen.bytes >> 10),
-			(unsigned long long)screen.pa);
+		log_warn("screen: no room to map %llu KiB at %llx",
+			(unsigned long long)(screen.bytes >> 10), (unsigned long long)screen.pa);
 		return;
 	}
 	framebuffer_clear(&screen.fb, pixels);
@@ -145,9 +145,9 @@ void terminal_poll(void)
 	}
 }
 
-void terminal_last_call(void)
+void terminal_linger(u32 seconds)
 {
-	u64 end = time_tsc() + time_tsc_from_ns(LAST_WORDS_SECONDS * 1000000000ull);
+	u64 end = time_tsc() + time_tsc_from_ns(seconds * 1000000000ull);
 
 	uart_drain(&uart);
 	if (!screen.present)
@@ -155,6 +155,11 @@ void terminal_last_call(void)
 	spin_lock(&screen.lock);
 	draw_all();
 	spin_unlock(&screen.lock);
-	while (!uart.present && time_tsc() < end)
+	while (time_tsc() < end)
 		cpu_relax();
+}
+
+void terminal_last_call(void)
+{
+	terminal_linger(uart.present ? 0 : LAST_WORDS_SECONDS);
 }

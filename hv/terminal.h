@@ -1,8 +1,10 @@
 /*
- * The machine's own console, whatever it consists of: a serial line, the screen that firmware left us, a plain PC
- * keyboard. What is written goes to serial line and screen alike, and both are typed on; either may be missing.
+ * The machine's own console, whatever it consists of: a serial line, the screen that firmware left
+ * us, a plain PC keyboard. What is written goes to serial line and screen alike, and both are typed
+ * on; either may be missing.
  *
- * Text for the screen is kept from the very first line on, and stands there as soon as there are pixels.
+ * Text for the screen is kept from the very first line on, and stands there as soon as there are
+ * pixels.
  */
 #ifndef HV_TERMINAL_H
 #define HV_TERMINAL_H
@@ -10,7 +12,8 @@
 #include "mm/base/types.h"
 #include "boot/boot_info.h"
 
-/* Keep text for this screen from now on. First thing; until terminal_open_screen() only a panic draws on it. */
+/* Keep text for this screen from now on. First thing; until terminal_open_screen() only a panic
+ * draws on it. */
 void terminal_prepare_screen(const struct boot_framebuffer *screen);
 /* Map and clear it, and show what was written so far. After paging_init(), boot CPU. */
 void terminal_open_screen(void);
@@ -31,12 +34,17 @@ void terminal_write_unlocked(const char *text, size_t bytes);
 int terminal_read(void);
 
 /*
- * From the first call on the screen is drawn here, not while text is written: at most some thousand characters, and
- * no longer than 100 us at a stretch without looking whether something else is due on this CPU.
+ * From the first call on the screen is drawn here, not while text is written: at most some thousand
+ * characters, and no longer than 100 us at a stretch without looking whether something else is due
+ * on this CPU.
  */
 void terminal_poll(void);
 
-/* Before the power goes: everything is sent and drawn, and where the screen is all there is, it stays a while. */
+/* Everything is sent and drawn, and stays for so long. For what a person must have read. */
+void terminal_linger(u32 seconds);
+
+/* Before the power goes: everything is sent and drawn, and where the screen is all there is, it
+ * stays a while. */
 void terminal_last_call(void);
 
 #endif

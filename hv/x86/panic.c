@@ -141,17 +141,22 @@ static void say_context(void)
 
 	say("CPU %u (APIC %u), VM in progress: %s, interrupts taken %llu\n", cpu->id, cpu->apic_id,
 		cpu->running ? cpu->running : "none", (unsigned long long)cpu->interrupts);
+	say("cr0=%016llx cr2=%016llx cr3=%016llx cr4=%016llx\n", (unsigned long long)read_cr0(),
+		(unsigned long long)read_cr2(), (unsigned long long)read_cr3(),
+		(unsigned long long)read_cr4());
+}
+
+/* Last, for there may be many: the screen keeps what comes first. */
+static void say_other_cpus(void)
+{
 	for (u32 id = 0; id < cpu_count(); id++) {
 		struct cpu *other = cpu_by_id(id);
 
-		if (other != cpu)
+		if (other != this_cpu())
 			say("CPU %u was %s, VM in progress: %s\n", id,
 				cpu_state_names[other->state & 3],
 				other->running ? other->running : "none");
 	}
-	say("cr0=%016llx cr2=%016llx cr3=%016llx cr4=%016llx\n", (unsigned long long)read_cr0(),
-		(unsigned long long)read_cr2(), (unsigned long long)read_cr3(),
-		(unsigned long long)read_cr4());
 }
 
 static void say_registers(const struct trap_frame *f)
@@ -216,6 +221,7 @@ void panic(const char *fmt, ...)
 	say("\nBELLOWS PANIC: %s\n", what);
 	say_context();
 	backtrace(0, (u64)__builtin_frame_address(0));
+	say_other_cpus();
 	say("halted.\n");
 	halt();
 }
@@ -237,6 +243,7 @@ void panic_trap(const struct trap_frame *f)
 	if (f->vector == TRAP_MACHINE_CHECK)
 		say_machine_check();
 	backtrace(f->rip, f->rbp);
+	say_other_cpus();
 	say("halted.\n");
 	halt();
 }

@@ -1,5 +1,6 @@
 /* SRCS: drivers/framebuffer.c drivers/psf.c */
-/* The screen console: what is written stands there in pixels, scrolls, and no font can lead it astray. */
+/* The screen console: what is written stands there in pixels, scrolls, and no font can lead it
+ * astray. */
 #include "drivers/framebuffer.h"
 
 #include <setjmp.h>
@@ -11,11 +12,12 @@
 
 #define GLYPH_ROWS 8u
 #define PSF1_BYTES (4 + 256 * GLYPH_ROWS)
-#define WIDTH	   64u
-#define HEIGHT	   32u
-#define STRIDE	   70u
+#define WIDTH      64u
+#define HEIGHT     32u
+#define STRIDE     70u
 
-/* Each glyph's rows are its own number, so that a cell on the screen can be read back; a space is blank. */
+/* Each glyph's rows are its own number, so that a cell on the screen can be read back; a space is
+ * blank. */
 static void font_make(u8 *font)
 {
 	font[0] = 0x36;
@@ -127,7 +129,8 @@ static void the_end_of_a_line_is_erased_and_other_escapes_vanish(void **state)
 
 	(void)state;
 	screen_make(&s);
-	show(&s, "prompt\r\x1b[Kab\x1b[1;31mc\x1b[2Kd\x1b" "7e\x1b[6n");
+	show(&s, "prompt\r\x1b[Kab\x1b[1;31mc\x1b[2Kd\x1b"
+		 "7e\x1b[6n");
 	row_is(&s, 0, "abcde   ");
 	show(&s, "\n1\n2\n3\r\x1b[J");
 	row_is(&s, 3, "        ");
@@ -264,10 +267,14 @@ static void screens_too_small_for_a_character_are_refused(void **state)
 
 	(void)state;
 	font_make(font);
-	assert_int_equal(framebuffer_init(&fb, NULL, 7, 8, 8, cells, CELL_ROOM, font, sizeof(font)), E_INVAL);
-	assert_int_equal(framebuffer_init(&fb, NULL, 8, 7, 8, cells, CELL_ROOM, font, sizeof(font)), E_INVAL);
-	assert_int_equal(framebuffer_init(&fb, NULL, 8, 8, 4, cells, CELL_ROOM, font, sizeof(font)), E_INVAL);
-	assert_int_equal(framebuffer_init(&fb, NULL, 800, 600, 800, cells, CELL_ROOM, font, sizeof(font)),
+	assert_int_equal(framebuffer_init(&fb, NULL, 7, 8, 8, cells, CELL_ROOM, font, sizeof(font)),
+		E_INVAL);
+	assert_int_equal(framebuffer_init(&fb, NULL, 8, 7, 8, cells, CELL_ROOM, font, sizeof(font)),
+		E_INVAL);
+	assert_int_equal(framebuffer_init(&fb, NULL, 8, 8, 4, cells, CELL_ROOM, font, sizeof(font)),
+		E_INVAL);
+	assert_int_equal(
+		framebuffer_init(&fb, NULL, 800, 600, 800, cells, CELL_ROOM, font, sizeof(font)),
 		E_INVAL);
 }
 
@@ -280,7 +287,9 @@ static void large_screens_magnify_and_use_no_more_cells_than_there_are(void **st
 
 	(void)state;
 	font_make(font);
-	assert_int_equal(framebuffer_init(&fb, NULL, 3840, 2160, 3840, cells, 1000, font, sizeof(font)), E_OK);
+	assert_int_equal(
+		framebuffer_init(&fb, NULL, 3840, 2160, 3840, cells, 1000, font, sizeof(font)),
+		E_OK);
 	assert_int_equal(fb.scale, 2);
 	assert_int_equal(fb.columns, 240);
 	assert_int_equal(fb.rows, 4);

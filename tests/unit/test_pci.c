@@ -1,7 +1,8 @@
 /* SRCS: drivers/pci.c */
 /*
- * PCI against a fake configuration space whose registers behave as hardware's: read-only ones ignore writes, base
- * addresses keep only the bits that their size leaves, and decoding must be off while they are sized.
+ * PCI against a fake configuration space whose registers behave as hardware's: read-only ones
+ * ignore writes, base addresses keep only the bits that their size leaves, and decoding must be off
+ * while they are sized.
  */
 #include "drivers/pci.h"
 #include "tests/fake/cmocka.h"
@@ -66,7 +67,8 @@ static void write_bar(struct fake_function *f, u32 index, u32 value)
 	memcpy(f->space + 0x10 + 4 * index, &value, 4);
 }
 
-static void fake_write(const struct pci_config *config, pci_bdf_t bdf, u32 offset, u32 bytes, u32 value)
+static void fake_write(
+	const struct pci_config *config, pci_bdf_t bdf, u32 offset, u32 bytes, u32 value)
 {
 	struct fake_function *f = find(bdf);
 
@@ -81,7 +83,8 @@ static void fake_write(const struct pci_config *config, pci_bdf_t bdf, u32 offse
 	}
 }
 
-static struct pci_config config = {.name = "fake", .read = fake_read, .write = fake_write, .last_bus = 255};
+static struct pci_config config = {
+	.name = "fake", .read = fake_read, .write = fake_write, .last_bus = 255};
 
 static void set(struct fake_function *f, u32 offset, u32 value, u32 bytes)
 {
@@ -216,10 +219,12 @@ static void base_addresses_and_sizes(void **state)
 	memcpy(before, f->space, sizeof(before));
 
 	assert_int_equal(pci_bar_size(&config, f->bdf, 0, &bar), 0);
-	assert_true(bar.base == 0x2febf0000ull && bar.bytes == KIB(16) && bar.is_64bit && !bar.is_io);
+	assert_true(
+		bar.base == 0x2febf0000ull && bar.bytes == KIB(16) && bar.is_64bit && !bar.is_io);
 	assert_int_equal(pci_bar_size(&config, f->bdf, 1, &bar), E_NOTFOUND);
 	assert_int_equal(pci_bar_size(&config, f->bdf, 2, &bar), 0);
-	assert_true(bar.base == 0xfe000000 && bar.bytes == MIB(1) && !bar.is_64bit && bar.is_prefetchable);
+	assert_true(bar.base == 0xfe000000 && bar.bytes == MIB(1) && !bar.is_64bit &&
+		    bar.is_prefetchable);
 	assert_int_equal(pci_bar_size(&config, f->bdf, 3, &bar), 0);
 	assert_true(bar.base == 0xc040 && bar.bytes == 64 && bar.is_io);
 	assert_int_equal(pci_bar_size(&config, f->bdf, 4, &bar), 0);

@@ -1,12 +1,13 @@
 /*
- * A firmware that leaves the boot CPU's local APIC in x2APIC mode, as large machines' does: this program stands where
- * the loader is expected, switches the mode, and starts the loader in \EFI\BOOT\BELLOWS.EFI.
+ * A firmware that leaves the boot CPU's local APIC in x2APIC mode, as large machines' does: this
+ * program stands where the loader is expected, switches the mode, and starts the loader in
+ * \EFI\BOOT\BELLOWS.EFI.
  */
 #include <efi.h>
 #include <efilib.h>
 
-#define MSR_APIC_BASE	  0x1b
-#define APIC_BASE_X2APIC  0x400u
+#define MSR_APIC_BASE      0x1b
+#define APIC_BASE_X2APIC   0x400u
 #define CPUID_1_ECX_X2APIC (1u << 21)
 
 static BOOLEAN has_x2apic(void)
@@ -38,7 +39,8 @@ EFI_STATUS efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *table)
 	}
 	x2apic_on();
 	Print(L"x2APIC mode is on\n");
-	status = uefi_call_wrapper(BS->HandleProtocol, 3, image, &LoadedImageProtocol, (void **)&self);
+	status = uefi_call_wrapper(
+		BS->HandleProtocol, 3, image, &LoadedImageProtocol, (void **)&self);
 	if (EFI_ERROR(status))
 		return status;
 	status = uefi_call_wrapper(BS->LoadImage, 6, FALSE, image,
