@@ -1,0 +1,103 @@
+"""Benches that run in an emulator whose clock counts instructions: a guest of the hypervisor's beside the
+guest of a bare exit (bare_exit/), both measuring themselves with the TSC.
+
+In Bochs the TSC counts one per instruction, idle time aside, and the steps of a string instruction one by
+one: `rep stosq` over a page counts 512. QEMU counts the same way with -icount shift=0, but a `rep` by its
+own rules; its figures are for information.
+"""
+import functools
+import re
+
+import machine as machines
+import session
+from host import CannotRun
+from results import Result
+
+TIMEOUT = {"bochs": 150, "qemu": 90}
+LINE = re.compile(r"BENCH ([a-z0-9-]+)((?: [a-z]+=\d+)+)")
+MEMORY = 512
+COUNTED = ("-icount", "shift=0", "-device", "isa-debug-exit,iobase=0xf4,iosize=1")
+
+# No page is mapped with its neighbours, or a first touch would be that of 512.
+CONFIG = """\
+[host]
+autostop = yes
+Mem.AllocGuestLargePage = 0
+
+[vm bench]
+memory = 32M
+vcpus = 1
+kernel = \\bellows\\bare.img
+cmdline = bellows.bench={what}
+"""
+
+
+def parse(text):
+    """{what was measured: {count, min, median, mean, max}} of the lines that a guest printed."""
+    return {found[1]: {key: int(value) for key, value in re.findall(r"([a-z]+)=(\d+)", found[2])}
+            for found in LINE.finditer(text)}
+
+
+def boot(target, name, config, files, until=None):
+    directory = machines.BUILD / "bench/runs" / f"{target}-{name}"
+    spec = machines.Spec(target, directory, config, MEMORY, 1, files,
+                         qemu_args=COUNTED if target == "qemu" else ())
+    with machines.Machine(spec) as machine:
+        outcome = session.Watcher(machine, TIMEOUT[target], until=until).run()
+    results = parse(outcome.text)
+    if outcome.end not in ("ok", "until") or not results:
+        tail = "\n".join(outcome.text.rstrip().split("\n")[-15:])
+        raise CannotRun(f"the run in {target} ended with {outcome.end}; log: {directory}/serial.log\n{tail}")
+    return results
+
+
+@functools.lru_cache(maxsize=None)
+def bare_exit(target):
+    """What the bare exit's guest measured."""
+    results = boot(target, "bare-exit", None, {"EFI/BOOT/BOOTX64.EFI": machines.BUILD / "bench/bare_exit.efi"},
+                   until=r"BENCH (done|failed).*")
+    if not {"cpuid", "touch", "zero"} <= results.keys():
+        raise CannotRun(f"the bare exit in {target} measured {sorted(results)} only")
+    return results
+
+
+@functools.lru_cache(maxsize=None)
+def guest(target, what):
+    """What a guest of the hypervisor's measured with bellows.bench=`what`."""
+    files = {"EFI/BOOT/BOOTX64.EFI": machines.BUILD / "BOOTX64.EFI",
+             "bellows/bellows.elf": machines.BUILD / "bellows.elf",
+             "bellows/bare.img": machines.BUILD / "guests/bare.img"}
+    return boot(target, what, CONFIG.format(what=what), files)
+
+
+# What the issue on test hardware asks for, in instructions.
+CPUID_LIMIT, TOUCH_LIMIT = 600, 1500
+SUFFIX = {"bochs": "", "qemu": ".svm"}
+
+
+def bench_cpuid(target):
+    """The dearest of the leaves that software asks for at run time: the identification, features (1 and 7),
+    topology, and a hypervisor's own."""
+    bare = bare_exit(target)["cpuid"]
+    leaves = {name: one for name, one in guest(target, "cpuid").items() if name.startswith("cpuid-")}
+    dearest = max((one for name, one in leaves.items() if name != "cpuid-d"), key=lambda one: one["median"])
+    beyond = dearest["median"] - bare["median"]
+    each = ", ".join(f"{name[6:]}H {one['median']}" for name, one in leaves.items())
+    return Result(
+        f"exit.cpuid{SUFFIX[target]}", "instructions", dearest["median"], dearest["count"], dearest["min"],
+        dearest["max"], "bare exit, re-entered at once", bare["median"],
+        note=f"by leaf: {each} (DH, the size of the XSAVE area, is computed); bare exit {bare['median']}",
+        limit=("instructions beyond the bare exit", beyond, CPUID_LIMIT) if target == "bochs" else None)
+
+
+def bench_touch(target):
+    bare, ours = bare_exit(target), guest(target, "touch")
+    touch, zero = ours["touch"], ours["zero"]["median"]
+    floor = bare["touch"]["median"] + zero
+    return Result(
+        f"fault.zero{SUFFIX[target]}", "instructions", touch["mean"], touch["count"], touch["min"],
+        touch["max"], "bare exit that maps the page, and zeroing it", floor,
+        note=f"mean of {touch['count']} pages (median {touch['median']}); the bare exit is "
+             f"{bare['touch']['median']}, zeroing a page by rep stosq {zero}, as counted there",
+        limit=("instructions beyond exit and zeroing", touch["mean"] - floor, TOUCH_LIMIT)
+        if target == "bochs" else None)
