@@ -191,13 +191,13 @@ static void exit_host_interrupt(struct virt_vcpu *vcpu, struct vm_exit *exit)
 		exit->kind = EXIT_TIME_UP;
 }
 
+/* hv dumps the state when it stops the VM for that. */
 static void exit_unexpected(struct virt_vcpu *vcpu, struct vm_exit *exit, u32 reason)
 {
 	exit->kind = EXIT_UNKNOWN;
 	log_error("%s: VT-x exit %u (%s), qualification 0x%llx, guest physical 0x%llx", vcpu->name,
 		reason, vmx_reason_name(reason), (unsigned long long)exit->raw_info,
 		(unsigned long long)vmread(VMCS_GUEST_PHYSICAL));
-	vmx_dump(vcpu);
 }
 
 static void exit_entry_failure(struct virt_vcpu *vcpu, struct vm_exit *exit, u32 reason)

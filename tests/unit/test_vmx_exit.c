@@ -49,11 +49,6 @@ void vmx_debug_exit_db(struct virt_vcpu *which, u64 qualification)
 	db_count++;
 }
 
-void vmx_dump(struct virt_vcpu *which)
-{
-	(void)which;
-}
-
 const char *vmx_reason_name(u32 reason)
 {
 	(void)reason;
