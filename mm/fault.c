@@ -13,18 +13,11 @@
 #include "mm/space_entry.h"
 #include "mm/frame.h"
 #include "mm/memsched.h"
+#include "mm/share.h"
+#include "mm/space_registry.h"
 #include "mm/platform.h"
 #include "mm/base/check.h"
 #include "mm/base/str.h"
-
-static void count_state(struct space *space, enum page_state from, enum page_state to, u64 pages)
-{
-	if (from != PAGE_UNTOUCHED)
-		stats_sub(&space->stats.pages_by_state[from], pages);
-	stats_add(&space->stats.pages_by_state[to], pages);
-	if (to == PAGE_PRIVATE)
-		stats_max(&space->stats.peak_consumed_pages, space_consumed_pages(space));
-}
 
 /* A zeroed frame for @gfn of @space, or PFN_NONE. */
 static pfn_t frame_for_page(struct space *space, gfn_t gfn)
@@ -34,7 +27,7 @@ static pfn_t frame_for_page(struct space *space, gfn_t gfn)
 	if (pfn_is_none(frame))
 		stats_add(&space->stats.faults_nomem, 1);
 	else
-		frame_set_owner(frame, gfn.v);
+		frame_set_owner(frame, space_owner_word(space, gfn));
 	return frame;
 }
 
@@ -44,8 +37,8 @@ static enum fault_result untouched_resolve(struct space *space, gfn_t gfn, u64 *
 
 	if ((access & SLAT_WRITE) == 0) {
 		slat_set_absent(entry,
-			slat_make_leaf(f, frame_zero(), SLAT_READ | SLAT_EXEC, PAGE_ZERO, false));
-		count_state(space, PAGE_UNTOUCHED, PAGE_ZERO, 1);
+			slat_make_leaf(f, frame_zero(), SPACE_RIGHTS_READ_ONLY, PAGE_ZERO, false));
+		space_count_state(space, PAGE_UNTOUCHED, PAGE_ZERO, 1);
 		stats_add(&space->stats.faults_zero_read, 1);
 		return FAULT_DONE;
 	}
@@ -54,7 +47,7 @@ static enum fault_result untouched_resolve(struct space *space, gfn_t gfn, u64 *
 	if (pfn_is_none(frame))
 		return FAULT_NOMEM;
 	slat_set_absent(entry, slat_make_leaf(f, frame, SPACE_RIGHTS_ALL, PAGE_PRIVATE, false));
-	count_state(space, PAGE_UNTOUCHED, PAGE_PRIVATE, 1);
+	space_count_state(space, PAGE_UNTOUCHED, PAGE_PRIVATE, 1);
 	stats_add(&space->stats.faults_zero_fill, 1);
 	return FAULT_DONE;
 }
@@ -73,7 +66,7 @@ static enum fault_result zero_resolve(struct space *space, gfn_t gfn, u64 *entry
 	tlb_gather_finish(&gather);
 	slat_set_absent(
 		entry, slat_make_leaf(space->format, frame, SPACE_RIGHTS_ALL, PAGE_PRIVATE, false));
-	count_state(space, PAGE_ZERO, PAGE_PRIVATE, 1);
+	space_count_state(space, PAGE_ZERO, PAGE_PRIVATE, 1);
 	stats_add(&space->stats.faults_zero_fill, 1);
 	return FAULT_DONE;
 }
@@ -89,8 +82,16 @@ static enum fault_result hidden_resolve(struct space *space, u64 *entry)
 
 	slat_set_absent(entry, slat_make_leaf(f, frame, SPACE_RIGHTS_ALL, PAGE_PRIVATE, false) |
 				       f->accessed_bit | f->dirty_bit);
-	count_state(space, PAGE_HIDDEN, PAGE_PRIVATE, 1);
+	space_count_state(space, PAGE_HIDDEN, PAGE_PRIVATE, 1);
 	stats_add(&space->stats.faults_hidden, 1);
+	return FAULT_DONE;
+}
+
+/* A scan for pages to share took the write right for a while; a write simply has it back. */
+static enum fault_result private_resolve(struct space *space, u64 *entry)
+{
+	slat_set_bits(entry, space->format->write_bit);
+	stats_add(&space->stats.faults_protected, 1);
 	return FAULT_DONE;
 }
 
@@ -115,27 +116,19 @@ static bool large_fill(struct space *space, gfn_t gfn, u64 *region)
 		return false;
 	for (u32 i = 0; i < REGION_PAGE_COUNT; i++) {
 		memset(platform_frame_va(PFN(first.v + i)), 0, PAGE_BYTES);
-		frame_set_owner(PFN(first.v + i), ALIGN_DOWN(gfn.v, (u64)REGION_PAGE_COUNT) + i);
+		frame_set_owner(PFN(first.v + i),
+			space_owner_word(space, GFN(ALIGN_DOWN(gfn.v, (u64)REGION_PAGE_COUNT) + i)));
 	}
 	slat_set_absent(region, slat_make_leaf(space->format, first, rights, PAGE_PRIVATE, true));
-	count_state(space, PAGE_UNTOUCHED, PAGE_PRIVATE, REGION_PAGE_COUNT);
+	space_count_state(space, PAGE_UNTOUCHED, PAGE_PRIVATE, REGION_PAGE_COUNT);
 	stats_add(&space->stats.large_leaves, 1);
 	stats_add(&space->stats.faults_large, 1);
 	return true;
 }
 
-enum fault_result fault_resolve(struct space *space, gfn_t gfn, u32 access)
+/* @gfn's small page. */
+static enum fault_result page_resolve(struct space *space, gfn_t gfn, u32 access)
 {
-	u64 *region_entry = space_region_entry(space, gfn);
-	u64 region = slat_load(region_entry);
-
-	if (slat_is_large(space->format, region)) {
-		space_split(space, gfn); /* a fetch; its small leaves may be executed */
-		return FAULT_DONE;
-	}
-	if (region == 0 && large_ok(space, gfn, access) && large_fill(space, gfn, region_entry))
-		return FAULT_DONE;
-
 	u64 *entry = space_page_entry_make(space, gfn);
 
 	switch (slat_state(space->format, slat_load(entry))) {
@@ -143,13 +136,35 @@ enum fault_result fault_resolve(struct space *space, gfn_t gfn, u32 access)
 		return untouched_resolve(space, gfn, entry, access);
 	case PAGE_ZERO:
 		return zero_resolve(space, gfn, entry);
+	case PAGE_PRIVATE:
+		return private_resolve(space, entry);
+	case PAGE_SHARED:
+		return share_break(space, gfn, entry);
 	case PAGE_HIDDEN:
 		return hidden_resolve(space, entry);
 	default:
-		/* PRIVATE allows everything, and no other state is made yet. */
+		/* No other state is made yet. */
 		CHECK(!"page state");
 		return FAULT_CORRUPT;
 	}
+}
+
+enum fault_result fault_resolve(struct space *space, gfn_t gfn, u32 access)
+{
+	u64 *region_entry = space_region_entry(space, gfn);
+	u64 region = slat_load(region_entry);
+	enum fault_result result;
+
+	if (slat_is_large(space->format, region)) {
+		space_split(space, gfn); /* a fetch; its small leaves may be executed */
+		return FAULT_DONE;
+	}
+	if (region == 0 && large_ok(space, gfn, access) && large_fill(space, gfn, region_entry))
+		return FAULT_DONE;
+	result = page_resolve(space, gfn, access);
+	if (result == FAULT_DONE && (access & FAULT_WALK))
+		slat_set_bits(space_page_entry(space, gfn), SLAT_WALKED);
+	return result;
 }
 
 enum fault_result fault_handle(struct space *space, gpa_t gpa, u32 access)
@@ -169,7 +184,7 @@ enum fault_result fault_handle(struct space *space, gpa_t gpa, u32 access)
 		(wanted & ~slat_rights(space->format, leaf)) == 0)
 		stats_add(&space->stats.faults_spurious, 1);
 	else
-		result = fault_resolve(space, gfn, wanted);
+		result = fault_resolve(space, gfn, wanted | (access & FAULT_WALK));
 	spin_unlock(space_region_lock(space, gfn));
 	return result;
 }

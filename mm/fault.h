@@ -30,7 +30,8 @@ must_check enum fault_result fault_handle(struct space *space, gpa_t gpa, u32 ac
 
 /*
  * The inside of fault_handle(), for those who already hold the region's lock: make @gfn, which is
- * RAM and whose entry does not allow @access, allow it. Returns as fault_handle() does.
+ * RAM and whose entry does not allow @access (SLAT_*, FAULT_WALK), allow it. Returns as
+ * fault_handle() does.
  */
 must_check enum fault_result fault_resolve(struct space *space, gfn_t gfn, u32 access);
 

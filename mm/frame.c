@@ -183,7 +183,7 @@ static void frame_begin(pfn_t pfn, enum frame_kind kind)
 
 	CHECK(kind != FRAME_FREE && kind != FRAME_RESERVED && kind < FRAME_KIND_COUNT);
 	CHECK(word_change(pfn, &word, word_make(kind, 1)));
-	frames.table[pfn.v].owner = 0;
+	frame_set_owner(pfn, 0);
 	hook_allocated(pfn);
 }
 
@@ -271,6 +271,23 @@ bool frame_put(pfn_t pfn)
 	return true;
 }
 
+bool frame_put_unless_last(pfn_t pfn)
+{
+	u64 word = word_load(pfn);
+
+	do {
+		CHECK((word & COUNT_MASK) != 0);
+		if ((word & COUNT_MASK) == 1)
+			return false;
+	} while (!word_change(pfn, &word, word - 1));
+	return true;
+}
+
+u64 frame_ref_count(pfn_t pfn)
+{
+	return word_load(pfn) & COUNT_MASK;
+}
+
 void frame_free(pfn_t pfn)
 {
 	CHECK((word_load(pfn) & COUNT_MASK) == 1);
@@ -292,12 +309,12 @@ void frame_get(pfn_t pfn)
 
 u64 frame_owner(pfn_t pfn)
 {
-	return frames.table[pfn.v].owner;
+	return __atomic_load_n(&frames.table[pfn.v].owner, __ATOMIC_RELAXED);
 }
 
 void frame_set_owner(pfn_t pfn, u64 owner)
 {
-	frames.table[pfn.v].owner = owner;
+	__atomic_store_n(&frames.table[pfn.v].owner, owner, __ATOMIC_RELAXED);
 }
 
 void frame_set_kind(pfn_t pfn, enum frame_kind kind)

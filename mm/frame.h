@@ -92,8 +92,15 @@ void frame_free_run(pfn_t first, u64 count);
 void frame_get(pfn_t pfn);
 /* Drop a reference; frees with the last. Returns whether it was the last. */
 bool frame_put(pfn_t pfn);
+/* Drop a reference unless it is the last one; returns whether one was dropped. */
+bool frame_put_unless_last(pfn_t pfn);
+/* References now; others may come and go unless the caller holds what prevents it. */
+u64 frame_ref_count(pfn_t pfn);
 
-/* A word for the frame's owner; meaningless across frame_free(). */
+/*
+ * A word for the frame's owner; meaningless across frame_free(). Whoever reads it without holding
+ * what keeps the frame must be content with a word of its next life.
+ */
 u64 frame_owner(pfn_t pfn);
 void frame_set_owner(pfn_t pfn, u64 owner);
 

@@ -8,7 +8,7 @@
 #include "mm/base/check.h"
 
 #define PRESENT_STATE_SHIFT 52
-#define PRESENT_STATE_MASK  BITS(56, 52)
+#define PRESENT_STATE_MASK  BITS(55, 52)
 #define ABSENT_STATE_SHIFT  3
 #define ABSENT_STATE_MASK   BITS(9, 3)
 
@@ -18,7 +18,7 @@
 #define PAYLOAD_ADDRESS    BITS(38, 12) /* payload bits 38:12 in place, inverted */
 #define ABSENT_ADDRESS_TOP BITS(51, 39)
 
-_Static_assert(PAGE_STATE_COUNT <= 32, "a state fits a present entry's five bits");
+_Static_assert(PAGE_STATE_COUNT <= 16, "a state fits a present entry's four bits");
 
 u64 slat_make_leaf(
 	const struct slat_format *f, pfn_t pfn, u32 rights, enum page_state state, bool large)

@@ -17,7 +17,7 @@
 
 /*
  * Page states, kept in the entry itself. Numbers of absent states stand in bits 9:3, of present in
- * 56:52.
+ * 55:52.
  */
 enum page_state {
 	PAGE_UNTOUCHED = 0,
@@ -34,6 +34,13 @@ enum page_state {
 	PAGE_HIDDEN, /* absent, payload = its frame: see space_hide() */
 	PAGE_STATE_COUNT
 };
+
+/*
+ * Software's marks in present leaves. SEEN: page sharing has hashed the page since D was last
+ * cleared. WALKED: the guest's page-table walk met it, so it is one of the guest's page tables.
+ */
+#define SLAT_SEEN   BIT(56)
+#define SLAT_WALKED BIT(11)
 
 /* One table format, as data: Intel EPT or AMD nested paging. */
 struct slat_format {
@@ -86,6 +93,11 @@ static inline u64 slat_exchange(u64 *entry, u64 value)
 static inline void slat_set_bits(u64 *entry, u64 bits)
 {
 	__atomic_fetch_or(entry, bits, __ATOMIC_SEQ_CST);
+}
+
+static inline void slat_clear_bits(u64 *entry, u64 bits)
+{
+	__atomic_fetch_and(entry, ~bits, __ATOMIC_SEQ_CST);
 }
 
 /* Which entry of a table of @level (4 = root .. 1) maps @gfn. */

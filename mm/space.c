@@ -7,9 +7,11 @@
  * its frames go to a gather, and its table back to the reserve only after the flush.
  */
 #include "mm/space_entry.h"
+#include "mm/space_registry.h"
 #include "mm/frame.h"
 #include "mm/memsched.h"
 #include "mm/platform.h"
+#include "mm/share_index.h"
 #include "mm/base/check.h"
 #include "mm/base/str.h"
 
@@ -32,11 +34,11 @@ static u64 region_count(const struct space_config *config)
 	return div_up(config->memory_bytes, REGION_BYTES);
 }
 
-/* Frames for the struct and its locks. */
+/* Frames for the struct, its locks and what sharing counts by region. */
 static u64 struct_frames(const struct space_config *config)
 {
 	u64 bytes = ALIGN_UP(sizeof(struct space), CACHE_LINE_BYTES) +
-		    region_count(config) * sizeof(struct spinlock);
+		    region_count(config) * (sizeof(struct spinlock) + sizeof(u16));
 
 	return div_up(bytes, PAGE_BYTES);
 }
@@ -60,7 +62,8 @@ u64 space_overhead_frames(const struct space_config *config)
 static err_t config_check(const struct space_config *config)
 {
 	if (config->memory_bytes < MIB(1) || config->memory_bytes > SPACE_MEMORY_MAX ||
-		!IS_ALIGNED(config->memory_bytes, PAGE_BYTES))
+		!IS_ALIGNED(config->memory_bytes, PAGE_BYTES) ||
+		config->share_salt > SHARE_SALT_MAX)
 		return E_INVAL;
 	return config->name && config->format ? E_OK : E_INVAL;
 }
@@ -82,6 +85,9 @@ static void space_fill_in(struct space *space, const struct space_config *config
 		(struct spinlock *)((char *)space + ALIGN_UP(sizeof(*space), CACHE_LINE_BYTES));
 	for (u64 i = 0; i < space->region_count; i++)
 		spin_init(&space->region_locks[i], LOCK_RANK_REGION);
+	space->share.gains = (u16 *)&space->region_locks[space->region_count];
+	space->share.salt = config->share_salt;
+	space->no_dirty_bits = config->no_dirty_bits;
 	spin_init(&space->tables_lock, LOCK_RANK_TABLES);
 	space->table_reserve_head = RESERVE_END;
 }
@@ -189,6 +195,7 @@ err_t space_create(struct space **out, const struct space_config *config)
 		return err;
 	}
 	memsched_guest_pages_add(space->page_count);
+	space_registry_add(space);
 	*out = space;
 	return E_OK;
 }
@@ -215,7 +222,7 @@ static void table_clear(struct space *space, u64 entry, struct tlb_gather *gathe
 
 		if (state == PAGE_UNTOUCHED)
 			continue;
-		if (state == PAGE_PRIVATE)
+		if (state == PAGE_PRIVATE || state == PAGE_SHARED)
 			tlb_gather_put(gather, slat_pfn(space->format, leaf));
 		else if (state == PAGE_HIDDEN)
 			tlb_gather_put(gather, PFN(slat_payload(leaf)));
@@ -256,6 +263,7 @@ void space_clear(struct space *space)
 
 void space_destroy(struct space *space)
 {
+	space_registry_remove(space);
 	space_clear(space);
 	CHECK(space->table_reserve_count == space->region_count);
 	memsched_guest_pages_sub(space->page_count);

@@ -29,6 +29,19 @@ struct space_config {
 	const struct slat_format *format;
 	bool large_pages;         /* may map 2 MiB leaves (Mem.AllocGuestLargePage) */
 	bool large_pages_no_exec; /* Intel part without PSCHANGE_MC_NO: split on fetch */
+	bool no_dirty_bits;	  /* this CPU sets no A and D in second-level tables */
+	u32 share_salt;		  /* spaces of equal salt share pages; 0: none are shared */
+};
+
+/* How far page sharing has come with a space: share.c. */
+struct space_share {
+	u32 salt;      /* [a] changed by share_set_salt() */
+	u32 phase;     /* [scan] enum share_phase */
+	u64 next_page; /* [scan] by page index */
+	u64 passes;    /* [a] completed */
+	u64 hints;     /* [a] as of the last pass: pages that stand in the index, unlike any other */
+	u64 hints_now; /* [scan] of the pass under way */
+	u16 *gains;    /* [r] by region: pages of a 2 MiB leaf that were found elsewhere too */
 };
 
 struct space {
@@ -38,6 +51,9 @@ struct space {
 	u64 page_count;                        /* [I] pages of RAM */
 	u64 low_page_count;                    /* [I] of them below SPACE_LOW_END */
 	bool large_pages, large_pages_no_exec; /* [I] */
+	bool no_dirty_bits;		       /* [I] */
+	u32 number;			       /* [I] space_registry.h */
+	u64 serial;			       /* [I] */
 	struct tlb_domain tlb;
 	struct spinlock *region_locks; /* [I] one for each 2 MiB region of RAM */
 	u64 region_count;              /* [I] */
@@ -46,6 +62,7 @@ struct space {
 	u64 table_reserve_head;  /* [tables] frames set aside, linked through their owner word; ~0
 				    ends */
 	u64 table_reserve_count; /* [tables] */
+	struct space_share share;
 	struct space_stats stats;
 };
 
@@ -90,7 +107,7 @@ enum page_state space_page_state(struct space *space, gfn_t gfn);
 
 /* Pages in @state now. */
 u64 space_pages_in_state(const struct space *space, enum page_state state);
-/* Pages that have a frame of their own now. */
+/* Pages that have a frame of their own now; shared ones are not among them. */
 u64 space_consumed_pages(const struct space *space);
 
 /*

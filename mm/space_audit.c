@@ -5,6 +5,8 @@
 #include "mm/space_entry.h"
 #include "mm/frame.h"
 #include "mm/platform.h"
+#include "mm/share_index.h"
+#include "mm/space_registry.h"
 #include "mm/base/log.h"
 
 #define ENTRIES 512u
@@ -28,8 +30,14 @@ static void private_audit(struct audit *audit, gfn_t gfn, u64 leaf, pfn_t frame)
 {
 	if (!frame_is_ram(frame) || frame_kind(frame) != FRAME_PRIVATE)
 		fail(audit, gfn, leaf, "its frame is not of kind private");
-	else if (frame_owner(frame) != gfn.v)
+	else if (frame_owner(frame) != space_owner_word(audit->space, gfn))
 		fail(audit, gfn, leaf, "its frame belongs to another page");
+}
+
+static void shared_audit(struct audit *audit, gfn_t gfn, u64 leaf, pfn_t frame)
+{
+	if (!frame_is_ram(frame) || frame_kind(frame) != FRAME_SHARED)
+		fail(audit, gfn, leaf, "its frame is not of kind shared");
 }
 
 static void leaf_audit(struct audit *audit, gfn_t gfn, u64 leaf)
@@ -48,13 +56,19 @@ static void leaf_audit(struct audit *audit, gfn_t gfn, u64 leaf)
 			fail(audit, gfn, leaf, "untouched, but not 0");
 		break;
 	case PAGE_ZERO:
-		if (rights != (SLAT_READ | SLAT_EXEC) || slat_pfn(f, leaf).v != frame_zero().v)
+		if (rights != SPACE_RIGHTS_READ_ONLY || slat_pfn(f, leaf).v != frame_zero().v)
 			fail(audit, gfn, leaf, "not the read-only zero frame");
 		break;
 	case PAGE_PRIVATE:
-		if (rights != SPACE_RIGHTS_ALL)
-			fail(audit, gfn, leaf, "private, but not writable");
+		/* Without the write right while a scan is at it. */
+		if (rights != SPACE_RIGHTS_ALL && rights != SPACE_RIGHTS_READ_ONLY)
+			fail(audit, gfn, leaf, "private, but of wrong rights");
 		private_audit(audit, gfn, leaf, slat_pfn(f, leaf));
+		break;
+	case PAGE_SHARED:
+		if (rights != SPACE_RIGHTS_READ_ONLY)
+			fail(audit, gfn, leaf, "shared, but of wrong rights");
+		shared_audit(audit, gfn, leaf, slat_pfn(f, leaf));
 		break;
 	case PAGE_HIDDEN:
 		if (rights != 0)

@@ -113,6 +113,15 @@ void space_split(struct space *space, gfn_t gfn)
 	stats_add(&space->stats.splits, 1);
 }
 
+void space_count_state(struct space *space, enum page_state from, enum page_state to, u64 pages)
+{
+	if (from != PAGE_UNTOUCHED)
+		stats_sub(&space->stats.pages_by_state[from], pages);
+	stats_add(&space->stats.pages_by_state[to], pages);
+	if (to == PAGE_PRIVATE)
+		stats_max(&space->stats.peak_consumed_pages, space_consumed_pages(space));
+}
+
 pfn_t space_table_take(struct space *space)
 {
 	spin_lock(&space->tables_lock);

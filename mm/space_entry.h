@@ -46,7 +46,12 @@ void space_split(struct space *space, gfn_t gfn);
 pfn_t space_table_take(struct space *space);
 void space_table_give(struct space *space, pfn_t table);
 
-/* The rights of a page that is the guest's own. */
-#define SPACE_RIGHTS_ALL (SLAT_READ | SLAT_WRITE | SLAT_EXEC)
+/* The rights of a page that is the guest's own, and of one that is not, or is about not to be. */
+#define SPACE_RIGHTS_ALL       (SLAT_READ | SLAT_WRITE | SLAT_EXEC)
+#define SPACE_RIGHTS_READ_ONLY (SLAT_READ | SLAT_EXEC)
+
+/* @pages pages went from one state to another. */
+void space_count_state(
+	struct space *space, enum page_state from, enum page_state to, u64 pages);
 
 #endif

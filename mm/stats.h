@@ -8,6 +8,19 @@
 
 #include "mm/base/types.h"
 
+/* Why a page was not shared this time. */
+enum share_refusal {
+	SHARE_REFUSED_WRITTEN,	/* written since the pass began */
+	SHARE_REFUSED_PINNED,
+	SHARE_REFUSED_WALKED,	/* one of the guest's page tables */
+	SHARE_REFUSED_STALE,	/* the page that the index hinted at is another now */
+	SHARE_REFUSED_LARGE,	/* its like is part of a 2 MiB leaf, for too small a gain */
+	SHARE_REFUSED_RACED,	/* used or changed while it was being merged */
+	SHARE_REFUSED_DIFFERS,	/* equal hash, different bytes */
+	SHARE_REFUSED_FULL,	/* no room in the index */
+	SHARE_REFUSED_COUNT
+};
+
 struct space_stats {
 	/*
 	 * Gauges, in pages of 4 KiB. A VM's consumed memory is private_pages (later: + its part of
@@ -25,9 +38,22 @@ struct space_stats {
 	u64 faults_large;     /* a whole region at once */
 	u64 faults_hidden;    /* HIDDEN -> PRIVATE */
 	u64 faults_spurious;  /* the entry already allowed it */
+	u64 faults_protected; /* PRIVATE, write-protected for a scan */
 	u64 faults_nomem;
 	u64 splits;
 	u64 flush_rounds;
+	/* Page sharing. */
+	u64 share_visited;	/* entries looked at */
+	u64 share_unchanged;	/* of them: hashed before and not written since */
+	u64 share_hashed;
+	u64 share_compared;	/* all bytes of two pages, after write-protection */
+	u64 share_merged_own;	/* pages given up for a shared frame that was this VM's first */
+	u64 share_merged_other; /* ... for one that was another VM's */
+	u64 share_zeroed;	/* pages given up for the zero frame */
+	u64 share_taken;	/* breaks by the last owner: no copy */
+	u64 share_copied;	/* breaks with a copy */
+	u64 share_ns;		/* time spent scanning it */
+	u64 share_refused[SHARE_REFUSED_COUNT];
 };
 
 static inline void stats_add(u64 *counter, u64 n)

@@ -17,6 +17,7 @@
 #include "mm/tlb.h"
 #include "mm/frame.h"
 #include "mm/platform.h"
+#include "mm/share_index.h"
 #include "mm/base/check.h"
 
 struct tlb_cpu {
@@ -146,7 +147,12 @@ void tlb_gather_finish(struct tlb_gather *gather)
 	if (gather->narrowed)
 		flush_round(gather->domain);
 	gather->narrowed = false;
-	for (u32 i = 0; i < gather->count; i++)
-		frame_put(gather->frames[i]);
+	for (u32 i = 0; i < gather->count; i++) {
+		/* As long as a reference is here, a shared frame stays one. */
+		if (frame_kind(gather->frames[i]) == FRAME_SHARED)
+			share_index_put(gather->frames[i]);
+		else
+			frame_put(gather->frames[i]);
+	}
 	gather->count = 0;
 }

@@ -13,7 +13,8 @@ enum lock_rank {
 	LOCK_RANK_VM_LIST = 1, /* hv: the list of VMs */
 	LOCK_RANK_VM,          /* hv: one VM's life cycle and devices */
 	LOCK_RANK_VCPU,        /* hv: run queue */
-	LOCK_RANK_SPACE,       /* mm: one VM's memory as a whole (create, destroy, sweeps) */
+	LOCK_RANK_SHARE_SCAN,  /* mm: who scans for pages to share */
+	LOCK_RANK_SPACE,       /* mm: which spaces there are */
 	LOCK_RANK_REGION,      /* mm: entries of one 2 MiB region */
 	LOCK_RANK_SHARE,
 	LOCK_RANK_ZCACHE,

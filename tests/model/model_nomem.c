@@ -1,5 +1,5 @@
 /* SRCS: tests/fake/fake_platform.c tests/fake/fake_guest.c
-   mm/frame*.c mm/slat*.c mm/tlb.c mm/space*.c mm/fault.c mm/memsched.c
+   mm/[a-z]*.c
    mm/base/lock.c mm/base/check.c mm/base/log.c mm/base/fmt.c */
 /*
  * Every allocation fails in turn: one scenario (two VMs, pages of both sizes, pins, a reset) is run
@@ -85,7 +85,7 @@ static bool vm_use(struct space *space, u64 tag)
 
 static struct space *vm_make(const struct slat_format *format, bool large)
 {
-	struct space_config config = {"nth", MIB(5), format, large, true};
+	struct space_config config = {"nth", MIB(5), format, large, true, false, 0};
 	struct space *space = NULL;
 	u64 free_before = frame_free_count();
 
@@ -136,7 +136,7 @@ static void scenario(const struct slat_format *format, bool large)
 static void all_failures(const struct slat_format *format, bool large, bool and_all_after)
 {
 	struct frame_account start, end;
-	struct space_config config = {"neighbour", MIB(1), format, false, false};
+	struct space_config config = {"neighbour", MIB(1), format, false, false, false, 0};
 	struct space *neighbour;
 	u64 value = 0x6e65696768626f75, back = 0, count = 0;
 

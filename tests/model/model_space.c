@@ -1,5 +1,5 @@
 /* SRCS: tests/model/vms.c tests/fake/fake_platform.c tests/fake/fake_guest.c
-   mm/frame*.c mm/slat*.c mm/tlb.c mm/space*.c mm/fault.c mm/memsched.c
+   mm/[a-z]*.c
    mm/base/lock.c mm/base/check.c mm/base/log.c mm/base/fmt.c */
 /*
  * VMs' memory under random operations on four CPUs equals the naive model, in both formats, with

@@ -1,5 +1,5 @@
 /* SRCS: tests/fake/fake_platform.c tests/fake/fake_guest.c
-   mm/frame*.c mm/slat*.c mm/tlb.c mm/space*.c mm/fault.c mm/memsched.c
+   mm/[a-z]*.c
    mm/base/lock.c mm/base/check.c mm/base/log.c mm/base/fmt.c */
 /*
  * Real threads as CPUs: several run guests in the same spaces at once, while each also splits,
@@ -78,7 +78,7 @@ static void pin_shared(struct worker *w)
 /* A VM's whole life on this CPU alone. */
 static void own_vm(struct worker *w)
 {
-	struct space_config config = {"own", OWN_BYTES, &slat_npt, true, true};
+	struct space_config config = {"own", OWN_BYTES, &slat_npt, true, true, false, 0};
 	struct space *space;
 
 	fake_guest_leave();
@@ -162,7 +162,7 @@ static u64 lost_words(void)
 
 static int run(u64 seed, u64 steps, bool large)
 {
-	struct space_config config = {"shared", SHARED_BYTES, &slat_ept, large, true};
+	struct space_config config = {"shared", SHARED_BYTES, &slat_ept, large, true, false, 0};
 	struct frame_account start, end;
 	u64 wrong = 0, nomem = 0, own_vms = 0;
 	bool sound = true;

@@ -1,5 +1,5 @@
 /* SRCS: tests/fake/fake_platform.c tests/fake/fake_guest.c
-   mm/frame*.c mm/slat*.c mm/tlb.c mm/space*.c mm/fault.c mm/memsched.c
+   mm/[a-z]*.c
    mm/base/lock.c mm/base/check.c mm/base/log.c mm/base/fmt.c */
 /*
  * Faults: each state and access to its answer, in both formats; large pages; flushes where they are
@@ -40,7 +40,7 @@ static void stop(struct space *space)
 
 static struct space *make(const struct slat_format *format, u64 bytes, bool large, bool no_exec)
 {
-	struct space_config config = {"unit", bytes, format, large, no_exec};
+	struct space_config config = {"unit", bytes, format, large, no_exec, false, 0};
 	struct space *space;
 
 	assert_int_equal(space_create(&space, &config), E_OK);

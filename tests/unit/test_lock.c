@@ -1,4 +1,4 @@
-/* SRCS: tests/fake/fake_platform.c mm/frame*.c mm/tlb.c mm/memsched.c
+/* SRCS: tests/fake/fake_platform.c mm/[a-z]*.c
    mm/base/lock.c mm/base/check.c mm/base/log.c mm/base/fmt.c */
 /* Locks exclude, and the check of ranks fires on every wrong order. */
 #include "mm/base/lock.h"

@@ -1,4 +1,4 @@
-/* SRCS: tests/fake/fake_platform.c mm/memsched.c mm/frame*.c mm/tlb.c
+/* SRCS: tests/fake/fake_platform.c mm/[a-z]*.c
    mm/base/lock.c mm/base/check.c mm/base/log.c mm/base/fmt.c */
 /*
  * Admission by sum with its sentence; minFree's sliding scale; the states of free memory and their

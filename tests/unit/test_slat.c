@@ -1,5 +1,5 @@
-/* SRCS: tests/fake/fake_platform.c mm/slat*.c mm/frame*.c mm/tlb.c
-   mm/memsched.c mm/base/lock.c mm/base/check.c mm/base/log.c mm/base/fmt.c */
+/* SRCS: tests/fake/fake_platform.c mm/[a-z]*.c
+   mm/base/lock.c mm/base/check.c mm/base/log.c mm/base/fmt.c */
 /*
  * Second-level entries in both formats: what the manuals say of the bits, and that nothing is lost
  * in them.

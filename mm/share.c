@@ -1,0 +1,468 @@
+/*
+ * Scanning: passes over a space, in slices of bounded work.
+ *
+ * A pass's first phase clears D in all entries and then flushes once, so that D tells from there on
+ * what was written; where it finds D set it also takes SEEN away. SEEN without D therefore means:
+ * these bytes were hashed, and stand in the index as a hint or were refused for good. Such a page
+ * costs reading its entry. D is a hint all the same: it saves hashing, and decides nothing
+ * (share_merge.c). A pinned page keeps its D, for a device that writes it sets none.
+ *
+ * A 2 MiB leaf's pages are hashed and looked up without splitting it; it is split once enough of
+ * them are known to be found elsewhere, or large pages can no longer be afforded.
+ */
+#include "mm/share_batch.h"
+#include "mm/frame.h"
+#include "mm/memsched.h"
+#include "mm/platform.h"
+#include "mm/share_hash.h"
+#include "mm/space_entry.h"
+#include "mm/space_registry.h"
+
+#define PAGES_PER_LOOK 8u /* hashed between looks at the clock */
+
+static struct {
+	struct spinlock lock;
+	bool keyed;               /* [I] */
+	struct share_key key;     /* [I] */
+	u64 hash_mask;            /* [I] */
+	struct share_batch batch; /* [scan] */
+} share = {.lock = SPINLOCK(LOCK_RANK_SHARE_SCAN)};
+
+err_t share_init(void)
+{
+	spin_init(&share.lock, LOCK_RANK_SHARE_SCAN);
+	space_registry_init();
+	share.keyed = share_key_draw(&share.key) == E_OK;
+	share.hash_mask = ~0ull;
+	share.batch.count = 0;
+	return share_index_init();
+}
+
+bool share_is_keyed(void)
+{
+	return share.keyed;
+}
+
+#ifdef BELLOWS_HOST
+void share_test_hooks(void (*act)(enum share_step step), u32 hash_bits)
+{
+	share_batch_test_act(act);
+	share.hash_mask = hash_bits ? ~0ull << (64 - hash_bits) : ~0ull;
+}
+#endif
+
+struct share_id share_identify(const struct space *space, pfn_t frame, bool *zero)
+{
+	const void *page = platform_frame_va(frame);
+	struct share_id id = {0, __atomic_load_n(&space->share.salt, __ATOMIC_RELAXED)};
+
+	if (share.keyed)
+		id.hash = share_hash_page(&share.key, page, zero) & share.hash_mask;
+	else
+		*zero = share_page_is_zero(page);
+	return id;
+}
+
+/* One slice's bounds, and what it has done. */
+struct scan {
+	u64 hash_most, end_ns;
+	struct share_progress done;
+};
+
+static bool is_spent(const struct scan *scan)
+{
+	return scan->done.hashed >= scan->hash_most ||
+	       (scan->done.hashed % PAGES_PER_LOOK == 0 && platform_now_ns() >= scan->end_ns);
+}
+
+static u64 region_last(const struct space *space, u64 index)
+{
+	return min(
+		ALIGN_DOWN(index, (u64)REGION_PAGE_COUNT) + REGION_PAGE_COUNT, space->page_count);
+}
+
+/* --- Sweeping D bits ------------------------------------------------------------------------- */
+
+/* Region held. */
+static void entry_sweep(struct space *space, u64 *entry)
+{
+	const struct slat_format *f = space->format;
+	u64 leaf = slat_load(entry);
+
+	if (!slat_is_present(f, leaf))
+		return;
+	if (!(leaf & f->dirty_bit)) {
+		/* A page table that nobody walks any more may be none. */
+		if (leaf & SLAT_WALKED)
+			slat_clear_bits(entry, SLAT_WALKED);
+		return;
+	}
+	if (slat_state(f, leaf) == PAGE_PRIVATE && frame_pin_count(slat_pfn(f, leaf)) == 0)
+		slat_clear_bits(entry, f->dirty_bit | SLAT_SEEN);
+	else
+		slat_clear_bits(entry, SLAT_SEEN);
+}
+
+static void region_sweep(struct space *space, u64 first)
+{
+	gfn_t gfn = space_page_gfn(space, first);
+
+	spin_lock(space_region_lock(space, gfn));
+	u64 *region = space_region_entry(space, gfn);
+	u64 *entries = space_page_entry(space, gfn);
+
+	space->share.gains[first / REGION_PAGE_COUNT] = 0;
+	for (u64 i = 0; entries && i < region_last(space, first) - first; i++)
+		entry_sweep(space, &entries[i]);
+	if (slat_is_large(space->format, slat_load(region)))
+		entry_sweep(space, region);
+	spin_unlock(space_region_lock(space, gfn));
+}
+
+static void flush_once(struct space *space)
+{
+	struct tlb_gather gather;
+
+	tlb_gather_start(&gather, &space->tlb);
+	tlb_gather_note(&gather);
+	tlb_gather_finish(&gather);
+}
+
+static void phase_begin(struct space *space, enum share_phase phase)
+{
+	space->share.phase = phase;
+	space->share.next_page = 0;
+	space->share.hints_now = 0;
+}
+
+static void sweep_some(struct space *space, struct scan *scan)
+{
+	struct space_share *s = &space->share;
+
+	while (s->next_page < space->page_count && !is_spent(scan)) {
+		region_sweep(space, s->next_page);
+		s->next_page = region_last(space, s->next_page);
+	}
+	if (s->next_page >= space->page_count) {
+		flush_once(space);
+		phase_begin(space, SHARE_PHASE_SCAN);
+	}
+}
+
+/* --- Looking at pages ------------------------------------------------------------------------ */
+
+/* Region held. Is it one to be hashed? Counts why not. */
+static bool is_candidate(struct space *space, u64 leaf)
+{
+	const struct slat_format *f = space->format;
+
+	if (!slat_is_present(f, leaf) || slat_state(f, leaf) != PAGE_PRIVATE ||
+		!(leaf & f->write_bit))
+		return false;
+	if (leaf & f->dirty_bit) {
+		share_refuse(space, SHARE_REFUSED_WRITTEN);
+		return false;
+	}
+	if (leaf & SLAT_SEEN) {
+		stats_add(&space->stats.share_unchanged, 1);
+		space->share.hints_now++;
+		return false;
+	}
+	if (frame_pin_count(slat_pfn(f, leaf))) {
+		share_refuse(space, SHARE_REFUSED_PINNED);
+		return false;
+	}
+	if (leaf & SLAT_WALKED) {
+		share_refuse(space, SHARE_REFUSED_WALKED);
+		return false;
+	}
+	return true;
+}
+
+/* Hash a page and look for another like it. False: there is none, and it stands as a hint now. */
+static bool page_look_up(struct space *space, pfn_t frame, struct share_candidate *c)
+{
+	bool zero;
+
+	c->frame = frame;
+	c->hint_number = 0;
+	c->id = share_identify(space, frame, &zero);
+	stats_add(&space->stats.share_hashed, 1);
+	if (zero) {
+		c->kind = SHARE_TARGET_ZERO;
+		return true;
+	}
+	if (!share.keyed)
+		return false;
+	switch (share_index_find(c->id, frame, &c->target)) {
+	case SHARE_FOUND_SHARED:
+		c->kind = SHARE_TARGET_SHARED;
+		return true;
+	case SHARE_FOUND_HINT:
+		c->kind = SHARE_TARGET_HINT;
+		return true;
+	default:
+		space->share.hints_now++;
+		return false;
+	}
+}
+
+/* Region held. True: it has become the batch's newest. */
+static bool page_scan(struct space *space, gfn_t gfn, u64 *entry, struct scan *scan)
+{
+	const struct slat_format *f = space->format;
+	u64 leaf = slat_load(entry);
+	struct share_candidate *c = &share.batch.pages[share.batch.count];
+
+	scan->done.visited++;
+	if (!is_candidate(space, leaf))
+		return false;
+	scan->done.hashed++;
+	/* Before the look at the bytes: what is written after it sets D. */
+	if (!space->no_dirty_bits)
+		slat_set_bits(entry, SLAT_SEEN);
+	c->gfn = gfn;
+	if (!page_look_up(space, slat_pfn(f, leaf), c))
+		return false;
+	slat_clear_bits(entry, f->write_bit | SLAT_SEEN);
+	share.batch.count++;
+	return true;
+}
+
+/* Some pages of a region of small ones. */
+static void small_scan(struct space *space, struct scan *scan)
+{
+	struct space_share *s = &space->share;
+	u64 end = region_last(space, s->next_page);
+	gfn_t gfn = space_page_gfn(space, s->next_page);
+	struct spinlock *lock = space_region_lock(space, gfn);
+	bool found = false;
+
+	spin_lock(lock);
+	u64 *entry = space_page_entry(space, gfn);
+
+	if (!entry)
+		s->next_page = end;
+	while (!found && s->next_page < end && !is_spent(scan)) {
+		found = page_scan(space, gfn, entry, scan);
+		s->next_page++;
+		gfn.v++;
+		entry++;
+	}
+	spin_unlock(lock);
+
+	struct share_candidate *c = &share.batch.pages[share.batch.count - 1];
+
+	if (found && c->kind == SHARE_TARGET_HINT)
+		share_hint_protect(space, c);
+}
+
+/* One page of a 2 MiB leaf is looked up; is the like of it known? */
+static bool piece_has_like(struct space *space, pfn_t frame)
+{
+	struct share_candidate c;
+
+	if (frame_pin_count(frame) || !page_look_up(space, frame, &c))
+		return false;
+	if (c.kind == SHARE_TARGET_SHARED)
+		share_index_put(c.target);
+	/* Beside the one found, so that that one's scan finds this. */
+	if (c.kind == SHARE_TARGET_HINT)
+		share_index_hint(c.id, frame, PFN_NONE);
+	return true;
+}
+
+/* Region held. Some pages of a 2 MiB leaf, without splitting it. Returns whether it was split. */
+static bool large_pieces_scan(struct space *space, u64 *region, u64 end, struct scan *scan)
+{
+	const struct slat_format *f = space->format;
+	struct space_share *s = &space->share;
+	u64 leaf = slat_load(region);
+	u16 *gain = &s->gains[s->next_page / REGION_PAGE_COUNT];
+	gfn_t gfn = space_page_gfn(space, s->next_page);
+
+	if (s->next_page % REGION_PAGE_COUNT == 0) {
+		if (!(leaf & f->dirty_bit) && (leaf & SLAT_SEEN)) {
+			stats_add(&space->stats.share_unchanged, REGION_PAGE_COUNT);
+			s->hints_now += REGION_PAGE_COUNT;
+			scan->done.visited++;
+			s->next_page = end;
+			return false;
+		}
+		/* D of 512 pages says little about each: they are hashed either way. */
+		slat_set_bits(region, SLAT_SEEN);
+	}
+	while (s->next_page < end && !is_spent(scan)) {
+		pfn_t frame = PFN(slat_pfn(f, leaf).v + s->next_page % REGION_PAGE_COUNT);
+
+		*gain += piece_has_like(space, frame);
+		scan->done.visited++;
+		scan->done.hashed++;
+		s->next_page++;
+	}
+	if (*gain < SHARE_SPLIT_GAIN_PAGES)
+		return false;
+	space_split(space, gfn);
+	*gain = 0;
+	return true;
+}
+
+/* A region that is a 2 MiB leaf now. */
+static void large_scan(struct space *space, struct scan *scan)
+{
+	struct space_share *s = &space->share;
+	u64 first = ALIGN_DOWN(s->next_page, (u64)REGION_PAGE_COUNT);
+	gfn_t gfn = space_page_gfn(space, s->next_page);
+	bool split = false;
+
+	spin_lock(space_region_lock(space, gfn));
+	u64 *region = space_region_entry(space, gfn);
+
+	if (slat_is_large(space->format, slat_load(region))) {
+		if (memsched_large_pages_ok()) {
+			split = large_pieces_scan(space, region, first + REGION_PAGE_COUNT, scan);
+		} else {
+			space_split(space, gfn);
+			split = true;
+		}
+	}
+	spin_unlock(space_region_lock(space, gfn));
+	/* As small pages, from its first on: what was hashed stands as a hint, and is found again.
+	 */
+	if (split)
+		s->next_page = first;
+}
+
+static bool is_large_here(struct space *space)
+{
+	gfn_t gfn = space_page_gfn(space, space->share.next_page);
+
+	spin_lock(space_region_lock(space, gfn));
+	bool large = slat_is_large(space->format, slat_load(space_region_entry(space, gfn)));
+
+	spin_unlock(space_region_lock(space, gfn));
+	return large;
+}
+
+/* Until the batch is full, the slice is spent, or the pass ends. */
+static void scan_some(struct space *space, struct scan *scan)
+{
+	struct space_share *s = &space->share;
+	u64 visited = scan->done.visited;
+
+	while (s->next_page < space->page_count && share.batch.count < SHARE_BATCH_PAGES &&
+		!is_spent(scan)) {
+		if (is_large_here(space))
+			large_scan(space, scan);
+		else
+			small_scan(space, scan);
+	}
+	stats_add(&space->stats.share_visited, scan->done.visited - visited);
+	if (s->next_page >= space->page_count) {
+		__atomic_store_n(&s->hints, s->hints_now, __ATOMIC_RELAXED);
+		__atomic_fetch_add(&s->passes, 1, __ATOMIC_RELAXED);
+		phase_begin(space, SHARE_PHASE_SWEEP);
+		scan->done.pass_ended = true;
+	}
+}
+
+/* --- Unsharing ------------------------------------------------------------------------------- */
+
+/* Region held. Returns false where there was no frame. */
+static bool page_unshare(struct space *space, gfn_t gfn, u64 *entry)
+{
+	const struct slat_format *f = space->format;
+	u64 leaf = slat_load(entry);
+
+	if (!slat_is_present(f, leaf))
+		return true;
+	if (slat_state(f, leaf) == PAGE_SHARED &&
+		share_index_salt(slat_pfn(f, leaf)) != space->share.salt)
+		return share_break(space, gfn, entry) == FAULT_DONE;
+	slat_clear_bits(entry, SLAT_SEEN); /* its hint stands under the old salt */
+	return true;
+}
+
+static void unshare_some(struct space *space, struct scan *scan)
+{
+	struct space_share *s = &space->share;
+
+	while (s->next_page < space->page_count && !scan->done.no_memory) {
+		gfn_t gfn = space_page_gfn(space, s->next_page);
+
+		spin_lock(space_region_lock(space, gfn));
+		u64 *entry = space_page_entry(space, gfn);
+
+		if (entry)
+			scan->done.no_memory = !page_unshare(space, gfn, entry);
+		else
+			slat_clear_bits(space_region_entry(space, gfn), SLAT_SEEN);
+		spin_unlock(space_region_lock(space, gfn));
+		if (!scan->done.no_memory)
+			s->next_page = entry ? s->next_page + 1 : region_last(space, s->next_page);
+		if (platform_now_ns() >= scan->end_ns)
+			return;
+	}
+	if (s->next_page >= space->page_count)
+		phase_begin(space, SHARE_PHASE_SWEEP);
+}
+
+/* --- Slices ---------------------------------------------------------------------------------- */
+
+static void slice(struct space *space, struct scan *scan)
+{
+	switch (space->share.phase) {
+	case SHARE_PHASE_UNSHARE:
+		unshare_some(space, scan);
+		break;
+	case SHARE_PHASE_SWEEP:
+		sweep_some(space, scan);
+		break;
+	case SHARE_PHASE_SCAN:
+		scan_some(space, scan);
+		break;
+	}
+}
+
+struct share_progress share_scan(struct space *space, u64 hash_most, u64 most_ns)
+{
+	u64 start = platform_now_ns();
+	struct scan scan = {.hash_most = hash_most, .end_ns = start + most_ns};
+	u32 number = space->number;
+	u64 serial = space->serial;
+
+	if (!spin_trylock(&share.lock))
+		return scan.done;
+	share.batch.number = number;
+	share.batch.serial = serial;
+	do {
+		/* Held for a step only: a VM can end between any two. */
+		space = space_hold(number, serial);
+		if (!space)
+			break;
+		if (space->share.salt == 0 && space->share.phase != SHARE_PHASE_UNSHARE)
+			scan.done.pass_ended = true;
+		else
+			slice(space, &scan);
+		space_release(space);
+		share_batch_finish(&share.batch);
+	} while (!scan.done.pass_ended && !scan.done.no_memory && scan.done.hashed < hash_most &&
+		 platform_now_ns() < scan.end_ns);
+	space = space_hold(number, serial);
+	if (space) {
+		stats_add(&space->stats.share_ns, platform_now_ns() - start);
+		space_release(space);
+	}
+	spin_unlock(&share.lock);
+	return scan.done;
+}
+
+void share_set_salt(struct space *space, u32 salt)
+{
+	spin_lock(&share.lock);
+	if (space->share.salt != salt) {
+		__atomic_store_n(&space->share.salt, salt, __ATOMIC_RELAXED);
+		phase_begin(space, SHARE_PHASE_UNSHARE);
+	}
+	spin_unlock(&share.lock);
+}

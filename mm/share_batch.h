@@ -1,0 +1,64 @@
+/*
+ * A batch of pages of one space that are being merged: filled by share.c page by page, finished by
+ * share_merge.c at once. There is one, and it belongs to whoever scans.
+ */
+#ifndef MM_SHARE_BATCH_H
+#define MM_SHARE_BATCH_H
+
+#include "mm/share.h"
+#include "mm/share_index.h"
+
+#define SHARE_BATCH_PAGES 32u
+
+/* A 2 MiB leaf is split when so many of its pages are known to be found elsewhere too. */
+#define SHARE_SPLIT_GAIN_PAGES 64u
+
+enum share_target {
+	SHARE_TARGET_ZERO,
+	SHARE_TARGET_SHARED, /* .target is a shared frame, one reference of which is ours */
+	SHARE_TARGET_HINT,   /* .target is the frame of a page that is to become shared first */
+};
+
+struct share_candidate {
+	gfn_t gfn;   /* write-protected, in the batch's space */
+	pfn_t frame; /* what it had when it was hashed */
+	struct share_id id;
+	enum share_target kind;
+	pfn_t target;
+	/* Whose page a hint is of, write-protected as well. Number 0: nobody's any more. */
+	u32 hint_number;
+	u64 hint_serial;
+	gfn_t hint_gfn;
+};
+
+struct share_batch {
+	u32 number; /* the space that is scanned */
+	u64 serial;
+	u32 count;
+	struct share_candidate pages[SHARE_BATCH_PAGES];
+};
+
+/* A page's identity. */
+struct share_id share_identify(const struct space *space, pfn_t frame, bool *zero);
+
+/*
+ * Prepare the page behind a hint for being shared: write-protect it. Where the hint is not true any
+ * more, or its page part of a 2 MiB leaf, .hint_number is 0 and @self's counters say so.
+ * Locks: none held; takes the region's.
+ */
+void share_hint_protect(struct space *self, struct share_candidate *c);
+
+/*
+ * Flush, compare, merge. The batch is empty afterwards; every page of it is either shared or
+ * writable again. Locks: none held; takes region locks, one at a time.
+ */
+void share_batch_finish(struct share_batch *batch);
+
+#ifdef BELLOWS_HOST
+void share_batch_test_act(void (*act)(enum share_step step));
+#endif
+
+/* Count one. */
+void share_refuse(struct space *space, enum share_refusal why);
+
+#endif

@@ -1,0 +1,42 @@
+/*
+ * Which spaces there are: a number for each, small enough for a frame's owner word, and the way
+ * from such a number back to the space, which may have gone meanwhile.
+ *
+ * A number is given again after its space is gone; the serial is not. Number 0 is nobody: a space
+ * for which there was no number works, only its pages are not shared.
+ */
+#ifndef MM_SPACE_REGISTRY_H
+#define MM_SPACE_REGISTRY_H
+
+#include "mm/space.h"
+
+#define SPACE_NUMBER_BITS  10
+#define SPACE_NUMBER_COUNT (1u << SPACE_NUMBER_BITS)
+
+/* Forget all. No space exists. */
+void space_registry_init(void);
+
+/* Gives @space its number and serial. */
+void space_registry_add(struct space *space);
+/* From now on nobody finds it; returns when nobody looks at it any more (a slice of work). */
+void space_registry_remove(struct space *space);
+
+/*
+ * The space of that number, and of that serial unless 0; NULL if it is gone. It stays until
+ * space_release(). Locks: takes one of rank SPACE.
+ */
+struct space *space_hold(u32 number, u64 serial);
+void space_release(struct space *space);
+
+/* The owner word of @gfn's PRIVATE frame, and what it says. @gfn may be anything at all. */
+u64 space_owner_word(const struct space *space, gfn_t gfn);
+static inline u32 space_owner_number(u64 word)
+{
+	return (u32)(word >> (64 - SPACE_NUMBER_BITS));
+}
+static inline gfn_t space_owner_gfn(u64 word)
+{
+	return GFN(word & BITS(63 - SPACE_NUMBER_BITS, 0));
+}
+
+#endif
