@@ -17,6 +17,7 @@ ANSWER_SECONDS = 30.0     # for the hypervisor to do what it is told
 KEEP = 1 << 16            # of the text: searching all of it again and again takes time
 EVENT = re.compile(r"\] (?:ERROR )?([\w-]+): (started|stopped: .*|powered off.*|reset|not started: .*)", re.M)
 REPORT = re.compile(r"\[([\w-]+)\] WORKLOAD (ok|FAIL)", re.M)
+DEEDS = re.compile(r"HOSTILE deeds=(\d+)")
 READY = re.compile(r"CPUs? online")
 
 
@@ -39,6 +40,7 @@ class Watcher(session.Watcher):
         self.ok_runs = collections.Counter()
         self.ends = collections.Counter()
         self.starts = 0
+        self.deeds = 0           # of all starts, in fifties
         self.wrong = []
         self.begun = None        # when the hypervisor came up
         self.since = None        # when the hostile VM was started, or told to stop
@@ -93,6 +95,7 @@ class Watcher(session.Watcher):
         end = self.text.rfind("\n") + 1
         new = self.text[self.parsed:end]
         self.parsed = end
+        self.deeds += 50 * sum(1 for number in DEEDS.findall(new) if number != "0")
         found = [(m.start(), m) for m in EVENT.finditer(new)] + [(m.start(), m) for m in REPORT.finditer(new)]
         for _, match in sorted(found, key=lambda one: one[0]):
             if match.re is EVENT:
@@ -155,5 +158,5 @@ class Watcher(session.Watcher):
     def summary(self):
         runs = ", ".join(f"{name} {count}" for name, count in sorted(self.ok_runs.items()))
         ends = "\n".join(f"  {count:6} {end}" for end, count in self.ends.most_common())
-        return (f"seeds {self.first_seed} to {self.seed}: {self.starts} starts; neighbours verified all their "
+        return (f"seeds {self.first_seed} to {self.seed}: {self.starts} starts, over {self.deeds} deeds; neighbours verified all their "
                 f"memory: {runs or 'never'}\nthe hostile VM's ends:\n{ends}")

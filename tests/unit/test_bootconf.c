@@ -46,6 +46,19 @@ static void kernels_and_initrds_of_vms_are_listed_once(void **state)
 	assert_int_equal(list.refused_count + list.dropped_count, 0);
 }
 
+static void modules_are_listed_without_their_words(void **state)
+{
+	(void)state;
+	read_text("[host]\nmodules = no\n"
+		  "[vm a]\nkernel = k\nmodules = one, two some words,, \\three  ,k,\n");
+	assert_int_equal(list.count, 4);
+	expect(0, "k", "\\bellows\\k");
+	expect(1, "one", "\\bellows\\one");
+	expect(2, "two", "\\bellows\\two");
+	expect(3, "\\three", "\\three");
+	assert_int_equal(list.refused_count + list.dropped_count, 0);
+}
+
 static void names_that_cannot_be_kept_are_counted_with_their_line(void **state)
 {
 	char text[600] = "[vm a]\nkernel = ";
@@ -90,6 +103,7 @@ int main(void)
 		cmocka_unit_test(names_that_cannot_be_kept_are_counted_with_their_line),
 		cmocka_unit_test(more_files_than_there_is_room_for_are_counted),
 		cmocka_unit_test(paths_compare_as_the_file_system_does),
+		cmocka_unit_test(modules_are_listed_without_their_words),
 	};
 	return cmocka_run_group_tests_name("unit/bootconf", tests, NULL, NULL);
 }

@@ -202,6 +202,24 @@ static void booleans_come_in_four_spellings(void **state)
 	assert_int_equal(ini_parse_bool(str("yess"), &v), E_INVAL);
 }
 
+static void lists_are_cut_at_commas_and_words_at_spaces(void **state)
+{
+	const char *text = " one two\t three ,, four,";
+	struct ini_str list = {text, strlen(text)}, piece, rest;
+
+	(void)state;
+	piece = ini_list_next(&list);
+	IS(piece, "one two\t three");
+	IS(ini_first_word(piece, &rest), "one");
+	IS(rest, "two\t three");
+	piece = ini_list_next(&list);
+	IS(piece, "four");
+	IS(ini_first_word(piece, &rest), "four");
+	assert_int_equal(rest.bytes, 0);
+	assert_int_equal(ini_list_next(&list).bytes, 0);
+	assert_int_equal(ini_list_next(&list).bytes, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -212,6 +230,7 @@ int main(void)
 		cmocka_unit_test_teardown(numbers_reach_their_edges_and_no_further, end),
 		cmocka_unit_test_teardown(sizes_are_mebibytes_unless_they_say_otherwise, end),
 		cmocka_unit_test_teardown(booleans_come_in_four_spellings, end),
+		cmocka_unit_test_teardown(lists_are_cut_at_commas_and_words_at_spaces, end),
 	};
 	return cmocka_run_group_tests_name("unit/ini", tests, NULL, NULL);
 }

@@ -16,7 +16,11 @@
 #define APIC_EOI      0xb0
 #define APIC_SPURIOUS 0xf0
 #define APIC_LVT_TIMER 0x320
-#define APIC_MASKED   0x10000
+#define APIC_INITIAL  0x380
+#define APIC_DIVIDE   0x3e0
+#define APIC_DIVIDE_BY_1 0xb
+#define VECTOR_TIMER  0x62
+#define TIMER_NS      2000000
 #define X2APIC_EOI    0x80b
 #define X2APIC_MODE   0x400
 #define CR4_PCIDE     0x20000ul
@@ -26,6 +30,7 @@
 #define IOAPIC_INDEX  ((IOAPIC_BASE >> 21) & 511)
 #define LARGE_PAGE    (~0x1ffffful)
 #define OPS_DEFAULT   2000
+#define DEEDS_PER_REPORT 50
 #define VECTOR_DEBUG  1
 #define VECTOR_NMI    2
 
@@ -129,7 +134,10 @@ static void reset_apic(void)
 	write_msr(MSR_APIC_BASE, APIC_OFF);
 	write_msr(MSR_APIC_BASE, APIC_ON);
 	lapic_write(APIC_SPURIOUS, 0x1ff);
-	lapic_write(APIC_LVT_TIMER, APIC_MASKED);
+	/* Ends a HLT, where the deed leaves the APIC alone. */
+	lapic_write(APIC_DIVIDE, APIC_DIVIDE_BY_1);
+	lapic_write(APIC_LVT_TIMER, VECTOR_TIMER);
+	lapic_write(APIC_INITIAL, TIMER_NS);
 }
 
 /* 8N1, no interrupts, no loopback; and the interrupt controllers of old masked. */
@@ -224,6 +232,10 @@ void hostile_run(const struct bare_boot *boot, const char *arguments)
 		const char *name;
 
 		hostile_calm();
+		if (i % DEEDS_PER_REPORT == 0) {
+			print_number("\nHOSTILE deeds=", i);
+			print("\n");
+		}
 		if (hostile.trace)
 			print_number("deed ", i), print("\n");
 		name = hostile_deed();

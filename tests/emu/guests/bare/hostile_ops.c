@@ -61,9 +61,9 @@ static void any_code(void)
 	random_registers(ring_0);
 	if (hostile.trace)
 		say_code(&launch, hostile_pages.code + offset);
-	if (chance(300))
+	if (chance(3000))
 		launch.rip = WINDOW + PAGE_LAPIC * PAGE_BYTES;
-	if (chance(300))
+	if (chance(1000))
 		launch.rsp = WINDOW + PAGE_LAPIC * PAGE_BYTES + below(PAGE_BYTES);
 	hostile.steps_left = 64;
 	hostile.events_left = 20;

@@ -1,0 +1,88 @@
+/* SRCS: hv/elf_boot.c hv/elf_kernel.c hv/linux_boot.c mm/base/fmt.c */
+/*
+ * Any bytes as an ELF kernel: what is accepted is loaded into a VM without a write outside its RAM,
+ * without a read outside the file, with no two pieces on the same bytes, and is entered where it was
+ * loaded. The first two bytes choose memory and modules.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "hv/elf_boot.h"
+
+static void require(bool holds)
+{
+	if (!holds)
+		abort();
+}
+
+struct piece {
+	u64 base, end;
+};
+
+static struct piece pieces[128];
+static u32 piece_count;
+static u64 memory_bytes;
+u8 fuzz_sink; /* makes reads happen */
+
+static err_t write_piece(void *context, gpa_t to, const void *data, size_t bytes)
+{
+	(void)context;
+	require(bytes > 0 && to.v + bytes > to.v && to.v + bytes <= min(memory_bytes, (u64)GIB(3)));
+	for (u32 i = 0; i < piece_count; i++)
+		require(to.v >= pieces[i].end || to.v + bytes <= pieces[i].base);
+	require(piece_count < ARRAY_COUNT(pieces));
+	pieces[piece_count++] = (struct piece){to.v, to.v + bytes};
+	for (size_t i = 0; i < bytes; i++)
+		fuzz_sink ^= ((const u8 *)data)[i];
+	return 0;
+}
+
+static void check_entry(const struct elf_boot_plan *plan)
+{
+	struct virt_sregs sregs;
+	u64 gpr[GPR_COUNT], rip, rflags;
+	bool inside = false;
+
+	elf_boot_registers(plan, &sregs, gpr, &rip, &rflags);
+	for (u32 i = 0; i < plan->kernel.segment_count; i++) {
+		const struct elf_segment *s = &plan->kernel.segments[i];
+
+		require(s->gpa >= MIB(1) && s->gpa + s->memory_bytes <= plan->kernel.end);
+		inside |= rip >= s->gpa && rip < s->gpa + s->memory_bytes;
+	}
+	require(inside && plan->kernel.end <= memory_bytes);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	static const u8 acpi[700], module[60000];
+	struct elf_boot_module modules[3];
+	struct elf_boot_input input;
+	struct elf_boot_plan plan;
+	char why[300] = "";
+
+	if (size < 2)
+		return 0;
+	memory_bytes = MIB(1) + MIB(16) * data[0];
+	for (u32 i = 0; i < 3; i++)
+		modules[i] = (struct elf_boot_module){module, (size_t)data[1] * 100 * i, "words"};
+	input = (struct elf_boot_input){
+		.kernel = data + 2,
+		.kernel_bytes = size - 2,
+		.modules = modules,
+		.module_count = data[1] % 4,
+		.cmdline = "console=ttyS0",
+		.acpi = acpi,
+		.acpi_bytes = sizeof(acpi),
+		.acpi_gpa = 0xe0000,
+		.memory_bytes = memory_bytes,
+	};
+	piece_count = 0;
+	if (elf_boot_plan(&input, &plan, why, sizeof(why)) != 0) {
+		require(why[0] != '\0');
+		return 0;
+	}
+	require(elf_boot_load(&input, &plan, write_piece, NULL) == 0);
+	check_entry(&plan);
+	return 0;
+}
