@@ -23,6 +23,11 @@ void cpuid_policy_init(
 	/* Not AMD's or Hygon's: as Intel. */
 	policy->intel =
 		memcmp(&r[CPUID_EBX], "Auth", 4) != 0 && memcmp(&r[CPUID_EBX], "Hygo", 4) != 0;
+	/* Leaf 16H is always there on Intel, 1FH only where the host has it. */
+	policy->max_leaf =
+		policy->intel ? max(min(r[CPUID_EAX], MAX_LEAF_INTEL), 0x16u) : MAX_LEAF_AMD;
+	host->read(0x80000000u, 0, r);
+	policy->max_extended_leaf = min(r[CPUID_EAX], MAX_LEAF_EXTENDED);
 }
 
 static bool has_ymm(const struct cpuid_policy *p)
@@ -127,10 +132,8 @@ static u32 xsave_bytes(const struct cpuid_policy *p, u64 components)
 {
 	u32 end = XSAVE_HEADER_END, r[4];
 
-	for (u32 i = 2; i < 63; i++) {
-		if (!(components >> i & 1))
-			continue;
-		p->host.read(0xd, i, r);
+	for (u64 left = components & BITS(62, 2); left; left &= left - 1) {
+		p->host.read(0xd, (u32)__builtin_ctzll(left), r);
 		end = max(end, r[CPUID_EBX] + r[CPUID_EAX]);
 	}
 	return end;
@@ -141,10 +144,8 @@ static u32 xsavec_bytes(const struct cpuid_policy *p, u64 components)
 {
 	u32 end = XSAVE_HEADER_END, r[4];
 
-	for (u32 i = 2; i < 63; i++) {
-		if (!(components >> i & 1))
-			continue;
-		p->host.read(0xd, i, r);
+	for (u64 left = components & BITS(62, 2); left; left &= left - 1) {
+		p->host.read(0xd, (u32)__builtin_ctzll(left), r);
 		if (r[CPUID_ECX] & 2)
 			end = ALIGN_UP(end, 64u);
 		end += r[CPUID_EAX];
@@ -241,7 +242,7 @@ static void leaf_extended(
 
 	switch (leaf) {
 	case 0x80000000u:
-		r[CPUID_EAX] = min(r[CPUID_EAX], MAX_LEAF_EXTENDED);
+		r[CPUID_EAX] = p->max_extended_leaf;
 		return;
 	case 0x80000001u:
 		r[CPUID_ECX] &= LX1_ECX_SHOWN | (has_ymm(p) ? LX1_ECX_WITH_YMM : 0);
@@ -275,9 +276,7 @@ static void leaf_basic(
 {
 	switch (leaf) {
 	case 0x0:
-		/* Leaf 16H is always there on Intel, 1FH only where the host has it. */
-		r[CPUID_EAX] =
-			p->intel ? max(min(r[CPUID_EAX], MAX_LEAF_INTEL), 0x16u) : MAX_LEAF_AMD;
+		r[CPUID_EAX] = p->max_leaf;
 		return;
 	case 0x1:
 		leaf_1(p, s, r);
@@ -317,20 +316,15 @@ static void leaf_basic(
  * is. */
 static bool leaf_exists(const struct cpuid_policy *p, u32 leaf)
 {
-	u32 r[4];
-
-	if (leaf == 0 || leaf == 0x80000000u)
-		return true;
-	p->host.read(leaf & 0x80000000u, 0, r);
 	if (leaf & 0x80000000u)
-		return leaf <= min(r[CPUID_EAX], MAX_LEAF_EXTENDED);
-	return leaf <= (p->intel ? max(min(r[CPUID_EAX], MAX_LEAF_INTEL), 0x16u) : MAX_LEAF_AMD);
+		return leaf == 0x80000000u || leaf <= p->max_extended_leaf;
+	return leaf <= p->max_leaf;
 }
 
 void cpuid_answer(const struct cpuid_policy *p, const struct cpuid_state *s, u32 leaf, u32 subleaf,
 	u32 out[4])
 {
-	memset(out, 0, 4 * sizeof(u32));
+	out[CPUID_EAX] = out[CPUID_EBX] = out[CPUID_ECX] = out[CPUID_EDX] = 0;
 	if (leaf >> 8 == LEAF_KVM >> 8 || leaf >> 8 == LEAF_BELLOWS >> 8) {
 		leaf_hypervisor(p, leaf, out);
 		return;

@@ -31,6 +31,7 @@ struct cpuid_policy {
 	u32 vcpu_count;
 	u64 tsc_khz; /* the guest's */
 	bool intel;
+	u32 max_leaf, max_extended_leaf; /* that are shown */
 };
 
 /* The state of the asking vCPU that some leaves show. */

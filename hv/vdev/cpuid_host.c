@@ -8,7 +8,6 @@
 #include "hv/x86/fpu.h"
 #include "hv/x86/insn.h"
 #include "hv/x86/msr.h"
-#include "mm/base/str.h"
 
 #define LEAF_7_EDX_ARCH_CAPABILITIES BIT(29)
 
@@ -66,11 +65,11 @@ static bool has_subleaves(u32 leaf)
 
 static void read_leaf(u32 leaf, u32 subleaf, u32 out[4])
 {
+	static const struct cpuid nothing;
 	const struct cpuid *r = find(leaf, has_subleaves(leaf) ? subleaf : 0);
 
-	memset(out, 0, 4 * sizeof(u32));
 	if (!r)
-		return;
+		r = &nothing;
 	out[CPUID_EAX] = r->eax;
 	out[CPUID_EBX] = r->ebx;
 	out[CPUID_ECX] = r->ecx;
