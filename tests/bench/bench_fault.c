@@ -1,4 +1,4 @@
-/* SRCS: tests/bench/host_platform.c mm/*.c
+/* SRCS: tests/bench/host_platform.c mm/[a-z]*.c
    mm/base/lock.c mm/base/check.c mm/base/log.c mm/base/fmt.c mm/base/str.c */
 /*
  * fault.zero on the host: fault_handle() for the first write to pages, beside the kernel's own page fault
