@@ -251,10 +251,9 @@ static void small_scan(struct space *space, struct scan *scan)
 	}
 	spin_unlock(lock);
 
-	struct share_candidate *c = &share.batch.pages[share.batch.count - 1];
-
-	if (found && c->kind == SHARE_TARGET_HINT)
-		share_hint_protect(space, c);
+	/* Without this region's lock: the other page may lie in any. */
+	if (found && share.batch.pages[share.batch.count - 1].kind == SHARE_TARGET_HINT)
+		share_hint_protect(space, &share.batch.pages[share.batch.count - 1]);
 }
 
 /* One page of a 2 MiB leaf is looked up; is the like of it known? */

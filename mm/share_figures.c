@@ -65,7 +65,8 @@ u64 share_rate_pages_s(
 
 	if (all_pages == 0)
 		return 0;
-	/* Its part of what the host may scan, by size: host * pages / all_pages, which fits nowhere. */
+	/* Its part of what the host may scan, by size: host * pages / all_pages, which fits
+	 * nowhere. */
 	u64 part = host / all_pages * pages + host % all_pages * pages / all_pages;
 
 	return min(min(wanted, part), (u64)limits->vm_pages_s);

@@ -142,9 +142,11 @@ void share_hint_protect(struct space *self, struct share_candidate *c)
 	if (why == SHARE_REFUSED_COUNT)
 		return;
 	share_refuse(self, why);
-	/* A hint that leads nowhere gives way; beside one that leads to a large leaf there is room.
+	/*
+	 * A hint that leads nowhere gives way, and so does one that leads to a large leaf: small
+	 * pages shall find each other, and the leaf's own scan will find this one.
 	 */
-	share_index_hint(c->id, c->frame, why == SHARE_REFUSED_STALE ? c->target : PFN_NONE);
+	share_index_hint(c->id, c->frame, c->target);
 }
 
 /* Region held. The quiet page becomes a shared frame's first. */
@@ -287,10 +289,12 @@ static void candidate_finish(
 			share_index_put(c->target);
 		if (space && why < SHARE_REFUSED_COUNT)
 			share_refuse(space, why);
-		/* What was only missed this time is looked at again; the rest when it changes. */
+		/* What is settled is not hashed again until it is written. */
+		bool settled = why == SHARE_REFUSED_DIFFERS || why == SHARE_REFUSED_FULL;
+
 		if (space)
 			unprotect(space, c->gfn, c->frame,
-				why == SHARE_REFUSED_RACED || space->no_dirty_bits ? 0 : SLAT_SEEN);
+				settled && !space->no_dirty_bits ? SLAT_SEEN : 0);
 	}
 	step(SHARE_STEP_MERGED);
 }
