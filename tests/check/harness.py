@@ -58,6 +58,9 @@ def check_watcher():
     yield "verdict failed", watch("x\nBELLOWS VERDICT failed\n")[1].end == "failed"
     yield "panic", watch("BELLOWS PANIC: no\n", "backtrace\n")[1].end == "panic"
     yield "panic's report is kept", "backtrace" in watch("BELLOWS PANIC: no\n", "backtrace\n")[1].text
+    for what in ("BELLOWS VERDICT ok", "BELLOWS PANIC: mine", "Bellows was not started"):
+        for line in (f"[g1] {what}", f"[no-vm.1] x {what}", f"bellows> sto\r\x1b[K[g1] {what}"):
+            yield f"no guest's word for it: {line!r}", watch(f"{line}\n")[1].end == "stopped"
     yield "a guest's panic", watch("[g1] Kernel panic - not syncing: Fatal\n")[1].end == "guest-panic"
     yield "an end with no verdict", watch("hello\n")[1].end == "stopped"
     machine, _ = watch("bellows> ", "vms: g1\nbellows> ", "BELLOWS VERDICT ok\n",

@@ -1,20 +1,24 @@
 """One run of a machine, watched: what it prints, what is typed to it, and how it ended.
 
-The hypervisor's own lines decide. "BELLOWS VERDICT ok" or "failed" is its last word before it powers
-off; "BELLOWS PANIC" ends a run at once (after its backtrace had time to come out).
+The hypervisor's own lines decide, and no guest's: those stand behind "[name] ", whatever they say.
+"BELLOWS VERDICT ok" or "failed" is its last word before it powers off; "BELLOWS PANIC" ends a run at
+once (after its backtrace had time to come out).
 """
 import dataclasses
 import re
 import sys
 import time
 
-VERDICT = re.compile(r"^.*BELLOWS VERDICT (ok|failed)", re.M)
-PANIC = re.compile(r"BELLOWS PANIC")
+# A line's beginning that is not a guest's. What stood on the line is erased before a guest's line is
+# written there; without the escape sequences that looks like "bellows> vm[g1] text".
+OWN = r"^(?!(?:bellows> [^\n]*)?\[[\w.-]+\] )[^\n]*?"
+VERDICT = re.compile(OWN + r"BELLOWS VERDICT (ok|failed)", re.M)
+PANIC = re.compile(OWN + r"BELLOWS PANIC", re.M)
 # A Linux guest that gave up: it says no more, and no test wants one.
 GUEST_PANIC = re.compile(r"Kernel panic - not syncing")
 # The loader's last words when it cannot or must not start the hypervisor; the firmware goes on after.
-REFUSED = re.compile(r"Bellows was not started")
-BACK_IN_FIRMWARE = re.compile(r"Bellows was not started(.|\n)*(BdsDxe: |Shell)")
+REFUSED = re.compile(OWN + r"Bellows was not started", re.M)
+BACK_IN_FIRMWARE = re.compile(OWN + r"Bellows was not started(.|\n)*(BdsDxe: |Shell)", re.M)
 ESCAPES = re.compile(r"\x1b(\[[0-9;?=]*[A-Za-z]|[()][A-Z0-9])|[\r\x00]")
 SCREEN = re.compile(rb"\x1b\[(2J|=3h|[0-9;]*[Hm])")
 BEGUN = re.compile(rb"\x1b(\[[0-9;?=]*)?$")
