@@ -61,10 +61,11 @@ log="$cache/bochs-build.log"
 say "configuring and building (about 3 minutes on 2 cores); log in $log"
 rm -rf "$prefix"
 (
-	cd "$work"
-	CFLAGS="$OPT" CXXFLAGS="$OPT" ./configure --prefix="$prefix" "${CONFIGURE[@]}"
-	make -j"$(nproc)"
-	make install
+	# Behind "||" bash minds no set -e, hence the chain.
+	cd "$work" &&
+		CFLAGS="$OPT" CXXFLAGS="$OPT" ./configure --prefix="$prefix" "${CONFIGURE[@]}" &&
+		make -j"$(nproc)" &&
+		make install
 ) >"$log" 2>&1 9>&- || { say "the build failed; the end of $log:"; tail -n 20 "$log" >&2; exit 1; }
 
 # Device plugins are compiled against the configured tree: keep its headers beside the binary.
