@@ -13,6 +13,8 @@ import session
 from host import CannotRun
 from results import Result
 
+# Below build/.
+NEEDS = ("bellows.elf", "BOOTX64.EFI", "guests/bare.img", "bench/bare_exit.efi")
 TIMEOUT = {"bochs": 150, "qemu": 90}
 LINE = re.compile(r"BENCH ([a-z0-9-]+)((?: [a-z]+=\d+)+)")
 MEMORY = 512

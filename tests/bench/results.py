@@ -43,6 +43,12 @@ class Result:
     def is_within(self):
         return self.limit is None or self.limit[1] <= self.limit[2]
 
+    @property
+    def limit_line(self):
+        what, value, limit = self.limit
+        return f"{self.name}: {what} {number(value)}, at most {number(limit)}: " + \
+            ("within" if self.is_within else "MISSED")
+
     def as_json(self):
         return {"name": self.name, "unit": self.unit, "ours": self.ours, "peer_name": self.peer_name,
                 "peer": self.peer, "times_better": self.times_better, "runs": self.runs,

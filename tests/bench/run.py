@@ -26,7 +26,6 @@ import plot
 import results
 
 OUT = machines.BUILD / "bench"
-EMULATED = ("bellows.elf", "BOOTX64.EFI", "guests/bare.img", "bench/bare_exit.efi")
 
 
 @dataclasses.dataclass
@@ -38,11 +37,11 @@ class Bench:
 
 
 BENCHES = [
-    Bench("exit.cpuid", "a CPUID round trip, in Bochs", lambda: emulated.bench_cpuid("bochs"), EMULATED),
-    Bench("fault.zero", "the first write to a page, in Bochs", lambda: emulated.bench_touch("bochs"), EMULATED),
-    Bench("exit.cpuid.svm", "a CPUID round trip on SVM, in QEMU", lambda: emulated.bench_cpuid("qemu"), EMULATED),
+    Bench("exit.cpuid", "a CPUID round trip, in Bochs", lambda: emulated.bench_cpuid("bochs"), emulated.NEEDS),
+    Bench("fault.zero", "the first write to a page, in Bochs", lambda: emulated.bench_touch("bochs"), emulated.NEEDS),
+    Bench("exit.cpuid.svm", "a CPUID round trip on SVM, in QEMU", lambda: emulated.bench_cpuid("qemu"), emulated.NEEDS),
     Bench("fault.zero.svm", "the first write to a page on SVM, in QEMU", lambda: emulated.bench_touch("qemu"),
-          EMULATED),
+          emulated.NEEDS),
     Bench("fault.zero.host", "mm/fault beside the kernel's own page fault", host.bench_fault,
           ("bench/bench_fault",)),
 ]
@@ -92,9 +91,7 @@ def write(found, absent):
         if one.note:
             print(f"{one.name}: {one.note}")
         if one.limit:
-            what, value, limit = one.limit
-            print(f"{one.name}: {what} {results.number(value)}, at most {results.number(limit)}: "
-                  f"{'within' if one.is_within else 'MISSED'}")
+            print(one.limit_line)
     print("kernel peers here: " + ", ".join(f"{name} {'yes' if why is None else f'no ({why})'}"
                                             for name, why in host.peers().items()))
     for name, why in absent:
