@@ -33,6 +33,7 @@ struct cpu {
 static struct cpu cpus[FAKE_CPUS_MAX];
 static u64 violations; /* [a] */
 static bool threaded;
+static u32 unflushed;
 static void (*before_leave)(u32 cpu);
 
 static struct cpu *here(void)
@@ -169,6 +170,7 @@ void fake_guest_start(void)
 	}
 	violations = 0;
 	threaded = false;
+	unflushed = 0;
 	before_leave = NULL;
 	fake_on_kick(kick);
 }
@@ -244,7 +246,8 @@ static bool cached_use(
 		violation("the frame was freed", t, gpa);
 		return false;
 	}
-	if (!threaded && !here()->being_kicked && !still_so(space, t, gfn)) {
+	if (!threaded && !here()->being_kicked && (access & ~unflushed) &&
+		!still_so(space, t, gfn)) {
 		violation("the tables say otherwise", t, gpa);
 		return false;
 	}
@@ -315,6 +318,11 @@ void fake_guest_before_leave(void (*act)(u32 cpu))
 void fake_guest_threaded(bool on)
 {
 	threaded = on;
+}
+
+void fake_guest_unflushed(u32 access)
+{
+	unflushed = access;
 }
 
 u64 fake_guest_violations(void)

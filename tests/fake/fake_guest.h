@@ -48,6 +48,12 @@ void fake_guest_before_leave(void (*act)(u32 cpu));
 void fake_guest_threaded(bool on);
 void fake_guest_poll(void);
 
+/*
+ * Somebody has narrowed entries and not flushed yet: until it has, these kinds of access (SLAT_*)
+ * may go through what the tables do not give any more, though never to a frame that was freed.
+ */
+void fake_guest_unflushed(u32 access);
+
 u64 fake_guest_violations(void);
 u64 fake_guest_hits(void);
 u64 fake_guest_walks(void);

@@ -2,6 +2,8 @@
 #include "tests/model/vms.h"
 #include "tests/fake/fake_guest.h"
 #include "tests/fake/fake_platform.h"
+#include "mm/share.h"
+#include "mm/share_index.h"
 #include "mm/space_entry.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -82,6 +84,9 @@ static void pin_orphan(struct pin *pin)
 		world.vms[pin->vm].pages[space_page_index(world.vms[pin->vm].space, pin->gfn)];
 
 	pin->orphan = calloc(1, PAGE_BYTES);
+	/* What was pinned for reading may have been shared, and the page another one since. */
+	if (options->share && !pin->write)
+		page = platform_frame_va(pin->pfn);
 	if (page)
 		memcpy(pin->orphan, page, PAGE_BYTES);
 	pin->vm = VMS_MAX;
@@ -103,7 +108,8 @@ static void pin_check(const struct pin *pin)
 		return;
 	if (fake_frame_serial(pin->pfn) != pin->serial)
 		wrong("a pinned frame was freed");
-	if (pin->orphan && frame_kind(pin->pfn) != FRAME_ORPHAN)
+	if (pin->orphan && frame_kind(pin->pfn) != FRAME_ORPHAN &&
+		frame_kind(pin->pfn) != FRAME_SHARED)
 		wrong("a pinned frame without its page is no orphan");
 	if (pin->orphan && memcmp(pin->orphan, platform_frame_va(pin->pfn), PAGE_BYTES) != 0)
 		wrong("a pinned frame was written by somebody else");
@@ -162,12 +168,20 @@ static void vm_stop(struct vm *vm)
 	fake_cpu_set(cpu);
 }
 
+static void figures_keep(const struct space *space)
+{
+	world.merges += space->stats.share_merged_own + space->stats.share_merged_other +
+			space->stats.share_zeroed;
+	world.breaks += space->stats.share_taken + space->stats.share_copied;
+}
+
 static void vm_destroy(struct vm *vm)
 {
 	vm_stop(vm);
 	pins_orphan((u32)(vm - world.vms));
 	model_forget(vm);
 	free(vm->pages);
+	figures_keep(vm->space);
 	space_destroy(vm->space);
 	*vm = (struct vm){0};
 	world.destroyed++;
@@ -177,7 +191,7 @@ static void vm_create(struct vm *vm)
 {
 	u64 bytes = options->memory_bytes + below(REGION_BYTES / PAGE_BYTES) * PAGE_BYTES;
 	struct space_config config = {"model", bytes, options->format, options->large_pages,
-		options->large_pages_no_exec, false, 0};
+		options->large_pages_no_exec, chance(20), options->share ? (u32)below(3) : 0};
 	u64 free_before = frame_free_count();
 	err_t err = space_create(&vm->space, &config);
 
@@ -222,6 +236,8 @@ static void out_of_frames(struct vm *vm)
 		wrong("out of frames while there are free ones");
 	if (hoard_count && chance(70))
 		hoard_release(64);
+	else if (vm == world.scanned)
+		vm_clear(vm);
 	else
 		vm_destroy(vm);
 }
@@ -232,6 +248,12 @@ static void step_access(struct vm *vm)
 	u64 offset = below(PAGE_BYTES / 8) * 8;
 	gpa_t gpa = GPA(gfn_to_gpa(space_page_gfn(vm->space, index)).v + offset);
 	u64 value = rng_next(&world.rng), expected = 0;
+
+	/* Few places and few values, so that pages are often alike. */
+	if (options->share && chance(95)) {
+		gpa.v = ALIGN_DOWN(gpa.v, PAGE_BYTES) + (offset = below(2) * 2000);
+		value = below(3);
+	}
 	u32 access = (u32[]){SLAT_READ, SLAT_WRITE, SLAT_READ, SLAT_WRITE, SLAT_EXEC}[below(5)];
 	const u8 *model = model_page(vm, index, false);
 
@@ -332,6 +354,22 @@ static void step_hoard(void)
 	}
 }
 
+/* The guest writes to every page it shares. */
+static void share_break_all(struct vm *vm)
+{
+	for (u64 index = 0; vm->space && index < vm->space->page_count; index++) {
+		gfn_t gfn = space_page_gfn(vm->space, index);
+		u64 value = below(3);
+
+		if (space_page_state(vm->space, gfn) != PAGE_SHARED)
+			continue;
+		if (fake_guest_access(vm->space, gfn_to_gpa(gfn), SLAT_WRITE, &value, 8) !=
+			FAULT_DONE)
+			return;
+		memcpy(model_page(vm, index, true), &value, 8);
+	}
+}
+
 static void step_split_or_hide(struct vm *vm)
 {
 	u64 large = stats_get(&vm->space->stats.large_leaves);
@@ -350,6 +388,55 @@ static void step_split_or_hide(struct vm *vm)
 	}
 	if (space_split_all(vm->space) != large || stats_get(&vm->space->stats.large_leaves) != 0)
 		wrong("space_split_all");
+}
+
+/* In the middle of a merge, other CPUs do what they like. */
+static void in_a_merge(enum share_step at)
+{
+	bool may_end = at == SHARE_STEP_PROTECTED || at == SHARE_STEP_FLUSHED;
+	struct vm *scanned = world.scanned;
+	u32 cpu = platform_cpu_id();
+
+	if (may_end)
+		world.scanned = NULL;
+	/* Before the flush, what is write-protected may be written; after it what was replaced may
+	 * be read: it holds the same. */
+	fake_guest_unflushed(at == SHARE_STEP_PROTECTED ? SLAT_READ | SLAT_WRITE | SLAT_EXEC
+			     : at == SHARE_STEP_FLUSHED ? 0
+							: SLAT_READ | SLAT_EXEC);
+	for (u32 n = chance(40) ? (u32)below(5) : 0; n; n--) {
+		fake_cpu_set((cpu + 1 + (u32)below(MODEL_CPUS - 1)) % MODEL_CPUS);
+		struct vm *vm = any_vm();
+		u64 dice = below(1000);
+
+		world.races++;
+		if (dice < 150)
+			step_pin(vm);
+		else if (vm && dice < 155 && vm != world.scanned)
+			vm_destroy(vm);
+		else if (vm && dice < 165)
+			vm_clear(vm);
+		else if (vm && dice < 200)
+			step_split_or_hide(vm);
+		else if (vm && dice < 205)
+			share_break_all(vm);
+		else if (vm)
+			step_access(vm);
+	}
+	fake_guest_unflushed(0);
+	world.scanned = scanned && scanned->space ? scanned : NULL;
+	fake_cpu_set(cpu);
+}
+
+static void step_scan(struct vm *vm)
+{
+	fake_guest_leave();
+	world.scanned = vm;
+	world.scans++;
+	share_scan(vm->space, 1 + below(chance(50) ? 20 : 300), 1000000000);
+	world.scanned = NULL;
+	if (chance(3) && vm->space)
+		share_set_salt(vm->space, (u32)below(3));
 }
 
 static void step(void)
@@ -381,6 +468,8 @@ static void step(void)
 		tlb_invalidate_all(&vm->space->tlb);
 	} else if (dice < 100) {
 		fake_guest_leave();
+	} else if (options->share && dice < 180) {
+		step_scan(vm);
 	} else {
 		step_access(vm);
 	}
@@ -422,7 +511,7 @@ static void before_leave(u32 cpu)
 static void account_check(void)
 {
 	struct frame_account account;
-	u64 sum = 0, private_pages = 0;
+	u64 sum = 0, private_pages = 0, shared_pages = 0, references = 0;
 
 	frame_account_get(&account);
 	for (u32 kind = FRAME_FREE; kind < FRAME_KIND_COUNT; kind++)
@@ -432,11 +521,26 @@ static void account_check(void)
 	if (account.frames[FRAME_GATHER] != 0)
 		wrong("frames were left in a gather");
 	for (u32 i = 0; i < VMS_MAX; i++) {
-		if (world.vms[i].space)
-			private_pages += space_consumed_pages(world.vms[i].space);
+		if (!world.vms[i].space)
+			continue;
+		private_pages += space_consumed_pages(world.vms[i].space);
+		shared_pages += space_pages_in_state(world.vms[i].space, PAGE_SHARED);
 	}
+	for (u64 pfn = 0; account.frames[FRAME_SHARED] && pfn < options->ram_frames + 48; pfn++) {
+		if (frame_is_ram(PFN(pfn)) && frame_kind(PFN(pfn)) == FRAME_SHARED)
+			references += frame_ref_count(PFN(pfn));
+	}
+	if (shared_pages != references)
+		wrong("references to shared frames are not those of the VMs");
 	if (account.frames[FRAME_PRIVATE] != private_pages)
 		wrong("private frames are not those of the VMs");
+}
+
+/* Only under the salt of the space, or the one from before a change that is not through yet. */
+static void shared_check(const struct space *space, pfn_t pfn)
+{
+	if (share_index_salt(pfn) != space->share.salt && space->share.phase != SHARE_PHASE_UNSHARE)
+		wrong("a page is shared under another salt");
 }
 
 static void compare_all(void)
@@ -456,7 +560,11 @@ static void compare_all(void)
 
 			if (memcmp(page ? page : zeros, model, PAGE_BYTES) != 0)
 				wrong("a page differs from the model");
-			if (page && pfn.v != frame_zero().v && mapped[pfn.v]++)
+			if (!page || pfn.v == frame_zero().v)
+				continue;
+			if (frame_kind(pfn) == FRAME_SHARED)
+				shared_check(vm->space, pfn);
+			else if (mapped[pfn.v]++)
 				wrong("a frame is mapped twice");
 		}
 	}
@@ -470,6 +578,8 @@ static void check(void)
 	}
 	if (!frame_audit())
 		wrong("frame_audit");
+	if (!share_index_audit())
+		wrong("share_index_audit");
 	account_check();
 	for (u32 i = 0; i < PINS_MAX; i++) {
 		if (world.pins[i].used)
@@ -506,6 +616,7 @@ bool world_run(const struct world_options *chosen)
 	fake_start_plain(MODEL_CPUS, options->ram_frames);
 	fake_guest_start();
 	fake_guest_before_leave(before_leave);
+	share_test_hooks(options->share ? in_a_merge : NULL, options->hash_bits);
 	frame_account_get(&start);
 	while (world.steps < options->steps) {
 		world.steps++;
@@ -541,6 +652,11 @@ bool world_run(const struct world_options *chosen)
 		(unsigned long long)fake_guest_kicks(), (unsigned long long)world.kick_accesses,
 		(unsigned long long)world.nomem, (unsigned long long)world.destroyed,
 		(unsigned long long)world.clears);
+	if (options->share)
+		printf("  %u hash bits: %llu scans, %llu races, %llu merges, %llu breaks\n",
+			options->hash_bits, (unsigned long long)world.scans,
+			(unsigned long long)world.races, (unsigned long long)world.merges,
+			(unsigned long long)world.breaks);
 	fflush(stdout);
 	fake_stop();
 	return true;

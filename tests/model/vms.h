@@ -33,6 +33,8 @@ struct world {
 	struct vm vms[VMS_MAX];
 	struct pin pins[PINS_MAX];
 	u64 steps, accesses, nomem, clears, destroyed, kick_accesses;
+	u64 scans, races, merges, breaks;
+	struct vm *scanned; /* in the middle of a merge: this VM cannot end */
 };
 
 struct world_options {
@@ -43,6 +45,8 @@ struct world_options {
 	const struct slat_format *format;
 	bool large_pages, large_pages_no_exec;
 	bool stop_on_violation; /* for a sample that is broken on purpose */
+	bool share;             /* pages get like contents, scans go on, and race with everything */
+	u32 hash_bits;          /* of a page's hash; 0: all */
 };
 
 /*
