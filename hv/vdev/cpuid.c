@@ -12,6 +12,18 @@
 #define MAX_LEAF_EXTENDED 0x80000008u
 #define XSAVE_HEADER_END  576u
 
+/* End of the standard-format XSAVE area that holds @components. */
+static u32 xsave_bytes(const struct cpuid_policy *p, u64 components)
+{
+	u32 end = XSAVE_HEADER_END, r[4];
+
+	for (u64 left = components & BITS(62, 2); left; left &= left - 1) {
+		p->host.read(0xd, (u32)__builtin_ctzll(left), r);
+		end = max(end, r[CPUID_EBX] + r[CPUID_EAX]);
+	}
+	return end;
+}
+
 void cpuid_policy_init(
 	struct cpuid_policy *policy, const struct cpuid_host *host, u32 vcpu_count, u64 tsc_khz)
 {
@@ -28,6 +40,7 @@ void cpuid_policy_init(
 		policy->intel ? max(min(r[CPUID_EAX], MAX_LEAF_INTEL), 0x16u) : MAX_LEAF_AMD;
 	host->read(0x80000000u, 0, r);
 	policy->max_extended_leaf = min(r[CPUID_EAX], MAX_LEAF_EXTENDED);
+	policy->xsave_bytes = xsave_bytes(policy, host->xcr0_mask);
 }
 
 static bool has_ymm(const struct cpuid_policy *p)
@@ -127,18 +140,6 @@ static void leaf_topology(
 	(void)leaf;
 }
 
-/* End of the standard-format XSAVE area that holds @components. */
-static u32 xsave_bytes(const struct cpuid_policy *p, u64 components)
-{
-	u32 end = XSAVE_HEADER_END, r[4];
-
-	for (u64 left = components & BITS(62, 2); left; left &= left - 1) {
-		p->host.read(0xd, (u32)__builtin_ctzll(left), r);
-		end = max(end, r[CPUID_EBX] + r[CPUID_EAX]);
-	}
-	return end;
-}
-
 /* The same in the compacted format. */
 static u32 xsavec_bytes(const struct cpuid_policy *p, u64 components)
 {
@@ -165,8 +166,10 @@ static void leaf_xsave(
 	}
 	if (subleaf == 0) {
 		r[CPUID_EAX] = (u32)mask;
-		r[CPUID_EBX] = xsave_bytes(p, s->xcr0 & mask);
-		r[CPUID_ECX] = xsave_bytes(p, mask);
+		r[CPUID_ECX] = p->xsave_bytes;
+		/* An OS enables all that there is, as a rule. */
+		r[CPUID_EBX] =
+			(s->xcr0 & mask) == mask ? p->xsave_bytes : xsave_bytes(p, s->xcr0 & mask);
 		r[CPUID_EDX] = (u32)(mask >> 32);
 	} else if (subleaf == 1) {
 		r[CPUID_EAX] &= LD_1_EAX_SHOWN;

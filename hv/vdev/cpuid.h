@@ -32,6 +32,7 @@ struct cpuid_policy {
 	u64 tsc_khz; /* the guest's */
 	bool intel;
 	u32 max_leaf, max_extended_leaf; /* that are shown */
+	u32 xsave_bytes;                 /* area that holds all of xcr0_mask */
 };
 
 /* The state of the asking vCPU that some leaves show. */
