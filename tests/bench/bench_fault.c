@@ -1,9 +1,10 @@
 /* SRCS: tests/bench/host_platform.c mm/[a-z]*.c
    mm/base/lock.c mm/base/check.c mm/base/log.c mm/base/fmt.c mm/base/str.c */
 /*
- * fault.zero on the host: fault_handle() for the first write to pages, beside the kernel's own page fault
- * for the first write to anonymous memory. Both find a frame, zero it and map it; the kernel's figure
- * has the exception and the return in it, ours has no VM exit, which fault.zero counts.
+ * fault.zero on the host: fault_handle() for the first write to pages, beside the kernel's own page
+ * fault for the first write to anonymous memory. Both find a frame, zero it and map it; the
+ * kernel's figure has the exception and the return in it, ours has no VM exit, which fault.zero
+ * counts.
  */
 #include "tests/bench/host_platform.h"
 #include "tests/bench/timing.h"
@@ -29,8 +30,8 @@ static double ours(struct space *space)
 static double kernels(void)
 {
 	size_t bytes = PAGES * PAGE_BYTES;
-	volatile char *at = mmap(
-		NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	volatile char *at =
+		mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	double start, spent;
 
 	if (at == MAP_FAILED)

@@ -1,8 +1,8 @@
 /*
- * What a guest measures with the TSC, the same in a guest of the hypervisor (tests/emu/guests/bare) and in
- * the guest of a bare exit (bare_exit/), so that the two can be compared. Each sample is one round trip.
- * In Bochs and in QEMU with -icount the TSC counts instructions, the steps of a string instruction one
- * by one.
+ * What a guest measures with the TSC, the same in a guest of the hypervisor (tests/emu/guests/bare)
+ * and in the guest of a bare exit (bare_exit/), so that the two can be compared. Each sample is one
+ * round trip. In Bochs and in QEMU with -icount the TSC counts instructions, the steps of a string
+ * instruction one by one.
  */
 #ifndef TESTS_BENCH_MEASURE_H
 #define TESTS_BENCH_MEASURE_H

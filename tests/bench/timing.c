@@ -11,9 +11,9 @@
 #include <time.h>
 #include <unistd.h>
 
-#define KSM             "/sys/kernel/mm/ksm/"
-#define PATH_BYTES      128
-#define KSM_WAIT_MS     5
+#define KSM              "/sys/kernel/mm/ksm/"
+#define PATH_BYTES       128
+#define KSM_WAIT_MS      5
 #define KSM_WAIT_LIMIT_S 120.0
 
 static double clock_s(clockid_t clock)
@@ -227,7 +227,8 @@ const char *timing_zram_start(uint64_t bytes, const char *compressor)
 	char text[32];
 	uint64_t number;
 
-	if (access("/sys/class/zram-control", F_OK) != 0 && system("modprobe zram 2>/dev/null") != 0)
+	if (access("/sys/class/zram-control", F_OK) != 0 &&
+		system("modprobe zram 2>/dev/null") != 0)
 		timing_cannot_run("this kernel has no zram");
 	/* Reading makes a new device and tells its number. */
 	if (!timing_setting_read("/sys/class/zram-control/hot_add", &number))

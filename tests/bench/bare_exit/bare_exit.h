@@ -1,7 +1,8 @@
 /*
- * The peer of the hypervisor's exits: a UEFI program that runs one guest and answers its exits with the
- * least that lets it go on. CPUID: the instruction is stepped over. A first touch: one entry is written
- * into the nested table, no frame is found and none is zeroed. What is beyond that is the hypervisor's.
+ * The peer of the hypervisor's exits: a UEFI program that runs one guest and answers its exits with
+ * the least that lets it go on. CPUID: the instruction is stepped over. A first touch: one entry is
+ * written into the nested table, no frame is found and none is zeroed. What is beyond that is the
+ * hypervisor's.
  */
 #ifndef TESTS_BENCH_BARE_EXIT_H
 #define TESTS_BENCH_BARE_EXIT_H
@@ -14,7 +15,8 @@
 /* Zeroed pages below 4 GiB, aligned to @align bytes; never given back. */
 void *bare_pages(u64 count, u64 align);
 
-/* The guest: measures, reports, and leaves by a VMCALL or VMMCALL. Runs in the firmware's address space. */
+/* The guest: measures, reports, and leaves by a VMCALL or VMMCALL. Runs in the firmware's address
+ * space. */
 void bare_guest(void);
 
 /* Where the absent pages lie, set before the guest runs. */

@@ -1,4 +1,5 @@
-/* The program and its guest: see bare_exit.h. Results go to the first serial line, as the bare guest's do. */
+/* The program and its guest: see bare_exit.h. Results go to the first serial line, as the bare
+ * guest's do. */
 #include <efi.h>
 #include "tests/bench/bare_exit/bare_exit.h"
 #include "tests/bench/measure.h"

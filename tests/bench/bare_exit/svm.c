@@ -1,6 +1,6 @@
 /*
- * A bare exit on SVM: see vmx.c. VMRUN saves and restores little, so the guest keeps most of its registers
- * where they are. APM vol. 2, "Secure Virtual Machine".
+ * A bare exit on SVM: see vmx.c. VMRUN saves and restores little, so the guest keeps most of its
+ * registers where they are. APM vol. 2, "Secure Virtual Machine".
  */
 #include "tests/bench/bare_exit/bare_exit.h"
 #include "hv/svm/vmcb.h"
@@ -18,8 +18,8 @@ extern u64 *bare_npt_leaves;
 u64 *bare_npt_leaves;
 
 /*
- * VMRUN until the guest ends. RAX is the VMCB's address after each exit; the two registers that a nested
- * fault needs are saved on this function's own stack.
+ * VMRUN until the guest ends. RAX is the VMCB's address after each exit; the two registers that a
+ * nested fault needs are saved on this function's own stack.
  */
 __asm__(".text\n"
 	".globl bare_svm_enter\n"

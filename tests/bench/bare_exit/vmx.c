@@ -1,6 +1,6 @@
 /*
- * A bare exit on VT-x. Host and guest share one address space, and the guest is the caller: its state is
- * read from the CPU. SDM vol. 3C, "VM Entries", "VM Exits".
+ * A bare exit on VT-x. Host and guest share one address space, and the guest is the caller: its
+ * state is read from the CPU. SDM vol. 3C, "VM Entries", "VM Exits".
  */
 #include "tests/bench/bare_exit/bare_exit.h"
 #include "hv/vmx/insn.h"
@@ -10,14 +10,13 @@
 
 #pragma GCC visibility push(hidden)
 
-#define GDT_BYTES    512u
-#define TSS_BYTES    104u
-#define STACK_PAGES  4u
-#define EPT_LARGE    (BIT(7) | EPT_ALL | EPT_WRITE_BACK)
-#define EPT_ALL      7u
+#define TSS_BYTES      104u
+#define STACK_PAGES    4u
+#define EPT_LARGE      (BIT(7) | EPT_ALL | EPT_WRITE_BACK)
+#define EPT_ALL        7u
 #define EPT_WRITE_BACK (6u << 3)
-#define CR4_VMXE     BIT(13)
-#define RIGHTS_NULL  0x10000u
+#define CR4_VMXE       BIT(13)
+#define RIGHTS_NULL    0x10000u
 
 int bare_vmx_enter(void);
 void bare_vmx_exit(void);
@@ -34,8 +33,8 @@ void vmx_field_failed(u64 field)
 }
 
 /*
- * VMLAUNCH with this function's own stack as the host's; returns when the guest ends. The exit point saves
- * the three registers that it uses, and nothing else changes hands.
+ * VMLAUNCH with this function's own stack as the host's; returns when the guest ends. The exit
+ * point saves the three registers that it uses, and nothing else changes hands.
  */
 __asm__(".text\n"
 	".globl bare_vmx_enter, bare_vmx_exit\n"
@@ -108,7 +107,8 @@ static u16 make_task(u64 *tss_base)
 
 	for (u32 i = 0; i < count; i++)
 		gdt[i] = ((u64 *)gdtr.base)[i];
-	gdt[count] = (TSS_BYTES - 1) | (tss & 0xffffff) << 16 | 0x89ull << 40 | (tss >> 24 & 0xff) << 56;
+	gdt[count] =
+		(TSS_BYTES - 1) | (tss & 0xffffff) << 16 | 0x89ull << 40 | (tss >> 24 & 0xff) << 56;
 	gdt[count + 1] = tss >> 32;
 	gdtr = (struct descriptor_pointer){(u16)((count + 2) * 8 - 1), pa(gdt)};
 	__asm__ volatile("lgdt %0\n\tltr %w1" : : "m"(gdtr), "r"(count * 8) : "memory");
@@ -207,7 +207,8 @@ static void set_guest(u16 tr, u64 tss)
 	vmwrite(VMCS_GUEST_DR7, 0x400);
 	vmwrite(VMCS_GUEST_DEBUGCTL, 0);
 	vmwrite(VMCS_GUEST_RFLAGS, 2);
-	vmwrite(VMCS_GUEST_RSP, pa(bare_pages(STACK_PAGES, PAGE_BYTES)) + STACK_PAGES * PAGE_BYTES - 8);
+	vmwrite(VMCS_GUEST_RSP,
+		pa(bare_pages(STACK_PAGES, PAGE_BYTES)) + STACK_PAGES * PAGE_BYTES - 8);
 	vmwrite(VMCS_GUEST_RIP, (u64)guest_start);
 	vmwrite(VMCS_GUEST_INTERRUPTIBILITY, 0);
 	vmwrite(VMCS_GUEST_ACTIVITY, ACTIVITY_ACTIVE);

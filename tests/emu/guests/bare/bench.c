@@ -1,7 +1,7 @@
 /*
- * What an exit costs, measured from inside. bellows.bench=cpuid times CPUID, bellows.bench=touch the first
- * write to pages (the VM must not have large ones). Each result is a line
- * "BENCH name count= min= median= mean= max=", in TSC ticks.
+ * What an exit costs, measured from inside. bellows.bench=cpuid times CPUID, bellows.bench=touch
+ * the first write to pages (the VM must not have large ones). Each result is a line "BENCH name
+ * count= min= median= mean= max=", in TSC ticks.
  */
 #include "tests/bench/measure.h"
 #include "tests/emu/guests/bare/bare.h"
@@ -40,7 +40,8 @@ static void bench_nothing(void)
 	show("nothing", CPUID_RUNS);
 }
 
-/* One of so many first writes also makes the table for its 2 MiB, or fetches a batch of frames: see the mean. */
+/* One of so many first writes also makes the table for its 2 MiB, or fetches a batch of frames: see
+ * the mean. */
 static bool bench_touch(const struct bare_boot *boot)
 {
 	uint8_t *pages = free_memory(boot);
@@ -73,6 +74,7 @@ void bench_run(const struct bare_boot *boot, const char *what)
 	} else {
 		ok = false;
 	}
-	print(ok ? "WORKLOAD ok profile=bench\n" : "WORKLOAD FAIL no such bench, or no memory for it\n");
+	print(ok ? "WORKLOAD ok profile=bench\n"
+		 : "WORKLOAD FAIL no such bench, or no memory for it\n");
 	power_off();
 }
