@@ -240,6 +240,31 @@ static bool on_hlt(struct vcpu *vcpu, const struct vm_exit *exit)
 	return false;
 }
 
+/*
+ * #DB or #AC, on its way to the guest. Where it comes from the delivery of itself, the VM is
+ * stopped: there is no way out of that. A program of the guest's that raises one again and again
+ * from ring 3, by executing instructions, is the guest's affair.
+ */
+static bool on_exception(struct vcpu *vcpu, const struct vm_exit *exit)
+{
+	const struct virt_event *e = &exit->exception;
+	struct virt_sregs sregs;
+
+	vcpu_queue_exception(vcpu, e->vector, e->has_error, e->error);
+	if (!exit->in_delivery) {
+		hv_ops->get_sregs(&vcpu->virt, &sregs);
+		if (sregs.cpl == 3) {
+			recurrence_end(&vcpu->recurrence);
+			return true;
+		}
+	}
+	if (!recurrence_note(&vcpu->recurrence, &vcpu->virt, e->vector))
+		return true;
+	vm_break(vcpu->vm, "exception %u raises itself while it is delivered, rip %#llx", e->vector,
+		(unsigned long long)vcpu->virt.rip);
+	return false;
+}
+
 static bool on_unexpected(struct vcpu *vcpu, const struct vm_exit *exit)
 {
 	hv_ops->dump(&vcpu->virt);
@@ -250,8 +275,15 @@ static bool on_unexpected(struct vcpu *vcpu, const struct vm_exit *exit)
 	return false;
 }
 
+/* Exits that can come between two of an exception that raises itself. */
+#define KINDS_IN_BETWEEN                                                                           \
+	(BIT(EXIT_EXCEPTION) | BIT(EXIT_HOST_INTERRUPT) | BIT(EXIT_TIME_UP) | BIT(EXIT_WINDOW) |   \
+		BIT(EXIT_AGAIN))
+
 bool exit_handle(struct vcpu *vcpu, const struct vm_exit *exit)
 {
+	if (!(BIT(exit->kind) & KINDS_IN_BETWEEN))
+		recurrence_end(&vcpu->recurrence);
 	switch (exit->kind) {
 	case EXIT_AGAIN:
 	case EXIT_HOST_INTERRUPT:
@@ -292,9 +324,7 @@ bool exit_handle(struct vcpu *vcpu, const struct vm_exit *exit)
 	case EXIT_INVLPG:
 		return step_over(vcpu, exit, 3);
 	case EXIT_EXCEPTION:
-		vcpu_queue_exception(vcpu, exit->exception.vector, exit->exception.has_error,
-			exit->exception.error);
-		return true;
+		return on_exception(vcpu, exit);
 	case EXIT_TRIPLE_FAULT:
 		vm_break(vcpu->vm, "triple fault, rip %#llx", (unsigned long long)vcpu->virt.rip);
 		return false;

@@ -12,6 +12,7 @@
 #include "mm/base/types.h"
 #include "mm/base/err.h"
 #include "mm/base/list.h"
+#include "hv/recurrence.h"
 #include "hv/x86/virt.h"
 
 struct vm;
@@ -35,6 +36,7 @@ struct vcpu {
 	u64 run_until; /* host TSC: end of slice, as of the run under way */
 	u8 tpr_class;  /* as the local APIC has it */
 	bool nmi_pending;                    /* taken from the local APIC, not yet injected */
+	struct recurrence recurrence;
 	struct virt_event pending;           /* an exception for the guest, not yet injected */
 	u64 wall_clock_msr, system_time_msr; /* pvclock.c */
 	u64 run_tsc;                         /* ticks spent on a CPU */

@@ -90,6 +90,7 @@ static void exit_msr(struct vm_exit *exit, struct virt_vcpu *vcpu, const struct 
 static void reflect(struct vm_exit *exit, u8 vector)
 {
 	exit->kind = EXIT_EXCEPTION;
+	exit->in_delivery = false;
 	exit->exception =
 		(struct virt_event){.valid = true, .vector = vector, .type = EVENT_EXCEPTION};
 }
@@ -118,6 +119,7 @@ static void exit_exception(struct vm_exit *exit, struct virt_vcpu *vcpu, struct 
 	 * exception that comes again when its instruction does, or a handler below ring 0, which is
 	 * the guest's own affair.
 	 */
+	exit->in_delivery = vcpu->reinject.valid;
 	vcpu->reinject.valid = false;
 }
 

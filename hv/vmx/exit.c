@@ -133,6 +133,7 @@ static void exit_exception(struct virt_vcpu *vcpu, struct vm_exit *exit, u32 inf
 {
 	u8 vector = (u8)info;
 
+	exit->in_delivery = vcpu->reinject.valid;
 	if (vcpu->reinject.valid) {
 		if (vcpu->reinject.type == EVENT_INTR || vcpu->reinject.type == EVENT_NMI) {
 			exit->kind = EXIT_AGAIN;

@@ -84,6 +84,7 @@ enum vm_exit_kind {
 struct vm_exit {
 	enum vm_exit_kind kind;
 	u8 insn_bytes;	/* length of the exiting instruction where known, else 0 */
+	bool in_delivery; /* EXIT_EXCEPTION: it came up while another exception was being delivered */
 	u64 raw_reason, raw_info; /* vendor's numbers, for dumps */
 	union {
 		struct {

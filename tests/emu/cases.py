@@ -152,6 +152,10 @@ CASES = [
       for name, reason in (("triple", "triple fault"), ("oob", "80000000"), ("jump", "80000000"),
                            ("walk", "80000000"), ("mmio", "f0 0f c1"),
                            ("halt", "halt"))),
+    # QEMU's TCG checks no alignment, and a guest's breakpoints are not sound there.
+    *(Case(f"guest-{name}-loop", host() + bare("bad", name) + bare("good", "ok"), verdict="failed", targets=("bochs",),
+           expect=(rf"^bad .*verdict stopped: exception {vector} raises itself", r"^good .*verdict ok"),
+           forbid=(PANIC,)) for name, vector in (("debug", 1), ("align", 17))),
     Case("guest-hangs", host(autostop="no") + vm("bad", "action=hang") + vm("good", WELL),
          script=SOON_STOP_BAD, verdict="stopped", expect=(r"\[good\] WORKLOAD ok", "powering off")),
     Case("guest-spins-with-interrupts-off", host(autostop="no") + bare("bad", "spin") + vm("good", WELL),

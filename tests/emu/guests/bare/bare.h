@@ -105,6 +105,9 @@ void events_run(uint32_t *test_count, uint32_t *wrong_count);
 /** What the hypervisor performs in the guest's place: string I/O and accesses to device registers. */
 void io_run(uint32_t *test_count, uint32_t *wrong_count);
 
+/** Never returns: an #AC that raises itself while it is delivered (unaligned.S). */
+void unaligned_stack(void);
+
 void print(const char *text);
 void print_number(const char *name, uint64_t value);
 _Noreturn void power_off(void);

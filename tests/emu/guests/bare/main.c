@@ -7,6 +7,7 @@
  *   triple   a triple fault                     oob      writes beyond its memory
  *   jump     executes beyond its memory         walk     page tables beyond its memory
  *   mmio     an odd instruction on the local APIC
+ *   debug    a #DB that raises itself           align    an #AC that raises itself
  *   watch    data and code breakpoints where the hypervisor lies, which must not notice
  *   io       string I/O and device registers, performed by the hypervisor
  *   modules  what it was started with, and a sum of each module's bytes
@@ -53,6 +54,19 @@ static void watch_hypervisor(void)
 	finish("watch", 1, 0);
 }
 
+/* A breakpoint where the delivery of #DB itself writes (CVE-2015-8104). */
+static void debug_loop(void)
+{
+	interrupts_init();
+	interrupts_use_own_stack(true);
+	asm volatile("mov %0, %%dr0\n\t"
+		     "mov %1, %%dr7\n\t" /* 0: 8 bytes, written */
+		     "int3"
+		     :
+		     : "r"(event_pages.stack + PAGE_BYTES - 8), "r"(0x90402ul)
+		     : "memory");
+}
+
 static void misbehave(const char *what)
 {
 	static const struct __attribute__((packed)) {
@@ -63,6 +77,10 @@ static void misbehave(const char *what)
 
 	if (is_word(what, "watch"))
 		watch_hypervisor();
+	if (is_word(what, "debug"))
+		debug_loop();
+	if (is_word(what, "align"))
+		unaligned_stack();
 	if (is_word(what, "spin"))
 		for (;;)
 			asm volatile("cli");
