@@ -16,6 +16,7 @@
 #define APIC_EOI      0xb0
 #define APIC_SPURIOUS 0xf0
 #define APIC_LVT_TIMER 0x320
+#define APIC_PERIODIC 0x20000
 #define APIC_INITIAL  0x380
 #define APIC_DIVIDE   0x3e0
 #define APIC_DIVIDE_BY_1 0xb
@@ -136,7 +137,7 @@ static void reset_apic(void)
 	lapic_write(APIC_SPURIOUS, 0x1ff);
 	/* Ends a HLT, where the deed leaves the APIC alone. */
 	lapic_write(APIC_DIVIDE, APIC_DIVIDE_BY_1);
-	lapic_write(APIC_LVT_TIMER, VECTOR_TIMER);
+	lapic_write(APIC_LVT_TIMER, APIC_PERIODIC | VECTOR_TIMER);
 	lapic_write(APIC_INITIAL, TIMER_NS);
 }
 
@@ -229,21 +230,12 @@ void hostile_run(const struct bare_boot *boot, const char *arguments)
 	print_number(" ops=", ops);
 	print("\n");
 	for (uint64_t i = 0; i < ops; i++) {
-		const char *name;
-
 		hostile_calm();
 		if (i % DEEDS_PER_REPORT == 0) {
 			print_number("\nHOSTILE deeds=", i);
 			print("\n");
 		}
-		if (hostile.trace)
-			print_number("deed ", i), print("\n");
-		name = hostile_deed();
-		if (hostile.trace) {
-			hostile_calm();
-			print(name);
-			print("\n");
-		}
+		hostile_deed(i);
 	}
 	hostile_calm();
 	sum_up(ops);

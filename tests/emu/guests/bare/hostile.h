@@ -90,8 +90,8 @@ uint32_t random_code(uint8_t *at, uint32_t bytes, uint32_t mode_bytes);
 /** Put the machine back into a state in which this program can go on, or power off. */
 void hostile_calm(void);
 
-/** One deed. Returns its name. */
-const char *hostile_deed(void);
+/** One deed. */
+void hostile_deed(uint64_t number);
 
 static inline void write_msr(uint32_t index, uint64_t value)
 {

@@ -231,7 +231,8 @@ static void wait(void *unused)
 {
 	(void)unused;
 	lapic_write(APIC_DIVIDE, 0xb);
-	lapic_write(APIC_LVT, (chance(2) ? APIC_PERIODIC : 0) | 0x61);
+	/* Once only, it may come before the HLT, which then lasts. */
+	lapic_write(APIC_LVT, (chance(20) ? 0 : APIC_PERIODIC) | 0x61);
 	lapic_write(APIC_INITIAL, 1 + below(100000));
 	switch (below(4)) {
 	case 0:
@@ -401,7 +402,8 @@ static void odd_table(void *unused)
 	} table = {(uint16_t)(chance(2) ? 0xfff : random64()), random_address(true)};
 
 	(void)unused;
-	switch (below(4)) {
+	/* The first two leave no handler, so the next exception is the end. */
+	switch (chance(20) ? below(2) : 2 + below(2)) {
 	case 0:
 		asm volatile("lgdt %0" ::"m"(table));
 		asm volatile("mov %0, %%es" ::"r"(below(0x10000)));
@@ -422,11 +424,10 @@ static void odd_table(void *unused)
 
 static void odd_tables(void)
 {
-	/* An IDT that is none ends the VM with the next exception. */
 	hostile_attempt(odd_table, NULL);
 }
 
-const char *hostile_deed(void)
+void hostile_deed(uint64_t number)
 {
 	static const struct {
 		const char *name;
@@ -450,8 +451,14 @@ const char *hostile_deed(void)
 	hostile.with_devices = chance(3);
 	for (uint32_t i = 0;; i++) {
 		if (at < deeds[i].weight) {
+			if (hostile.trace) {
+				print_number("deed ", number);
+				print(" ");
+				print(deeds[i].name);
+				print("\n");
+			}
 			deeds[i].deed();
-			return deeds[i].name;
+			return;
 		}
 		at -= deeds[i].weight;
 	}
