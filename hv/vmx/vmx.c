@@ -313,18 +313,25 @@ static void vmx_unload(struct virt_vcpu *vcpu)
 	cpu->current = NULL;
 }
 
-/* "VMX-Preemption Timer": counts down from the value, once in 2^shift TSC ticks. */
-static void set_timer(const struct virt_vcpu *vcpu)
+/*
+ * "VMX-Preemption Timer": counts down from the value, once in 2^shift TSC ticks. False: the time is
+ * up already. Then the guest must not be entered, for the timer's exit comes only after an event's
+ * delivery and after debug traps: a guest whose events raise #AC or #DB as they are delivered exits
+ * for those each time, and this check is all that ends its slice.
+ */
+must_check static bool set_timer(const struct virt_vcpu *vcpu)
 {
-	u64 now, steps;
+	u64 now = time_tsc(), steps;
 
+	if (now >= vcpu->run_until_tsc)
+		return false;
 	if (!vmx_caps.timer) {
 		time_arm(vcpu->run_until_tsc);
-		return;
+		return true;
 	}
-	now = time_tsc();
-	steps = vcpu->run_until_tsc > now ? (vcpu->run_until_tsc - now) >> vmx_caps.timer_shift : 0;
+	steps = (vcpu->run_until_tsc - now) >> vmx_caps.timer_shift;
 	vmwrite(VMCS_PREEMPTION_TIMER, min(steps, 0xffffffffull));
+	return true;
 }
 
 static void flush_stale(struct virt_vcpu *vcpu)
@@ -346,6 +353,11 @@ static void vmx_run(struct virt_vcpu *vcpu, struct vm_exit *exit)
 	u32 flags = (vmx->launched ? VMX_ENTER_LAUNCHED : 0) | (vmx_caps.verw ? VMX_ENTER_VERW : 0);
 	bool failed;
 
+	if (!set_timer(vcpu)) {
+		exit->kind = EXIT_TIME_UP;
+		exit->raw_reason = exit->raw_info = exit->insn_bytes = 0;
+		return;
+	}
 	if (vcpu->state_dirty) {
 		vmwrite(VMCS_GUEST_RIP, vcpu->rip);
 		vmwrite(VMCS_GUEST_RFLAGS, vcpu->rflags);
@@ -357,7 +369,6 @@ static void vmx_run(struct virt_vcpu *vcpu, struct vm_exit *exit)
 		vcpu->tsc_dirty = false;
 	}
 	vmx_event_prepare(vcpu);
-	set_timer(vcpu);
 	flush_stale(vcpu);
 	if (vmx_caps.l1d_flush_msr)
 		wrmsr(MSR_IA32_FLUSH_CMD, FLUSH_CMD_L1D);
