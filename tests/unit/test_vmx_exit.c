@@ -327,8 +327,10 @@ static void a_skipped_instruction_ends_as_if_it_had_run(void **state)
 {
 	(void)state;
 	vmwrite(VMCS_GUEST_INTERRUPTIBILITY, BLOCKING_STI | BLOCKING_NMI);
+	vcpu.rflags |= RFLAGS_RF;
 	vmx_skip(&vcpu, 2);
 	assert_int_equal(vcpu.rip, RIP_BEFORE + 2);
+	assert_int_equal(vcpu.rflags & RFLAGS_RF, 0);
 	assert_int_equal(vmread(VMCS_GUEST_INTERRUPTIBILITY), BLOCKING_NMI);
 	assert_int_equal(vmread(VMCS_GUEST_PENDING_DEBUG), 0);
 	vcpu.rflags |= RFLAGS_TF;
