@@ -5,6 +5,7 @@
 #include "hv/host_commands.h"
 #include "hv/log.h"
 #include "hv/sched.h"
+#include "hv/share.h"
 #include "hv/verdict.h"
 #include "hv/x86/cpu.h"
 #include "hv/x86/panic.h"
@@ -100,8 +101,8 @@ static void run_memtop(u32 count, char **words)
 		MIB_OF(host.total_frames), MIB_OF(host.free_frames), MIB_OF(host.promised_frames),
 		MIB_OF(host.overhead_frames), MIB_OF(host.min_free_frames),
 		mem_state_name(host.state));
-	console_printf("%-16s %9s %9s %9s %9s %9s %10s\n", "NAME", "MEMSZ", "CNSM", "PEAK", "ZERO",
-		"FAULTS", "EXITS");
+	console_printf("%-16s %9s %9s %9s %9s %9s %9s %9s %9s %10s\n", "NAME", "MEMSZ", "CNSM",
+		"PEAK", "SHRD", "SHRDSVD", "COWH", "ZERO", "FAULTS", "EXITS");
 	list_for_each_entry (vm, sched_vms(), all) {
 		struct vm_figures f;
 		u64 exits = 0;
@@ -109,9 +110,11 @@ static void run_memtop(u32 count, char **words)
 		vm_figures_get(vm, &f);
 		for (u32 kind = 0; kind < EXIT_KIND_COUNT; kind++)
 			exits += f.exits[kind];
-		console_printf("%-16s %7llu.%llu %7llu.%llu %7llu.%llu %7llu.%llu %9llu %10llu\n",
+		console_printf("%-16s %7llu.%llu %7llu.%llu %7llu.%llu %7llu.%llu %7llu.%llu "
+			       "%7llu.%llu %7llu.%llu %9llu %10llu\n",
 			vm_name(vm), MIB_OF(vm->config->memory_bytes >> PAGE_SHIFT),
 			MIB_OF(f.consumed_pages), MIB_OF(f.peak_consumed_pages),
+			MIB_OF(f.shared_pages), MIB_OF(f.shared_saved_pages), MIB_OF(f.hint_pages),
 			MIB_OF(f.zero_pages), (ull)f.faults, (ull)exits);
 	}
 	console_printf("exits by reason:\n");
@@ -245,6 +248,8 @@ static const struct command commands[] = {
 	{"reset", "NAME", "restart a VM from its kernel", 2, 2, run_reset},
 	{"log", "", "the hypervisor's messages", 1, 1, run_log},
 	{"poweroff", "", "end all VMs and switch the machine off", 1, 1, run_poweroff},
+	{"share", "[scan now NAME|all]", "what pages are shared; look for more now; share audit", 1,
+		4, command_share},
 	{"hide", "NAME [every N]", "debug: make all its pages fault again, now or every N exits", 2,
 		4, run_hide},
 	{"crash", "", "debug: panic", 1, 1, run_crash},

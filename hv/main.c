@@ -26,6 +26,7 @@
 #include "mm/base/str.h"
 #include "mm/frame.h"
 #include "mm/memsched.h"
+#include "mm/share.h"
 #include "mm/tlb.h"
 
 #define FATAL_SECONDS 30u
@@ -146,7 +147,7 @@ static void init_mm(void)
 	keep_boot_info();
 	paging_init_frames(&info);
 	smp_init_cpus(&info);
-	if (frame_init_cpus() || tlb_init_cpus())
+	if (frame_init_cpus() || tlb_init_cpus() || share_init())
 		panic("no memory for the per-CPU parts of mm");
 	memsched_init();
 }

@@ -8,6 +8,7 @@
 #include "hv/boot_times.h"
 #include "hv/console.h"
 #include "hv/hv_ops.h"
+#include "hv/share.h"
 #include "hv/verdict.h"
 #include "hv/x86/cpu.h"
 #include "hv/x86/panic.h"
@@ -203,10 +204,12 @@ noreturn_fn static void loop(void)
 			finish();
 		wake_sleepers(sc);
 		vcpu = take_runnable(sc);
-		if (vcpu)
+		if (vcpu) {
 			run_one(vcpu);
-		else
+			share_work(false);
+		} else if (!share_work(true)) {
 			idle(sc, console_due);
+		}
 	}
 }
 
@@ -290,6 +293,7 @@ noreturn_fn void sched_run(const struct boot_info *info)
 	read_config(info);
 	console_start();
 	create_vms();
+	share_report();
 	start_vms();
 	loop();
 }

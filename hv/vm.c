@@ -6,11 +6,15 @@
 #include "hv/console.h"
 #include "hv/hv_ops.h"
 #include "hv/sched.h"
+#include "hv/share.h"
+#include "hv/share_salt.h"
 #include "hv/vm_boot.h"
+#include "hv/vmx/vmx.h"
 #include "hv/x86/insn.h"
 #include "hv/x86/msr.h"
 #include "hv/x86/paging.h"
 #include "hv/x86/time.h"
+#include "mm/share.h"
 #include "mm/base/fmt.h"
 #include "mm/base/log.h"
 #include "mm/base/str.h"
@@ -113,6 +117,9 @@ static struct space_config space_config_of(const struct vm *vm)
 		.format = hv_ops->slat,
 		.large_pages = sched_config()->host.large_pages,
 		.large_pages_no_exec = large_pages_no_exec(),
+		.no_dirty_bits = hv_ops->slat == &slat_ept && !vmx_caps.accessed_dirty,
+		.share_salt = share_salt_of(
+			sched_config(), (u32)(vm->config - sched_config()->vms)),
 	};
 }
 
@@ -303,6 +310,7 @@ err_t vm_start(struct vm *vm)
 	}
 	vm->ended = false;
 	vm->starts++;
+	share_vm_began(vm);
 	log_info("%s: started, %llu MiB, %u vCPU", vm_name(vm),
 		(unsigned long long)(vm->config->memory_bytes >> 20), vm->vcpu_count);
 	schedule(vm);
@@ -364,6 +372,7 @@ void vm_reset(struct vm *vm)
 	start_time(vm);
 	vm->output.reported_ok = false;
 	vm->resets++;
+	share_vm_began(vm);
 	if (vm_boot(vm, why, sizeof(why)) != 0) {
 		vm_end(vm, VM_STOPPED, why);
 		return;
@@ -376,6 +385,7 @@ void vm_reset(struct vm *vm)
 void vm_figures_get(const struct vm *vm, struct vm_figures *out)
 {
 	const struct space_stats *stats;
+	struct share_figures shared;
 	u64 ticks = 0;
 
 	if (!vm->vcpus || !vm->space) {
@@ -384,8 +394,14 @@ void vm_figures_get(const struct vm *vm, struct vm_figures *out)
 	}
 	memset(out, 0, sizeof(*out));
 	stats = &vm->space->stats;
+	share_figures_get(vm->space, &shared);
+	out->shared_pages = shared.shared_pages;
+	out->shared_saved_pages = shared.saved_millipages / 1000;
+	out->hint_pages = shared.hint_pages;
+	/* Of what it shares, its part. */
 	out->consumed_pages = stats_get(&stats->pages_by_state[PAGE_PRIVATE]) +
-			      stats_get(&stats->pages_by_state[PAGE_HIDDEN]);
+			      stats_get(&stats->pages_by_state[PAGE_HIDDEN]) + out->shared_pages -
+			      out->shared_saved_pages;
 	out->peak_consumed_pages = stats_get(&stats->peak_consumed_pages);
 	out->zero_pages = stats_get(&stats->pages_by_state[PAGE_ZERO]);
 	out->faults = stats_get(&stats->faults);

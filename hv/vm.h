@@ -43,6 +43,7 @@ enum vm_verdict { VM_VERDICT_NONE, VM_VERDICT_OK, VM_VERDICT_FAILED, VM_VERDICT_
 /* What is left of a run after its memory is gone, and what memtop shows while it goes on. */
 struct vm_figures {
 	u64 consumed_pages, peak_consumed_pages, zero_pages, faults;
+	u64 shared_pages, shared_saved_pages, hint_pages;
 	u64 exits[EXIT_KIND_COUNT];
 	u64 run_ns; /* time on a CPU */
 };
@@ -72,6 +73,13 @@ struct vm {
 	u64 hide_every;  /* debug: hide all private pages every so many exits; 0 = never */
 	u64 hide_countdown;
 	struct vm_figures last; /* [l] of the run that ended */
+	struct {
+		u64 began_ns;	   /* power-on or reset */
+		u64 rest_until_ns; /* no pass before */
+		u64 earned_ns;	   /* when pages were last earned */
+		u64 credit_pages;  /* that may be hashed now */
+		u32 passes_wanted; /* by command */
+	} share; /* [l] see share.c */
 	struct output output;   /* [v] what the guest printed */
 };
 

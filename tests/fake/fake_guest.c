@@ -209,15 +209,20 @@ static bool walk(struct space *space, u64 gfn, u32 access)
 			bool write = access & SLAT_WRITE;
 			u64 bits = f->accessed_bit | (write ? f->dirty_bit : 0);
 
+			/* Where hardware keeps no such bits, nothing makes a write walk again. */
+			if (space->no_dirty_bits)
+				bits = 0;
+
 			if (access & ~slat_rights(f, value))
 				return false;
 			if (!entry_mark(entry, value, bits))
 				return false;
 			cache_fill(space, ALIGN_DOWN(gfn, pages), pages, slat_pfn(f, value),
-				slat_rights(f, value), write || (value & f->dirty_bit));
+				slat_rights(f, value),
+				write || space->no_dirty_bits || (value & f->dirty_bit));
 			return true;
 		}
-		if (!entry_mark(entry, value, f->accessed_bit))
+		if (!space->no_dirty_bits && !entry_mark(entry, value, f->accessed_bit))
 			return false;
 		table = platform_frame_va(slat_pfn(f, value));
 	}

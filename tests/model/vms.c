@@ -108,6 +108,10 @@ static void pin_check(const struct pin *pin)
 		return;
 	if (fake_frame_serial(pin->pfn) != pin->serial)
 		wrong("a pinned frame was freed");
+	if (!pin->orphan && pin->kind == FRAME_PRIVATE && frame_kind(pin->pfn) != FRAME_PRIVATE)
+		wrong("a pinned page was taken for sharing");
+	if (pin->frozen && memcmp(pin->frozen, platform_frame_va(pin->pfn), PAGE_BYTES) != 0)
+		wrong("a shared frame was written while it was pinned");
 	if (pin->orphan && frame_kind(pin->pfn) != FRAME_ORPHAN &&
 		frame_kind(pin->pfn) != FRAME_SHARED)
 		wrong("a pinned frame without its page is no orphan");
@@ -141,6 +145,7 @@ static void pin_drop(struct pin *pin)
 	else
 		space_unpin(world.vms[pin->vm].space, pin->pfn);
 	free(pin->orphan);
+	free(pin->frozen);
 	*pin = (struct pin){0};
 }
 
@@ -323,6 +328,11 @@ static void step_pin(struct vm *vm)
 	pin->vm = (u32)(vm - world.vms);
 	pin->gfn = gfn;
 	pin->serial = fake_frame_serial(pin->pfn);
+	pin->kind = frame_kind(pin->pfn);
+	if (pin->kind == FRAME_SHARED) {
+		pin->frozen = malloc(PAGE_BYTES);
+		memcpy(pin->frozen, platform_frame_va(pin->pfn), PAGE_BYTES);
+	}
 	pin_write(pin);
 }
 
@@ -600,8 +610,10 @@ static void world_abandon(void)
 			free(world.vms[i].pages);
 		}
 	}
-	for (u32 i = 0; i < PINS_MAX; i++)
+	for (u32 i = 0; i < PINS_MAX; i++) {
 		free(world.pins[i].orphan);
+		free(world.pins[i].frozen);
+	}
 	hoard_count = 0;
 	fake_stop();
 }

@@ -5,6 +5,7 @@
 #ifndef TESTS_MODEL_VMS_H
 #define TESTS_MODEL_VMS_H
 
+#include "mm/frame.h"
 #include "mm/space.h"
 #include "tests/fake/rng.h"
 
@@ -19,8 +20,10 @@ struct pin {
 	u32 vm; /* VMS_MAX: the page was taken away meanwhile; the frame is the pin's alone */
 	gfn_t gfn;
 	pfn_t pfn;
-	u64 serial; /* of the frame, when it was pinned */
-	u8 *orphan; /* contents, once the page was taken away; else NULL */
+	u64 serial;           /* of the frame, when it was pinned */
+	enum frame_kind kind; /* when it was pinned */
+	u8 *frozen;           /* contents of a shared frame: they stay while it is pinned */
+	u8 *orphan;           /* contents, once the page was taken away; else NULL */
 };
 
 struct vm {

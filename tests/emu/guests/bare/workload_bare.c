@@ -9,6 +9,10 @@
 #define OPS_PER_LOOK 64
 #define NS_PER_CS    10000000u
 
+#define SERIAL_DATA   0x3f8
+#define SERIAL_STATUS 0x3fd
+#define SERIAL_READY  1
+
 static struct pvclock_time clock_page __attribute__((aligned(64)));
 
 static uint64_t tsc(void)
@@ -52,6 +56,31 @@ static void run_ops(struct workload *w, uint64_t ops, uint64_t end_ns)
 			break;
 		workload_op(w);
 	}
+}
+
+/* Until somebody types: meanwhile memory stays as it is, and can be looked at from outside. */
+static void wait_for_key(void)
+{
+	print("WORKLOAD waiting\n");
+	while (!(in8(SERIAL_STATUS) & SERIAL_READY)) {
+		for (uint32_t i = 0; i < 20000; i++)
+			asm volatile("pause");
+	}
+	in8(SERIAL_DATA);
+}
+
+/* Verify everything, write to everything, verify everything. */
+static void overwrite(struct workload *w)
+{
+	enum workload_profile profile = w->profile;
+
+	workload_verify_all(w);
+	w->profile = WORKLOAD_UNIQUE;
+	workload_fill(w);
+	workload_verify_all(w);
+	/* Again as it was. */
+	w->profile = profile;
+	workload_fill(w);
 }
 
 static void report(const struct workload *w, uint64_t mib, uint64_t ns)
@@ -99,6 +128,10 @@ void workload_run(const struct bare_boot *boot, const char *arguments)
 	if (corrupt < page_count)
 		w.pages[corrupt * WORKLOAD_PAGE_BYTES + 1234] ^= 1;
 	run_ops(&w, ops, seconds ? start + seconds * 100 * NS_PER_CS : 0);
+	if (list_number(arguments, "wait", 0))
+		wait_for_key();
+	if (list_number(arguments, "overwrite", 0))
+		overwrite(&w);
 	workload_verify_all(&w);
 	report(&w, mib, clock_ns() - start);
 	power_off();
