@@ -128,16 +128,24 @@ void vmx_event_prepare(struct virt_vcpu *vcpu)
 	}
 }
 
+/* The #DB that vmx_skip() left comes first: injected over it, an interrupt's handler would get it.
+ */
+static bool step_pending(const struct virt_vcpu *vcpu)
+{
+	return (vcpu->rflags & RFLAGS_TF) && (vmread(VMCS_GUEST_PENDING_DEBUG) & PENDING_DEBUG_BS);
+}
+
 bool vmx_interrupt_allowed(struct virt_vcpu *vcpu)
 {
-	if (!(vcpu->rflags & RFLAGS_IF) || vcpu->reinject.valid || vmx_of(vcpu)->event_set)
+	if (!(vcpu->rflags & RFLAGS_IF) || vcpu->reinject.valid || vmx_of(vcpu)->event_set ||
+		step_pending(vcpu))
 		return false;
 	return !(vmread(VMCS_GUEST_INTERRUPTIBILITY) & (BLOCKING_STI | BLOCKING_MOV_SS));
 }
 
 bool vmx_nmi_allowed(struct virt_vcpu *vcpu)
 {
-	if (vcpu->reinject.valid || vmx_of(vcpu)->event_set)
+	if (vcpu->reinject.valid || vmx_of(vcpu)->event_set || step_pending(vcpu))
 		return false;
 	/* Some CPUs refuse an NMI in the shadow of STI too. */
 	return !(vmread(VMCS_GUEST_INTERRUPTIBILITY) &

@@ -318,7 +318,11 @@ static void shadows_and_flags_hold_events_back(void **state)
 	vmwrite(VMCS_GUEST_INTERRUPTIBILITY, BLOCKING_MOV_SS);
 	assert_false(vmx_interrupt_allowed(&vcpu) || vmx_nmi_allowed(&vcpu));
 	vmwrite(VMCS_GUEST_INTERRUPTIBILITY, 0);
-	vcpu.rflags &= ~RFLAGS_IF;
+	vcpu.rflags |= RFLAGS_TF;
+	assert_true(vmx_interrupt_allowed(&vcpu) && vmx_nmi_allowed(&vcpu));
+	vmx_skip(&vcpu, 2); /* leaves a #DB, which comes before both */
+	assert_false(vmx_interrupt_allowed(&vcpu) || vmx_nmi_allowed(&vcpu));
+	vcpu.rflags &= ~(RFLAGS_TF | RFLAGS_IF);
 	assert_false(vmx_interrupt_allowed(&vcpu));
 	assert_true(vmx_nmi_allowed(&vcpu));
 }
