@@ -18,9 +18,9 @@ enum {
 #define MCR_DTR_RTS_OUT2 0x0b
 #define LSR_DATA         0x01
 #define LSR_EMPTY        0x20
-#define LSR_ALL_SENT 0x40
+#define LSR_ALL_SENT     0x40
 #define FIFO_BYTES       16
-#define SPIN_LIMIT       200000 /* a line that never drains loses its output rather than hangs us */
+#define SPIN_LIMIT       200000 /* a line that does not drain loses its output rather than hang us */
 
 /* Nobody answers on a port that is not there: reads give 0xff. */
 static bool is_present(u16 port)
@@ -37,6 +37,7 @@ bool uart_init(struct uart *uart, u16 port)
 	spin_init(&uart->lock, LOCK_RANK_UART);
 	uart->port = port;
 	uart->room = 0;
+	uart->stalled = false;
 	uart->present = is_present(port);
 	if (!uart->present)
 		return false;
@@ -52,11 +53,14 @@ bool uart_init(struct uart *uart, u16 port)
 
 static void put(struct uart *uart, char c)
 {
-	for (u32 i = 0; !uart->room && i < SPIN_LIMIT; i++) {
+	u32 most = uart->stalled ? 1 : SPIN_LIMIT;
+
+	for (u32 i = 0; !uart->room && i < most; i++) {
 		if (inb(uart->port + UART_LSR) & LSR_EMPTY)
 			uart->room = FIFO_BYTES;
 	}
-	if (!uart->room)
+	uart->stalled = !uart->room;
+	if (uart->stalled)
 		return;
 	uart->room--;
 	outb(uart->port + UART_DATA, (u8)c);

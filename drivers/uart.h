@@ -16,6 +16,7 @@ struct uart {
 	u16 port;     /* [I] */
 	bool present; /* [I] */
 	u8 room;      /* bytes that surely fit into the FIFO [lock] */
+	bool stalled; /* it did not drain in time: until it does, nobody waits for it [lock] */
 };
 
 /* Set the line up. Returns whether there is a port at all: all calls are harmless if not. */
