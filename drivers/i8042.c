@@ -22,6 +22,7 @@
 #define CONFIG_TRANSLATE    0x40
 
 #define POLL_MOST 10000u /* reads of the status port before the controller counts as dead */
+#define READ_MOST 64u    /* bytes that type nothing, in one call: a mouse, or a bus gone dead */
 
 #define SCAN_EXTENDED  0xe0
 #define SCAN_PAUSE     0xe1
@@ -151,7 +152,7 @@ bool i8042_init(void)
 
 int i8042_read(void)
 {
-	while (keyboard.present) {
+	for (u32 i = 0; keyboard.present && i < READ_MOST; i++) {
 		u8 status = inb(PORT_STATUS);
 
 		if (!(status & STATUS_OUTPUT_FULL))
