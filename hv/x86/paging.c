@@ -120,7 +120,17 @@ u64 paging_identity_cr3(void)
 	return paging_roots.identity_pa;
 }
 
-/* A mapping of whole pages around [pa, pa + bytes) in device space; NULL if there is no room. */
+/* Is that a range of physical addresses at all? An entry with bits beyond their width would fault
+ * when it is used. */
+static bool is_physical(u64 pa, u64 bytes)
+{
+	u32 width = cpuid_or_zero(0x80000008, 0).eax & 0xff;
+
+	return bytes && pa + bytes > pa && (pa + bytes - 1) >> (width ? width : 36) == 0;
+}
+
+/* A mapping of whole pages around [pa, pa + bytes) in device space; NULL if there is no room, or no
+ * such address. */
 static void *map_device(u64 pa, u64 bytes, u64 flags)
 {
 	u64 offset = pa & (PAGE_BYTES - 1), va = next_mmio_va;
@@ -129,7 +139,8 @@ static void *map_device(u64 pa, u64 bytes, u64 flags)
 	CHECK(this_cpu()->id == 0);
 	if (bytes >= MIB(2)) /* a chance for large pages */
 		va = ALIGN_UP(va, MIB(2)) + ((pa - offset) & (MIB(2) - 1));
-	if (whole < bytes || pa + bytes < pa || whole > PAGING_MMIO_VA + PAGING_MMIO_BYTES - va)
+	if (whole < bytes || !is_physical(pa, bytes) ||
+		whole > PAGING_MMIO_VA + PAGING_MMIO_BYTES - va)
 		return NULL;
 	next_mmio_va = va + whole + PAGE_BYTES;
 	if (paging_map(paging_roots.main_pa, va, pa - offset, whole, flags))
