@@ -414,7 +414,7 @@ static void svm_run(struct virt_vcpu *vcpu, struct vm_exit *exit)
 	struct svm_vcpu *svm = svm_of(vcpu);
 	struct svm_cpu *here = this_cpu()->virt;
 
-	memset(exit, 0, sizeof(*exit));
+	*exit = (struct vm_exit){0};
 	if (time_tsc() >= vcpu->run_until_tsc) {
 		exit->kind = EXIT_TIME_UP;
 		return;

@@ -31,6 +31,7 @@ struct cpu {
 	const char *running;	/* name of the VM in progress, for a panic; or NULL */
 	u64 held_locks;		/* lock.c: ranks held */
 	u64 idle_ns, interrupts;
+	u64 timer_tsc;		/* time.c: what the timer is armed for; ~0 once it has come, or if for nothing */
 };
 
 static inline struct cpu *this_cpu(void)

@@ -138,6 +138,7 @@ void irq_dispatch(u8 vector)
 	if (vector == VECTOR_SPURIOUS || (vector >= PIC_VECTORS && vector < PIC_VECTORS + 16))
 		return;
 	if (vector == VECTOR_TIMER) {
+		time_timer_came();
 		set_pending(CPU_PENDING_TIMER);
 	} else if (vector == VECTOR_KICK) {
 		set_pending(CPU_PENDING_KICK);

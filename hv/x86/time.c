@@ -123,6 +123,7 @@ void time_init_cpu(void)
 	lapic_write(LAPIC_LVT_TIMER, VECTOR_TIMER | (deadline ? LAPIC_LVT_TIMER_DEADLINE : 0));
 	/* In xAPIC mode the LVT is memory: it must be written before the deadline MSR is. */
 	__asm__ volatile("mfence" : : : "memory");
+	this_cpu()->timer_tsc = 0;
 	time_arm(~0ull);
 }
 
@@ -156,8 +157,13 @@ u64 time_now_ns(void)
 
 void time_arm(u64 tsc)
 {
+	struct cpu *cpu = this_cpu();
 	u64 now, ticks;
 
+	/* SVM asks before every entry, for the same time all through a slice. */
+	if (cpu->timer_tsc == tsc)
+		return;
+	cpu->timer_tsc = tsc;
 	if (deadline) {
 		wrmsr(MSR_IA32_TSC_DEADLINE, tsc == ~0ull ? 0 : max(tsc, (u64)1));
 		return;
@@ -170,6 +176,11 @@ void time_arm(u64 tsc)
 	ticks = tsc <= now ? 1 : scale(tsc - now, lapic_mult) + 1;
 	/* A longer time than the counter holds: it comes early, and whoever waits arms again. */
 	lapic_write(LAPIC_TIMER_INITIAL, (u32)min(ticks, (u64)~0u));
+}
+
+void time_timer_came(void)
+{
+	this_cpu()->timer_tsc = ~0ull;
 }
 
 u64 time_boot_epoch(void)

@@ -25,6 +25,8 @@ u64 time_now_ns(void); /* since time_init() */
 
 /* VECTOR_TIMER comes at that TSC value, or at once if it has passed; ~0 disarms. Sets CPU_PENDING_TIMER. */
 void time_arm(u64 tsc);
+/* The timer's interrupt has come: it is armed no more. */
+void time_timer_came(void);
 
 /* Wall clock at boot (CMOS RTC), seconds since 1970, read once by time_init(). */
 u64 time_boot_epoch(void);
