@@ -10,7 +10,7 @@ import re
 
 import machine as machines
 import session
-from host import CannotRun
+from host import Failed
 from results import Result
 
 # Below build/.
@@ -52,7 +52,7 @@ def boot(target, name, config, files, until=None):
     results = parse(outcome.text, QEMU_SHIFT if target == "qemu" else 0)
     if outcome.end not in ("ok", "until") or not results:
         tail = "\n".join(outcome.text.rstrip().split("\n")[-15:])
-        raise CannotRun(f"the run in {target} ended with {outcome.end}; log: {directory}/serial.log\n{tail}")
+        raise Failed(f"the run in {target} ended with {outcome.end}; log: {directory}/serial.log\n{tail}")
     return results
 
 
@@ -62,7 +62,7 @@ def bare_exit(target):
     results = boot(target, "bare-exit", None, {"EFI/BOOT/BOOTX64.EFI": machines.BUILD / "bench/bare_exit.efi"},
                    until=r"BENCH (done|failed).*")
     if not {"cpuid", "touch", "zero"} <= results.keys():
-        raise CannotRun(f"the bare exit in {target} measured {sorted(results)} only")
+        raise Failed(f"the bare exit in {target} measured {sorted(results)} only")
     return results
 
 

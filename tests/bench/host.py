@@ -14,7 +14,11 @@ LEAST_RUNS = 10
 
 
 class CannotRun(Exception):
-    """Why there is no result here."""
+    """This machine does not offer what the bench needs, and what that is."""
+
+
+class Failed(Exception):
+    """The bench should have run here and did not."""
 
 
 def read_samples(text):
@@ -32,16 +36,16 @@ def run_program(name, *arguments):
         done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
                               timeout=TIMEOUT, check=False)
     except subprocess.TimeoutExpired as late:
-        raise CannotRun(f"{name} did not end within {TIMEOUT} s") from late
+        raise Failed(f"{name} did not end within {TIMEOUT} s") from late
     cannot = CANNOT.search(done.stdout)
     if cannot:
         raise CannotRun(cannot[1])
     series = read_samples(done.stdout)
     if done.returncode or not series:
-        raise CannotRun(f"{name} failed: exit status {done.returncode}\n{done.stdout[-2000:]}")
+        raise Failed(f"{name} failed: exit status {done.returncode}\n{done.stdout[-2000:]}")
     short = [one for one, values in series.items() if len(values) < LEAST_RUNS]
     if short:
-        raise CannotRun(f"{name}: fewer than {LEAST_RUNS} runs of {', '.join(short)}")
+        raise Failed(f"{name}: fewer than {LEAST_RUNS} runs of {', '.join(short)}")
     return series
 
 

@@ -2,7 +2,7 @@
 """make bench: measure, compare, and write build/bench/results.json, a table and a plot for each bench.
 
 A bench is an entry of BENCHES: the name, what it measures, what make must build for it, and a function
-that gives a results.Result, a list of them, or raises CannotRun with the reason. To add one, write the
+that gives a results.Result, a list of them, or raises host.CannotRun with the reason. To add one, write the
 function in a file of its own kind (emulated.py runs guests, host.py programs beside the kernel) and
 give it a line here.
 """
@@ -69,14 +69,16 @@ def build(benches):
 
 
 def measure(bench, missing):
-    """(results, why there are none)."""
+    """(results, why there are none, whether that is a failure)."""
     if missing.intersection(bench.needs):
-        return [], "what it needs could not be built (make's words are above)"
+        return [], "what it needs could not be built (make's words are above)", True
     try:
         found = bench.run()
     except host.CannotRun as reason:
-        return [], str(reason)
-    return (found if isinstance(found, list) else [found]), None
+        return [], str(reason), False
+    except host.Failed as reason:
+        return [], f"it failed: {reason}", True
+    return (found if isinstance(found, list) else [found]), None, False
 
 
 def write(found, absent):
@@ -112,18 +114,19 @@ def main():
         print(f"no bench matches {options.match!r}")
         return 1
     missing = build(chosen)
-    found, absent = [], []
+    found, absent, failed = [], [], False
     for bench in chosen:
         start = time.monotonic()
         print(f"{bench.name}: {bench.what} ...", end="", flush=True)
-        got, why = measure(bench, missing)
+        got, why, is_failure = measure(bench, missing)
         found += got
+        failed |= is_failure
         if why:
             absent.append((bench.name, why))
         print(f" {'not measured' if why else 'done'}, {time.monotonic() - start:.1f} s", flush=True)
     write(found, absent)
-    # What a machine does not offer is no failure; a target that is missed, or nothing measured, is.
-    return 0 if found and all(one.is_within for one in found) else 1
+    # What a machine does not offer is no failure; a target that is missed is.
+    return 1 if failed or not all(one.is_within for one in found) else 0
 
 
 if __name__ == "__main__":

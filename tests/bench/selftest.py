@@ -64,11 +64,15 @@ def check_reading():
 
 
 def check_run():
-    def cannot():
-        raise host.CannotRun("no such kernel")
-    yield "why a bench cannot run is kept", run.measure(run.Bench("x", "", cannot), set()) == ([], "no such kernel")
-    yield "what is not built is not measured", run.measure(
-        run.Bench("x", "", cannot, ("a", "b")), {"b"})[1].startswith("what it needs")
+    def raising(what):
+        def act():
+            raise what
+        return run.Bench("x", "", act, ("a",))
+    yield "what the machine lacks is said, and no failure", run.measure(
+        raising(host.CannotRun("no KSM")), set()) == ([], "no KSM", False)
+    yield "a bench that breaks is a failure", run.measure(raising(host.Failed("oh")), set())[1:] == ("it failed: oh", True)
+    yield "what is not built is not measured, a failure", run.measure(
+        raising(AssertionError("ran")), {"a", "b"})[2]
     yield "no name twice", len({bench.name for bench in run.BENCHES}) == len(run.BENCHES)
     yield "patterns choose", run.matches("exit.cpuid", "exit.*") and not run.matches("exit.cpuid", "fault")
 
