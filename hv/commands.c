@@ -1,6 +1,8 @@
 /* The console's commands. Each gets its words, and answers on the console. */
 #include "hv/commands.h"
 #include "hv/console.h"
+#include "hv/disk_test.h"
+#include "hv/disks.h"
 #include "hv/exit.h"
 #include "hv/host_commands.h"
 #include "hv/log.h"
@@ -241,6 +243,7 @@ static const struct command commands[] = {
 	{"memtop", "", "memory of host and VMs, faults, exits by reason", 1, 1, run_memtop},
 	{"frames", "", "all page frames of the host by use", 1, 1, command_frames},
 	{"pci", "", "the devices on the host's PCI buses", 1, 1, command_pci},
+	{"disks", "", "NVMe controllers, disks, partitions", 1, 1, command_disks},
 	{"console", "NAME", "a VM's serial line; Ctrl-] comes back", 2, 2, run_console},
 	{"start", "NAME [WORDS]", "power a VM on, with more words on its command line", 2,
 		WORDS_MOST, run_start},
@@ -252,6 +255,8 @@ static const struct command commands[] = {
 		4, command_share},
 	{"hide", "NAME [every N]", "debug: make all its pages fault again, now or every N exits", 2,
 		4, run_hide},
+	{"disk", "test NAME", "debug: write, read and verify a partition of the test type", 3, 4,
+		command_disk},
 	{"crash", "", "debug: panic", 1, 1, run_crash},
 	{0},
 };

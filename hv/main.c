@@ -6,6 +6,7 @@
 #include "drivers/pci_host.h"
 #include "drivers/uart.h"
 #include "hv/boot_times.h"
+#include "hv/disks.h"
 #include "hv/hv_ops.h"
 #include "hv/log.h"
 #include "hv/sched.h"
@@ -167,6 +168,8 @@ static void main_continue(void)
 	boot_times_mark("virtualisation");
 	smp_start_all(&info, cpu_work);
 	boot_times_mark("other CPUs");
+	disks_init();
+	boot_times_mark("disks");
 	report();
 	sched_run(&info);
 }

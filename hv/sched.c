@@ -7,6 +7,7 @@
 #include "hv/boot_files.h"
 #include "hv/boot_times.h"
 #include "hv/console.h"
+#include "hv/disks.h"
 #include "hv/hv_ops.h"
 #include "hv/share.h"
 #include "hv/verdict.h"
@@ -163,7 +164,7 @@ static void idle(struct sched_cpu *sc, u64 console_due)
 			return;
 		earliest = min(earliest, vcpu->wake_tsc);
 	}
-	if (earliest <= time_tsc())
+	if (earliest <= time_tsc() || disks_must_poll())
 		return;
 	time_arm(earliest);
 	cpu_idle();
@@ -195,6 +196,7 @@ noreturn_fn static void loop(void)
 		struct vcpu *vcpu;
 
 		cpu_take_pending();
+		disks_poll();
 		if (time_tsc() >= console_due) {
 			console_poll();
 			console_due = time_tsc() + console_ticks;

@@ -23,6 +23,8 @@ enum lock_rank {
 	LOCK_RANK_FRAME_CACHE, /* mm: one CPU's cache of free frames */
 	LOCK_RANK_FRAMES,      /* mm: the global frame pool behind the per-CPU caches */
 	LOCK_RANK_FLUSH,       /* hv/x86: the shoot-down mailbox */
+	LOCK_RANK_DISK,        /* drivers: the state of a disk's controller */
+	LOCK_RANK_DISK_QUEUE,  /* drivers: one of its queues */
 	LOCK_RANK_LOG,
 	LOCK_RANK_UART,
 	LOCK_RANK_COUNT

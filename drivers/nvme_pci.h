@@ -1,0 +1,31 @@
+/*
+ * NVMe controllers on the PCI buses: their registers mapped, their interrupts routed.
+ *
+ * MSI-X where the controller has it, a message for each queue; else one MSI; else polling: a wired
+ * interrupt's routing is known to AML only, which nothing here runs.
+ */
+#ifndef DRIVERS_NVME_PCI_H
+#define DRIVERS_NVME_PCI_H
+
+#include "drivers/nvme.h"
+#include "drivers/pci.h"
+
+struct nvme_controller {
+	struct nvme_controller *next;
+	struct nvme *nvme;
+	pci_bdf_t bdf;
+	const char *interrupts; /* "MSI-X", "MSI", "polled" */
+	struct nvme_bus bus;
+	volatile u8 *registers;
+};
+
+/*
+ * Find and start all of them; each is logged, and those that do not start too. Once, on the boot
+ * CPU, after the other CPUs were started. Cost: as long as controllers take to become ready.
+ */
+void nvme_pci_init(void);
+
+/* All that were found, the dead ones too. */
+struct nvme_controller *nvme_pci_first(void);
+
+#endif
