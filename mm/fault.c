@@ -142,6 +142,12 @@ static enum fault_result page_resolve(struct space *space, gfn_t gfn, u32 access
 		return share_break(space, gfn, entry);
 	case PAGE_HIDDEN:
 		return hidden_resolve(space, entry);
+	case PAGE_BALLOONED:
+		/* Whoever uses a page that he gave away has it back. */
+		slat_set_absent(entry, 0);
+		space_count_state(space, PAGE_BALLOONED, PAGE_UNTOUCHED, 1);
+		stats_add(&space->stats.balloon_touched, 1);
+		return untouched_resolve(space, gfn, entry, access);
 	default:
 		/* No other state is made yet. */
 		CHECK(!"page state");

@@ -75,6 +75,10 @@ static void leaf_audit(struct audit *audit, gfn_t gfn, u64 leaf)
 			fail(audit, gfn, leaf, "hidden, but present");
 		private_audit(audit, gfn, leaf, PFN(slat_payload(leaf)));
 		break;
+	case PAGE_BALLOONED:
+		if (leaf != slat_make_absent(f, PAGE_BALLOONED, 0))
+			fail(audit, gfn, leaf, "ballooned, but not as the balloon makes it");
+		break;
 	default:
 		fail(audit, gfn, leaf, "a state that nothing makes");
 		return;

@@ -117,7 +117,8 @@ void space_count_state(struct space *space, enum page_state from, enum page_stat
 {
 	if (from != PAGE_UNTOUCHED)
 		stats_sub(&space->stats.pages_by_state[from], pages);
-	stats_add(&space->stats.pages_by_state[to], pages);
+	if (to != PAGE_UNTOUCHED)
+		stats_add(&space->stats.pages_by_state[to], pages);
 	if (to == PAGE_PRIVATE)
 		stats_max(&space->stats.peak_consumed_pages, space_consumed_pages(space));
 }

@@ -42,6 +42,8 @@ struct space_stats {
 	u64 faults_nomem;
 	u64 splits;
 	u64 flush_rounds;
+	/* The balloon: pages given up, given back, and simply used again. */
+	u64 balloon_inflated, balloon_deflated, balloon_touched;
 	/* Page sharing. */
 	u64 share_visited;	/* entries looked at */
 	u64 share_unchanged;	/* of them: hashed before and not written since */
