@@ -19,7 +19,6 @@ enum {
 #define LSR_DATA         0x01
 #define LSR_EMPTY        0x20
 #define LSR_ALL_SENT     0x40
-#define FIFO_BYTES       16
 #define SPIN_LIMIT       200000 /* a line that does not drain loses its output rather than hang us */
 
 /* Nobody answers on a port that is not there: reads give 0xff. */
@@ -34,7 +33,6 @@ static bool is_present(u16 port)
 
 bool uart_init(struct uart *uart, u16 port)
 {
-	spin_init(&uart->lock, LOCK_RANK_UART);
 	uart->port = port;
 	uart->room = 0;
 	uart->stalled = false;
@@ -51,39 +49,51 @@ bool uart_init(struct uart *uart, u16 port)
 	return true;
 }
 
-static void put(struct uart *uart, char c)
+static bool put(struct uart *uart, u8 byte)
 {
 	u32 most = uart->stalled ? 1 : SPIN_LIMIT;
 
 	for (u32 i = 0; !uart->room && i < most; i++) {
 		if (inb(uart->port + UART_LSR) & LSR_EMPTY)
-			uart->room = FIFO_BYTES;
+			uart->room = UART_FIFO_BYTES;
 	}
 	uart->stalled = !uart->room;
 	if (uart->stalled)
-		return;
+		return false;
 	uart->room--;
-	outb(uart->port + UART_DATA, (u8)c);
+	outb(uart->port + UART_DATA, byte);
+	return true;
 }
 
-void uart_write_unlocked(struct uart *uart, const char *text, size_t bytes)
+bool uart_put(struct uart *uart, const u8 *bytes, size_t count)
 {
-	if (!uart->present)
-		return;
-	for (size_t i = 0; i < bytes; i++) {
-		if (text[i] == '\n')
-			put(uart, '\r');
-		put(uart, text[i]);
+	for (size_t i = 0; i < count; i++) {
+		if (!put(uart, bytes[i]))
+			return false;
 	}
+	return true;
+}
+
+size_t uart_send(struct uart *uart, const u8 *bytes, size_t count)
+{
+	size_t sent = 0;
+
+	if (!uart->room && (inb(uart->port + UART_LSR) & LSR_EMPTY))
+		uart->room = UART_FIFO_BYTES;
+	for (; sent < count && uart->room; sent++, uart->room--)
+		outb(uart->port + UART_DATA, bytes[sent]);
+	return sent;
 }
 
 void uart_write(struct uart *uart, const char *text, size_t bytes)
 {
 	if (!uart->present)
 		return;
-	spin_lock(&uart->lock);
-	uart_write_unlocked(uart, text, bytes);
-	spin_unlock(&uart->lock);
+	for (size_t i = 0; i < bytes; i++) {
+		if (text[i] == '\n')
+			put(uart, '\r');
+		put(uart, (u8)text[i]);
+	}
 }
 
 void uart_drain(struct uart *uart)

@@ -23,6 +23,8 @@ static bool prompt_wanted; /* somebody is there */
 static bool prompt_shown;
 static bool line_open; /* the cursor is behind text of an attached guest */
 
+static u64 lines_dropped; /* of guests, for which the line had no room */
+
 static struct vm *attached;
 static u64 attached_at;      /* position in its output up to which it was shown */
 static int typed_ahead = -1; /* a byte the attached guest had no room for */
@@ -85,7 +87,7 @@ static void replay(u32 most)
 	u8 piece[256];
 	size_t bytes;
 
-	for (u32 done = 0; done < most; done += (u32)bytes) {
+	for (u32 done = 0; done < most && terminal_has_room_for_guests(); done += (u32)bytes) {
 		bytes = output_read(&attached->output, &attached_at, piece, sizeof(piece));
 		if (bytes == 0)
 			return;
@@ -115,6 +117,8 @@ void console_guest_byte(struct vm *vm, u8 byte)
 {
 	if (attached != vm || attached_at + 1 != vm->output.written)
 		return; /* nobody looks, or older bytes are still to be shown */
+	if (!terminal_has_room_for_guests())
+		return; /* poll_attached() shows it later */
 	attached_at++;
 	raw((const char *)&byte, 1);
 	line_open = byte != '\n';
@@ -122,8 +126,24 @@ void console_guest_byte(struct vm *vm, u8 byte)
 
 void console_guest_line(struct vm *vm)
 {
-	if (!attached && sched_config()->host.guest_output)
+	if (attached || !sched_config()->host.guest_output)
+		return;
+	/* It is in the guest's ring: no VM shall wait until another's line has been sent. */
+	if (terminal_has_room_for_guests())
 		console_printf("[%s] %s\n", vm_name(vm), vm->output.line);
+	else
+		lines_dropped++;
+}
+
+/* Said once there is room again. */
+static void report_dropped(void)
+{
+	if (lines_dropped == 0 || !terminal_has_room_for_guests())
+		return;
+	console_printf(
+		"-- %llu lines of guests not shown, the line is too slow; try console NAME --\n",
+		(unsigned long long)lines_dropped);
+	lines_dropped = 0;
 }
 
 void console_guest_ended(struct vm *vm)
@@ -219,6 +239,7 @@ static void poll_input(void)
 void console_poll(void)
 {
 	poll_input();
+	report_dropped();
 	terminal_poll();
 }
 

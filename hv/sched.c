@@ -10,6 +10,7 @@
 #include "hv/disks.h"
 #include "hv/hv_ops.h"
 #include "hv/share.h"
+#include "hv/terminal.h"
 #include "hv/verdict.h"
 #include "hv/x86/cpu.h"
 #include "hv/x86/panic.h"
@@ -33,7 +34,7 @@ struct sched_cpu {
 static struct sched_cpu *cpus;
 static struct list vms;
 static struct config config;
-static u64 slice_ticks, console_ticks, park_ticks;
+static u64 slice_ticks, console_ticks, park_ticks, send_ticks;
 
 const struct config *sched_config(void)
 {
@@ -142,11 +143,18 @@ static void carry_out_requests(void)
 	}
 }
 
+/* When the loop must come round at the latest. The serial line has no interrupt: it is fed in time.
+ */
+static u64 turn_end(u64 otherwise)
+{
+	return terminal_is_sending() ? min(otherwise, time_tsc() + send_ticks) : otherwise;
+}
+
 static void run_one(struct vcpu *vcpu)
 {
 	boot_times_guest_entry();
 	if (!vm_is_ending(vcpu->vm))
-		vcpu_run(vcpu, time_tsc() + slice_ticks);
+		vcpu_run(vcpu, turn_end(time_tsc() + slice_ticks));
 	if (vm_is_ending(vcpu->vm))
 		return; /* in no queue: its VM's end or reset follows */
 	if (vcpu->state == VCPU_PARKED)
@@ -156,7 +164,7 @@ static void run_one(struct vcpu *vcpu)
 
 static void idle(struct sched_cpu *sc, u64 console_due)
 {
-	u64 earliest = console_due;
+	u64 earliest = turn_end(console_due);
 	struct vcpu *vcpu;
 
 	list_for_each_entry (vcpu, &sc->sleeping, queue) {
@@ -201,6 +209,7 @@ noreturn_fn static void loop(void)
 			console_poll();
 			console_due = time_tsc() + console_ticks;
 		}
+		terminal_send();
 		carry_out_requests();
 		if (config.host.autostop && all_ended())
 			finish();
@@ -285,6 +294,7 @@ static void init_queues(void)
 	slice_ticks = time_tsc_from_ns(SCHED_SLICE_NS);
 	console_ticks = time_tsc_from_ns(SCHED_CONSOLE_NS);
 	park_ticks = time_tsc_from_ns(PARK_RETRY_NS);
+	send_ticks = time_tsc_from_ns(TERMINAL_SEND_NS);
 }
 
 noreturn_fn void sched_run(const struct boot_info *info)

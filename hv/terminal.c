@@ -1,9 +1,14 @@
-/* Serial line, screen and keyboard as one console. */
+/*
+ * Serial line, screen and keyboard as one console. Both outputs are slow, the line 90 us a
+ * character: once the scheduler's loop runs, text only goes into a queue and into the screen's
+ * cells, and the loop sends and draws a little at each turn.
+ */
 #include "hv/terminal.h"
 #include "drivers/font.h"
 #include "drivers/framebuffer.h"
 #include "drivers/i8042.h"
 #include "drivers/uart.h"
+#include "hv/send_queue.h"
 #include "hv/x86/cpu.h"
 #include "hv/x86/insn.h"
 #include "hv/x86/paging.h"
@@ -17,7 +22,16 @@
 #define LAST_WORDS_SECONDS  10u
 #define LOADER_WINDOW_BYTES GIB(4) /* the loader's tables map that much for certain */
 
+#define SENDS_AT_ONCE      4u
+#define ROOM_FOR_OWN_LINES (SEND_QUEUE_BYTES / 4)
+#define PIECE_BYTES        256u
+
 static struct uart uart;
+static struct {
+	struct spinlock lock;    /* rank UART; guards the line too */
+	struct send_queue queue; /* [lock] */
+	bool in_use; /* [lock] the loop runs; until then text is sent while it is written */
+} sending = {.lock = SPINLOCK(LOCK_RANK_UART)};
 static struct {
 	struct spinlock lock;  /* rank UART: never held together with the serial line's */
 	struct framebuffer fb; /* [lock] */
@@ -91,14 +105,82 @@ bool terminal_has_serial(void)
 	return uart.present;
 }
 
+/* Returns whether the line took all it was offered, so that there may be room for more. [lock] */
+static bool send_some(void)
+{
+	u8 piece[UART_FIFO_BYTES];
+	size_t bytes = send_queue_peek(&sending.queue, piece, sizeof(piece));
+	size_t sent = bytes ? uart_send(&uart, piece, bytes) : 0;
+
+	send_queue_take(&sending.queue, sent);
+	return sent == UART_FIFO_BYTES;
+}
+
+void terminal_send(void)
+{
+	if (!terminal_is_sending())
+		return;
+	spin_lock(&sending.lock);
+	for (u32 i = 0; i < SENDS_AT_ONCE && send_some(); i++)
+		;
+	spin_unlock(&sending.lock);
+}
+
+bool terminal_is_sending(void)
+{
+	return send_queue_bytes(&sending.queue) > 0;
+}
+
+bool terminal_has_room_for_guests(void)
+{
+	return send_queue_room(&sending.queue) > ROOM_FOR_OWN_LINES;
+}
+
+/* The queue goes out until only so much is left. Where the line is dead all is thrown away. [lock]
+ */
+static void send_until(size_t left)
+{
+	u8 piece[UART_FIFO_BYTES];
+
+	while (send_queue_bytes(&sending.queue) > left) {
+		size_t bytes = send_queue_peek(&sending.queue, piece, sizeof(piece));
+
+		if (!uart_put(&uart, piece, bytes))
+			bytes = send_queue_bytes(&sending.queue);
+		send_queue_take(&sending.queue, bytes);
+	}
+}
+
+static void write_serial(const char *text, size_t bytes)
+{
+	if (!uart.present)
+		return;
+	spin_lock(&sending.lock);
+	if (!sending.in_use) {
+		uart_write(&uart, text, bytes);
+		bytes = 0;
+	}
+	while (bytes > 0) {
+		size_t piece = min(bytes, (size_t)PIECE_BYTES);
+
+		if (!send_queue_put(&sending.queue, text, piece)) {
+			send_until(SEND_QUEUE_BYTES - 2 * PIECE_BYTES);
+			continue;
+		}
+		text += piece;
+		bytes -= piece;
+	}
+	spin_unlock(&sending.lock);
+}
+
 void terminal_write_serial(const char *text, size_t bytes)
 {
-	uart_write(&uart, text, bytes);
+	write_serial(text, bytes);
 }
 
 void terminal_write(const char *text, size_t bytes)
 {
-	uart_write(&uart, text, bytes);
+	write_serial(text, bytes);
 	if (!screen.present)
 		return;
 	spin_lock(&screen.lock);
@@ -110,7 +192,9 @@ void terminal_write(const char *text, size_t bytes)
 
 void terminal_write_unlocked(const char *text, size_t bytes)
 {
-	uart_write_unlocked(&uart, text, bytes);
+	if (uart.present)
+		send_until(0);
+	uart_write(&uart, text, bytes);
 	if (!screen.present || !screen.fb.pixels || panic_is_drawing)
 		return;
 	panic_is_drawing = true;
@@ -135,6 +219,9 @@ void terminal_poll(void)
 {
 	bool done = !screen.present;
 
+	spin_lock(&sending.lock);
+	sending.in_use = true;
+	spin_unlock(&sending.lock);
 	screen.drawn_at_poll = true;
 	for (u32 i = 0; i < SLICES_PER_POLL && !done; i++) {
 		if (__atomic_load_n(&this_cpu()->pending, __ATOMIC_RELAXED))
@@ -149,6 +236,11 @@ void terminal_linger(u32 seconds)
 {
 	u64 end = time_tsc() + time_tsc_from_ns(seconds * 1000000000ull);
 
+	if (uart.present) {
+		spin_lock(&sending.lock);
+		send_until(0);
+		spin_unlock(&sending.lock);
+	}
 	uart_drain(&uart);
 	if (!screen.present)
 		return;

@@ -23,8 +23,14 @@ void terminal_open_keyboard(void);
 bool terminal_open_serial(u16 port);
 bool terminal_has_serial(void);
 
-/* Text, "\n" ends a line. Takes locks, which are the innermost. */
+/*
+ * Text, "\n" ends a line. Once terminal_poll() is being called it only queues it for the serial line, which
+ * terminal_send() feeds; it waits for the line only when the queue is full. Takes locks, which are the
+ * innermost.
+ */
 void terminal_write(const char *text, size_t bytes);
+/* Can a guest's text be taken, with room left for the hypervisor's own? Else it is not to be written. */
+bool terminal_has_room_for_guests(void);
 /* To the serial line alone: for what was written before it was open. */
 void terminal_write_serial(const char *text, size_t bytes);
 /* For a panic: takes no lock; clears the screen at first, and keeps on it what comes first. */
@@ -32,6 +38,15 @@ void terminal_write_unlocked(const char *text, size_t bytes);
 
 /* The next byte typed, or -1. Never waits. */
 int terminal_read(void);
+
+/*
+ * Give the serial line what it takes now: 16 bytes, where it is a real one. Never waits; cheap when there is
+ * nothing to send.
+ */
+void terminal_send(void);
+/* Is there more to send? Then terminal_send() is to be called again in TERMINAL_SEND_NS. */
+bool terminal_is_sending(void);
+#define TERMINAL_SEND_NS 1400000ull /* 16 characters at 115200 */
 
 /*
  * From the first call on the screen is drawn here, not while text is written: at most some thousand
