@@ -16,6 +16,8 @@
 #define PTE_P       BIT(0)
 #define PTE_W       BIT(1)
 #define PTE_U       BIT(2)
+#define PTE_A       BIT(5)
+#define PTE_D       BIT(6)
 #define PTE_PS      BIT(7)
 #define PTE_NX      BIT(63)
 #define PTE_ADDRESS 0x000ffffffffff000ull
@@ -51,15 +53,28 @@ static u32 fault_code(const struct guest_walk *walk, u32 access, bool present)
 	       ((access & WALK_FETCH) && fetch_shown ? PF_FETCH : 0);
 }
 
+/* Where an entry lies, and what it holds. */
+struct entry {
+	gpa_t gpa;
+	u64 value;
+};
+
+/* Both bits are in the first byte, whatever the entry's size. */
+static err_t mark(const struct guest_walk *walk, const struct entry *entry, u64 bits)
+{
+	return bits & ~entry->value ? walk->mark(walk->context, entry->gpa, (u8)bits) : 0;
+}
+
+/* @leaf: the entry that maps the page. */
 static err_t finish(const struct guest_walk *walk, u32 access, const struct rights *rights,
-	u64 address, gpa_t *out, u32 *pf_error)
+	const struct entry *leaf, u64 address, gpa_t *out, u32 *pf_error)
 {
 	if (!allowed(walk, access, rights)) {
 		*pf_error = fault_code(walk, access, true);
 		return E_INVAL;
 	}
 	*out = GPA(address);
-	return 0;
+	return mark(walk, leaf, PTE_A | (access & WALK_WRITE ? PTE_D : 0));
 }
 
 /* Two levels of 32-bit entries, with 4 MiB pages where CR4.PSE allows them. */
@@ -68,30 +83,35 @@ static err_t walk_32(
 {
 	struct rights rights = {.write = true, .user = true};
 	u64 table = walk->sregs->cr3 & 0xfffff000u;
+	struct entry entry = {.value = 0};
 
 	for (u32 level = 2; level > 0; level--) {
 		u32 shift = level == 2 ? 22 : 12;
-		u32 entry;
-		err_t err = walk->read(walk->context,
-			GPA(table + ((linear >> shift) & 0x3ff) * 4ull), &entry, sizeof(entry));
+		err_t err;
 
+		entry.gpa = GPA(table + ((linear >> shift) & 0x3ff) * 4ull);
+		err = walk->read(walk->context, entry.gpa, &entry.value, 4);
 		if (err)
 			return err;
-		if (!(entry & PTE_P)) {
+		if (!(entry.value & PTE_P)) {
 			*pf_error = fault_code(walk, access, false);
 			return E_INVAL;
 		}
-		rights.write &= (entry & PTE_W) != 0;
-		rights.user &= (entry & PTE_U) != 0;
-		if (level == 2 && (entry & PTE_PS) && (walk->sregs->cr4 & CR4_PSE)) {
-			u64 high = (u64)((entry >> 13) & 0xff) << 32; /* PSE-36 */
+		rights.write &= (entry.value & PTE_W) != 0;
+		rights.user &= (entry.value & PTE_U) != 0;
+		if (level == 2 && (entry.value & PTE_PS) && (walk->sregs->cr4 & CR4_PSE)) {
+			u64 high = ((entry.value >> 13) & 0xff) << 32; /* PSE-36 */
 
-			return finish(walk, access, &rights,
-				high | (entry & 0xffc00000u) | (linear & 0x3fffffu), out, pf_error);
+			return finish(walk, access, &rights, &entry,
+				high | (entry.value & 0xffc00000u) | (linear & 0x3fffffu), out,
+				pf_error);
 		}
-		table = entry & 0xfffff000u;
+		table = entry.value & 0xfffff000u;
+		err = level == 2 ? mark(walk, &entry, PTE_A) : 0;
+		if (err)
+			return err;
 	}
-	return finish(walk, access, &rights, table | (linear & 0xfffu), out, pf_error);
+	return finish(walk, access, &rights, &entry, table | (linear & 0xfffu), out, pf_error);
 }
 
 /* 64-bit entries: three levels (PAE), four or five. */
@@ -101,35 +121,39 @@ static err_t walk_64(const struct guest_walk *walk, u64 linear, u32 levels, u32 
 	const struct virt_sregs *s = walk->sregs;
 	struct rights rights = {.write = true, .user = true};
 	u64 table = levels == 3 ? s->cr3 & 0xffffffe0u : s->cr3 & PTE_ADDRESS;
+	struct entry entry = {.value = 0};
 
 	for (u32 level = levels; level > 0; level--) {
 		u32 shift = 12 + 9 * (level - 1);
-		u64 index = (linear >> shift) & (levels == 3 && level == 3 ? 3 : 0x1ff);
-		u64 entry;
-		err_t err =
-			walk->read(walk->context, GPA(table + index * 8), &entry, sizeof(entry));
+		bool pae_top = levels == 3 && level == 3; /* these four hold no rights, nor A */
+		u64 index = (linear >> shift) & (pae_top ? 3 : 0x1ff);
+		err_t err;
 
+		entry.gpa = GPA(table + index * 8);
+		err = walk->read(walk->context, entry.gpa, &entry.value, 8);
 		if (err)
 			return err;
-		if (!(entry & PTE_P)) {
+		if (!(entry.value & PTE_P)) {
 			*pf_error = fault_code(walk, access, false);
 			return E_INVAL;
 		}
-		/* PAE's four top entries hold no rights. */
-		if (!(levels == 3 && level == 3)) {
-			rights.write &= (entry & PTE_W) != 0;
-			rights.user &= (entry & PTE_U) != 0;
-			rights.no_exec |= (entry & PTE_NX) && (s->efer & EFER_NXE);
+		if (!pae_top) {
+			rights.write &= (entry.value & PTE_W) != 0;
+			rights.user &= (entry.value & PTE_U) != 0;
+			rights.no_exec |= (entry.value & PTE_NX) && (s->efer & EFER_NXE);
 		}
-		table = entry & PTE_ADDRESS;
-		if ((level == 2 || (level == 3 && levels > 3)) && (entry & PTE_PS)) {
+		table = entry.value & PTE_ADDRESS;
+		if ((level == 2 || (level == 3 && levels > 3)) && (entry.value & PTE_PS)) {
 			u64 offset_mask = BIT(shift) - 1;
 
-			return finish(walk, access, &rights,
+			return finish(walk, access, &rights, &entry,
 				(table & ~offset_mask) | (linear & offset_mask), out, pf_error);
 		}
+		err = level > 1 && !pae_top ? mark(walk, &entry, PTE_A) : 0;
+		if (err)
+			return err;
 	}
-	return finish(walk, access, &rights, table | (linear & 0xfff), out, pf_error);
+	return finish(walk, access, &rights, &entry, table | (linear & 0xfff), out, pf_error);
 }
 
 err_t guest_walk(const struct guest_walk *walk, u64 linear, u32 access, gpa_t *out, u32 *pf_error)

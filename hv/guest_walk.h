@@ -1,9 +1,10 @@
 /*
  * A guest's own page tables, walked in software: what the hypervisor needs where it reads an
  * instruction or moves an operand for the guest. All of the architecture's forms (none, 32-bit with
- * 4 MiB pages, PAE, four and five levels), with the rights of each level; accessed and dirty bits
- * are not set, for the guest's own access has set them where it matters. Pure but for the reader it
- * is given; tested on Linux.
+ * 4 MiB pages, PAE, four and five levels), with the rights of each level. Accessed and dirty bits
+ * are set as the CPU would: it has done so for the access that exited, but not for the memory that
+ * a string instruction names besides, and a guest may throw away a page that is not marked dirty.
+ * Pure but for the accesses to memory that it is given; tested on Linux.
  *
  * Intel SDM vol. 3, "Paging"; AMD APM vol. 2, "Page Translation and Protection".
  */
@@ -30,6 +31,8 @@ struct guest_walk {
 	u64 rflags; /* AC opens user pages to supervisor accesses under SMAP */
 	/* Reads guest-physical memory; its errors are passed on. */
 	err_t (*read)(void *context, gpa_t gpa, void *to, size_t bytes);
+	/* Sets bits in the byte there, atomically. */
+	err_t (*mark)(void *context, gpa_t gpa, u8 bits);
 	void *context;
 };
 

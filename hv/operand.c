@@ -14,6 +14,19 @@ static err_t read_guest(void *context, gpa_t gpa, void *to, size_t bytes)
 	return guest_mem_read(context, gpa, to, bytes);
 }
 
+static err_t mark_guest(void *context, gpa_t gpa, u8 bits)
+{
+	pfn_t pfn;
+	err_t err = space_pin(context, gpa_to_gfn(gpa), true, &pfn);
+
+	if (err)
+		return err;
+	__atomic_fetch_or(
+		(u8 *)platform_frame_va(pfn) + (gpa.v & (PAGE_BYTES - 1)), bits, __ATOMIC_RELAXED);
+	space_unpin(context, pfn);
+	return 0;
+}
+
 bool operand_is_64bit(const struct virt_sregs *sregs)
 {
 	return (sregs->efer & EFER_LMA) && (sregs->seg[SEG_CS].attributes & SEGMENT_LONG);
@@ -34,6 +47,7 @@ static err_t translate(
 		.sregs = sregs,
 		.rflags = vcpu->virt.rflags,
 		.read = read_guest,
+		.mark = mark_guest,
 		.context = vcpu->virt.space,
 	};
 	u32 pf_error;

@@ -48,6 +48,14 @@ static err_t read_memory(void *context, gpa_t gpa, void *to, size_t bytes)
 	return 0;
 }
 
+static err_t mark_memory(void *context, gpa_t gpa, u8 bits)
+{
+	(void)context;
+	assert_true(gpa.v < sizeof(memory));
+	memory[gpa.v] |= bits;
+	return 0;
+}
+
 static void set64(u64 table, u64 index, u64 entry)
 {
 	memcpy(memory + table + index * 8, &entry, 8);
@@ -60,7 +68,8 @@ static void set32(u64 table, u64 index, u32 entry)
 
 static err_t walk(u64 linear, u32 access, u64 *out, u32 *code)
 {
-	struct guest_walk w = {.sregs = &sregs, .rflags = rflags, .read = read_memory};
+	struct guest_walk w = {
+		.sregs = &sregs, .rflags = rflags, .read = read_memory, .mark = mark_memory};
 	gpa_t gpa = {0};
 	err_t err = guest_walk(&w, linear, access, &gpa, code);
 
@@ -182,6 +191,44 @@ static void two_levels(void **state)
 	assert_walks_to(0xc0412345, 0, 0x1ffc12345);
 }
 
+static void what_is_used_and_written_is_marked_so(void **state)
+{
+	const u64 used = 1ull << 5, dirty = 1ull << 6;
+	u64 pae_top = 0x2000 | P;
+
+	(void)state;
+	map_four_levels(P | W);
+	assert_faults(0x7f1234567000, WALK_USER, PF_PRESENT | PF_USER);
+	assert_int_equal(memory[0x4000 + 0x167 * 8], P | W);
+	assert_walks_to(0x7f1234567000, 0, 0xabc000);
+	assert_int_equal(memory[0x1000 + 0x0fe * 8], P | W | U | used);
+	assert_int_equal(memory[0x3000 + 0x1a2 * 8], P | W | U | used);
+	assert_int_equal(memory[0x4000 + 0x167 * 8], P | W | used);
+	assert_walks_to(0x7f1234567000, WALK_WRITE, 0xabc000);
+	assert_int_equal(memory[0x3000 + 0x1a2 * 8], P | W | U | used);
+	assert_int_equal(memory[0x4000 + 0x167 * 8], P | W | used | dirty);
+	set64(0x3000, 0x1a2, 0x40000000 | P | W | PS);
+	assert_walks_to(0x7f1234567000, WALK_WRITE, 0x40167000);
+	assert_int_equal(memory[0x3000 + 0x1a2 * 8], P | W | PS | used | dirty);
+
+	/* PAE's four top entries have no such bits. */
+	setup(NULL);
+	sregs.cr4 = PAE;
+	set64(0x1000, 0, pae_top);
+	set64(0x2000, 0, 0x3000 | P);
+	set64(0x3000, 0, 0x9000 | P | W);
+	assert_walks_to(0x123, 0, 0x9123);
+	assert_memory_equal(memory + 0x1000, &pae_top, 8);
+	assert_int_equal(memory[0x2000], P | used);
+
+	setup(NULL);
+	set32(0x1000, 0, 0x2000 | P | W);
+	set32(0x2000, 9, 0x9000 | P | W);
+	assert_walks_to(0x9123, WALK_WRITE, 0x9123);
+	assert_int_equal(memory[0x1000], P | W | used);
+	assert_int_equal(memory[0x2000 + 9 * 4], P | W | used | dirty);
+}
+
 static void no_paging(void **state)
 {
 	(void)state;
@@ -198,6 +245,7 @@ int main(void)
 		cmocka_unit_test_setup(supervisor_is_kept_from_user_pages, setup),
 		cmocka_unit_test_setup(pae, setup),
 		cmocka_unit_test_setup(two_levels, setup),
+		cmocka_unit_test_setup(what_is_used_and_written_is_marked_so, setup),
 		cmocka_unit_test_setup(no_paging, setup),
 	};
 
