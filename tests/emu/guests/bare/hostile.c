@@ -26,6 +26,9 @@
 #define X2APIC_MODE   0x400
 #define CR4_PCIDE     0x20000ul
 #define CR4_CET       0x800000ul
+#define CR4_OSFXSR    0x200ul
+#define CR4_OSXSAVE   0x40000ul
+#define CPUID_XSAVE   (1u << 26)
 #define RFLAGS_TF     0x100
 #define LAPIC_INDEX   ((LAPIC_BASE >> 21) & 511)
 #define IOAPIC_INDEX  ((IOAPIC_BASE >> 21) & 511)
@@ -200,6 +203,11 @@ static void start(const struct bare_boot *boot, const char *arguments)
 	asm volatile("mov %%cr0, %0" : "=r"(good_cr0));
 	asm volatile("mov %%cr4, %0" : "=r"(good_cr4));
 	good_cr4 &= ~(CR4_PCIDE | CR4_CET);
+	good_cr4 |= CR4_OSFXSR;
+	eax = 1;
+	asm volatile("cpuid" : "+a"(eax), "=b"(ebx), "+c"(ecx), "=d"(edx));
+	if (ecx & CPUID_XSAVE)
+		good_cr4 |= CR4_OSXSAVE;
 	good_efer = read_msr(MSR_EFER);
 	interrupt_handler = on_event;
 }

@@ -34,6 +34,10 @@ static const struct insn insns[] = {
 	I("\x0f\x01\xd0", 0), I("\x0f\x01\xd1", 0), I("\x0f\x01\xf8", 0), I("\x8e\x00", OPERAND | ODD),
 	I("\x8c\x00", OPERAND | ODD), I("\x8e\xd0", RM_FIELD), I("\x0f\xa1", 0), I("\x0f\xa9", 0),
 	I("\xf3\x48\x0f\xae\xc0", REG_FIELD | RM_FIELD),
+	/* XCR0 and what it governs: xor %ecx, %ecx (and %edx); xsetbv. */
+	I("\x31\xc9\x0f\x01\xd1", 0), I("\x31\xc9\x31\xd2\x0f\x01\xd1", 0), I("\x0f\x57\xc0", 0),
+	I("\xc5\xfc\x57\xc0", 0), I("\x0f\x28\x07", ODD), I("\xc5\xfc\x10\x07", ODD), I("\x0f\xae\x27", ODD),
+	I("\x0f\xae\x17", ODD), I("\xdb\xe3", 0), I("\xd9\xe8\xd8\xf0", 0), I("\x0f\x77", 0),
 	/* MSRs, counters, CPUID. */
 	I("\x0f\x32", 0), I("\x0f\x30", 0), I("\x0f\x32\x0f\x30", 0), I("\x0f\xa2", 0), I("\x0f\x33", 0),
 	I("\x0f\x31", 0), I("\x0f\x01\xf9", 0), I("\x0f\xc7\xf0", RM_FIELD), I("\x0f\xc7\xf8", RM_FIELD),
@@ -218,9 +222,9 @@ static const struct insn *pick(void)
 
 		if ((insn->flags & NOT_TCG) && hostile.is_tcg)
 			continue;
-		if ((insn->flags & DEADLY) && !chance(40))
+		if ((insn->flags & DEADLY) && !chance(100))
 			continue;
-		if ((insn->flags & ODD) && hostile.with_devices && !chance(40))
+		if ((insn->flags & ODD) && hostile.with_devices && !chance(150))
 			continue;
 		return insn;
 	}
@@ -251,7 +255,7 @@ uint32_t random_code(uint8_t *at, uint32_t bytes, uint32_t mode_bytes)
 	uint8_t *start = at, *end = at + bytes - 2;
 
 	/* No sense at all; where nothing is translated, a stray pointer is the end. */
-	if (chance(mode_bytes == 8 && !hostile.with_devices ? 4 : 60)) {
+	if (chance(mode_bytes == 8 && !hostile.with_devices ? 4 : 150)) {
 		while (at < end)
 			*at++ = (uint8_t)random64();
 	}
