@@ -15,7 +15,7 @@ from results import Result
 
 # Below build/.
 NEEDS = ("bellows.elf", "BOOTX64.EFI", "guests/bare.img", "bench/bare_exit.efi")
-TIMEOUT = {"bochs": 150, "qemu": 90}
+TIMEOUT = {"bochs": 300, "qemu": 300}
 LINE = re.compile(r"BENCH ([a-z0-9-]+)((?: [a-z]+=\d+)+)")
 MEMORY = 512
 QEMU_SHIFT = 4
