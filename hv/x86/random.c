@@ -29,12 +29,20 @@ const char *random_source(void)
 			    : "none";
 }
 
+/* Some AMD parts return all ones, "successfully", after a resume or with old firmware. */
+static bool is_plausible(u64 word)
+{
+	return word != 0 && word != ~0ull;
+}
+
 static bool rdseed(u64 *out)
 {
 	bool ok = false;
 
-	for (u32 i = 0; i < TRIES && !ok; i++)
+	for (u32 i = 0; i < TRIES && !ok; i++) {
 		__asm__ volatile("rdseed %0" : "=r"(*out), "=@ccc"(ok));
+		ok = ok && is_plausible(*out);
+	}
 	return ok;
 }
 
@@ -42,8 +50,10 @@ static bool rdrand(u64 *out)
 {
 	bool ok = false;
 
-	for (u32 i = 0; i < TRIES && !ok; i++)
+	for (u32 i = 0; i < TRIES && !ok; i++) {
 		__asm__ volatile("rdrand %0" : "=r"(*out), "=@ccc"(ok));
+		ok = ok && is_plausible(*out);
+	}
 	return ok;
 }
 
