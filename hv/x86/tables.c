@@ -133,18 +133,3 @@ void tables_load(struct cpu *cpu)
 	wrmsr(MSR_IA32_GS_BASE, (u64)cpu);
 	wrmsr(MSR_IA32_KERNEL_GS_BASE, 0);
 }
-
-u64 tables_gdt_base(const struct cpu *cpu)
-{
-	return (u64)cpu->tables->gdt;
-}
-
-u64 tables_tss_base(const struct cpu *cpu)
-{
-	return (u64)&cpu->tables->tss;
-}
-
-u64 tables_idt_base(void)
-{
-	return (u64)idt;
-}

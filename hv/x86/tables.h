@@ -1,7 +1,6 @@
 /*
  * Each CPU's own GDT, TSS and the stacks for events that must not trust the current one (NMI, #DF,
- * #MC), and the one IDT. The backends read selectors and bases from here for the host state that a
- * VM exit loads.
+ * #MC), and the one IDT.
  */
 #ifndef HV_X86_TABLES_H
 #define HV_X86_TABLES_H
@@ -24,10 +23,5 @@ must_check err_t tables_alloc(struct cpu *cpu);
 
 /* Load GDT, IDT, TSS, segment registers and GS base on this CPU, which is @cpu. */
 void tables_load(struct cpu *cpu);
-
-/* For the host state in a VMCS. */
-u64 tables_gdt_base(const struct cpu *cpu);
-u64 tables_tss_base(const struct cpu *cpu);
-u64 tables_idt_base(void);
 
 #endif
