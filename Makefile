@@ -275,6 +275,17 @@ $(BUILD)/tests/fuzz/%: $$(call host_objects,fuzzed,tests/fuzz/$$*.c)
 	@mkdir -p $(@D)
 	@clang $(SANITIZE) -fsanitize=fuzzer -o $@ $^ $(call test_libs,tests/fuzz/$*.c)
 
+# Those that threads are to be watched in.
+TSAN := -fsanitize=thread -fno-omit-frame-pointer
+$(BUILD)/tsan/%.o: %.c
+	@mkdir -p $(@D)
+	@gcc $(filter-out $(SANITIZE),$(HOST_FLAGS)) $(TSAN) -MMD -MP -c -o $@ $<
+
+$(BUILD)/tests/%_tsan: $$(call host_objects,tsan,tests/$$*_tsan.c)
+	@echo "  TEST    $@"
+	@mkdir -p $(@D)
+	@gcc $(TSAN) -o $@ $^ -lpthread $(call test_libs,tests/$*_tsan.c)
+
 $(BUILD)/tests/%: $$(call host_objects,host,tests/$$*.c)
 	@echo "  TEST    $@"
 	@mkdir -p $(@D)

@@ -54,7 +54,7 @@ void share_test_hooks(void (*act)(enum share_step step), u32 hash_bits)
 struct share_id share_identify(const struct space *space, pfn_t frame, bool *zero)
 {
 	const void *page = platform_frame_va(frame);
-	struct share_id id = {0, __atomic_load_n(&space->share.salt, __ATOMIC_RELAXED)};
+	struct share_id id = {0, share_salt(space)};
 
 	if (share.keyed)
 		id.hash = share_hash_page(&share.key, page, zero) & share.hash_mask;
@@ -376,7 +376,7 @@ static bool page_unshare(struct space *space, gfn_t gfn, u64 *entry)
 	if (!slat_is_present(f, leaf))
 		return true;
 	if (slat_state(f, leaf) == PAGE_SHARED &&
-		share_index_salt(slat_pfn(f, leaf)) != space->share.salt)
+		share_index_salt(slat_pfn(f, leaf)) != share_salt(space))
 		return share_break(space, gfn, entry) == FAULT_DONE;
 	slat_clear_bits(entry, SLAT_SEEN); /* its hint stands under the old salt */
 	return true;
@@ -439,7 +439,7 @@ struct share_progress share_scan(struct space *space, u64 hash_most, u64 most_ns
 		space = space_hold(number, serial);
 		if (!space)
 			break;
-		if (space->share.salt == 0 && space->share.phase != SHARE_PHASE_UNSHARE)
+		if (share_salt(space) == 0 && space->share.phase != SHARE_PHASE_UNSHARE)
 			scan.done.pass_ended = true;
 		else
 			slice(space, &scan);
@@ -459,7 +459,7 @@ struct share_progress share_scan(struct space *space, u64 hash_most, u64 most_ns
 void share_set_salt(struct space *space, u32 salt)
 {
 	spin_lock(&share.lock);
-	if (space->share.salt != salt) {
+	if (share_salt(space) != salt) {
 		__atomic_store_n(&space->share.salt, salt, __ATOMIC_RELAXED);
 		phase_begin(space, SHARE_PHASE_UNSHARE);
 	}

@@ -100,7 +100,7 @@ static void page_list(struct space *space, u64 leaf, pfn_t frame, struct list_of
 	}
 	list->pages[list->count++] =
 		(struct page){hash, (state == PAGE_SHARED ? IS_SHARED : 0) |
-					    (u64)space->share.salt << SALT_SHIFT | frame.v};
+					    (u64)share_salt(space) << SALT_SHIFT | frame.v};
 }
 
 static void space_list(struct space *space, struct list_of_pages *list)
@@ -125,7 +125,7 @@ static void all_list(struct list_of_pages *list)
 
 		if (!space)
 			continue;
-		if (space->share.salt)
+		if (share_salt(space))
 			space_list(space, list);
 		space_release(space);
 	}

@@ -38,6 +38,11 @@ struct share_batch {
 	struct share_candidate pages[SHARE_BATCH_PAGES];
 };
 
+static inline u32 share_salt(const struct space *space)
+{
+	return __atomic_load_n(&space->share.salt, __ATOMIC_RELAXED);
+}
+
 /* A page's identity. */
 struct share_id share_identify(const struct space *space, pfn_t frame, bool *zero);
 

@@ -111,7 +111,7 @@ static enum share_refusal hint_protect(struct space *space, gfn_t gfn, struct sh
 	u64 leaf = entry ? slat_load(entry) : 0;
 
 	if (!slat_is_present(f, leaf) || slat_state(f, leaf) != PAGE_PRIVATE ||
-		slat_pfn(f, leaf).v != c->target.v || space->share.salt != c->id.salt)
+		slat_pfn(f, leaf).v != c->target.v || share_salt(space) != c->id.salt)
 		return SHARE_REFUSED_STALE;
 	if (frame_pin_count(c->target))
 		return SHARE_REFUSED_PINNED;
@@ -176,7 +176,7 @@ static enum share_refusal hint_share(struct space *space, struct share_candidate
 	u64 *entry = space_page_entry(space, c->hint_gfn);
 	bool zero;
 
-	if (!is_quiet(space, entry, c->target) || space->share.salt != c->id.salt)
+	if (!is_quiet(space, entry, c->target) || share_salt(space) != c->id.salt)
 		return SHARE_REFUSED_RACED;
 	/* It had this hash when it was scanned. */
 	if (share_identify(space, c->target, &zero).hash != c->id.hash || zero)
@@ -265,7 +265,7 @@ static enum share_refusal page_merge(
 	spin_lock(space_region_lock(space, c->gfn));
 	u64 *entry = space_page_entry(space, c->gfn);
 
-	if (is_quiet(space, entry, c->frame) && space->share.salt == c->id.salt)
+	if (is_quiet(space, entry, c->frame) && share_salt(space) == c->id.salt)
 		why = page_compare(space, c);
 	if (why == SHARE_REFUSED_COUNT)
 		page_replace(space, entry, c, gather);

@@ -258,7 +258,12 @@ static bool cached_use(
 	}
 	char *at = (char *)platform_frame_va(frame) + gpa.v % PAGE_BYTES;
 
-	if (access & SLAT_WRITE)
+	/* Whole words as hardware would, for other CPUs look at them meanwhile. */
+	if (bytes == 8 && (access & SLAT_WRITE))
+		__atomic_store_n((u64 *)(void *)at, *(u64 *)data, __ATOMIC_RELAXED);
+	else if (bytes == 8)
+		*(u64 *)data = __atomic_load_n((u64 *)(void *)at, __ATOMIC_RELAXED);
+	else if (access & SLAT_WRITE)
 		memcpy(at, data, bytes);
 	else
 		memcpy(data, at, bytes);
