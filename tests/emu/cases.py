@@ -156,6 +156,12 @@ CASES = [
          vm("g2", "action=avx", extra=f"bellows.{WELL}"),
          expect=("ACTION avx ok", "ACTION avx ok"), timeout=120),
 
+    # A guest that resets itself by the ACPI register, the keyboard controller, port CF9H, comes up again.
+    Case("guest-resets", host(autostop="no") + "".join(vm(f"g{i}", "action=reboot", "128M", extra=f"reboot={how}")
+                                                       for i, how in ((1, "a"), (2, "k"), (3, "p"))),
+         targets=("qemu",), verdict="until", forbid=(PANIC,),
+         until=r"\A" + "".join(rf"(?=[^\0]*\bg{i}: reset\n[^\0]*\[g{i}\] BELLOWS-GUEST up)" for i in (1, 2, 3))),
+
     # Every kind of event, delivered through absent IDT, TSS, stack, GDT, page tables.
     Case("events-through-absent-pages", "[host]\nautostop = yes\nMem.AllocGuestLargePage = 0\n" +
          bare("g1", "events", **{"debug.hypercalls": "yes"}), expect=(r"WORKLOAD ok profile=events",)),
@@ -260,6 +266,11 @@ CASES = [
          expect=(r"\bbad\b.*(?i:initrd)", r"\bgood\b.*\bok\b"), forbid=(PANIC,)),
     Case("memory-does-not-fit", host() + vm("good", WELL) + vm("bad", WELL, memory="4G"),
          verdict="failed", expect=(r"\bbad\b.*(?i:memory|MiB|fit)", r"\bgood\b.*\bok\b"), forbid=(PANIC,)),
+    # More promised to nobody than there is: it starts, and is stopped when the last frame is gone.
+    Case("memory-runs-out", host() + bare("bad", workload(mib=380, profile="unique"), "400M", PVH,
+                                          sched__mem__min="16M") + bare("good", "ok"), memory=256,
+         targets=("qemu",), verdict="failed", forbid=(PANIC,),
+         expect=(r"^bad .*verdict stopped: the host has no free memory for it", r"^good .*verdict ok")),
     Case("no-virtualisation", CONFIG_ONE, qemu_cpu="max,-la57,-svm", bochs_cpu="athlon64_clawhammer",
          tcg_only=True, verdict="refused", expect=(r"cannot run here: .*(VT-x|AMD-V)",)),
     Case("no-nested-paging", CONFIG_ONE, qemu_cpu="max,-la57,-npt", bochs_cpu="core2_penryn_t9600",
