@@ -9,7 +9,6 @@
 #include "hv/share.h"
 #include "hv/share_salt.h"
 #include "hv/vm_boot.h"
-#include "hv/vmx/vmx.h"
 #include "hv/x86/insn.h"
 #include "hv/x86/msr.h"
 #include "hv/x86/paging.h"
@@ -117,9 +116,9 @@ static struct space_config space_config_of(const struct vm *vm)
 		.format = hv_ops->slat,
 		.large_pages = sched_config()->host.large_pages,
 		.large_pages_no_exec = large_pages_no_exec(),
-		.no_dirty_bits = hv_ops->slat == &slat_ept && !vmx_caps.accessed_dirty,
-		.share_salt = share_salt_of(
-			sched_config(), (u32)(vm->config - sched_config()->vms)),
+		.no_dirty_bits = !hv_ops->has_dirty_bits(),
+		.share_salt =
+			share_salt_of(sched_config(), (u32)(vm->config - sched_config()->vms)),
 	};
 }
 

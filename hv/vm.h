@@ -74,13 +74,13 @@ struct vm {
 	u64 hide_countdown;
 	struct vm_figures last; /* [l] of the run that ended */
 	struct {
-		u64 began_ns;	   /* power-on or reset */
+		u64 began_ns;      /* power-on or reset */
 		u64 rest_until_ns; /* no pass before */
-		u64 earned_ns;	   /* when pages were last earned */
+		u64 earned_ns;     /* when pages were last earned */
 		u64 credit_pages;  /* that may be hashed now */
 		u32 passes_wanted; /* by command */
-	} share; /* [l] see share.c */
-	struct output output;   /* [v] what the guest printed */
+	} share;                   /* [l] see share.c */
+	struct output output;      /* [v] what the guest printed */
 };
 
 static inline const char *vm_name(const struct vm *vm)
@@ -122,15 +122,10 @@ static inline bool vm_is_ending(const struct vm *vm)
 /* Debug: after one more exit of a VM whose hide_every is set. */
 void vm_debug_hide(struct vm *vm);
 
-/* The figures of the run under way, or of the last one. Cost: O(vCPUs). */
+/* The figures of the run under way, or of the last one. Cost: O(pages), for what is shared is
+ * counted by looking. */
 void vm_figures_get(const struct vm *vm, struct vm_figures *out);
 
 const char *vm_state_name(enum vm_state state);
-
-/* The guest's TSC now, and host ns as its devices count it. */
-static inline u64 vm_guest_tsc(const struct vm *vm, u64 host_tsc)
-{
-	return host_tsc - vm->tsc_origin;
-}
 
 #endif

@@ -436,6 +436,12 @@ static void svm_run(struct virt_vcpu *vcpu, struct vm_exit *exit)
 	svm_translate_exit(vcpu, exit);
 }
 
+/* Nested tables are page tables like any other. */
+static bool svm_has_dirty_bits(void)
+{
+	return true;
+}
+
 static u64 svm_get_cr4(struct virt_vcpu *vcpu)
 {
 	return svm_of(vcpu)->vmcb->save.cr4;
@@ -446,6 +452,7 @@ const struct virt_ops svm_ops = {
 	.slat = &slat_npt,
 	.probe = svm_probe,
 	.init = svm_init,
+	.has_dirty_bits = svm_has_dirty_bits,
 	.cpu_on = svm_cpu_on,
 	.cpu_off = svm_cpu_off,
 	.vcpu_init = svm_vcpu_init,

@@ -392,6 +392,11 @@ static void vmx_run(struct virt_vcpu *vcpu, struct vm_exit *exit)
 	vmx_exit_translate(vcpu, exit);
 }
 
+static bool vmx_has_dirty_bits(void)
+{
+	return vmx_caps.accessed_dirty;
+}
+
 static u64 vmx_get_cr4(struct virt_vcpu *vcpu)
 {
 	(void)vcpu;
@@ -403,6 +408,7 @@ const struct virt_ops vmx_ops = {
 	.slat = &slat_ept,
 	.probe = vmx_probe,
 	.init = vmx_init,
+	.has_dirty_bits = vmx_has_dirty_bits,
 	.cpu_on = vmx_cpu_on,
 	.cpu_off = vmx_cpu_off,
 	.vcpu_init = vmx_vcpu_init,

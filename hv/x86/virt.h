@@ -143,6 +143,8 @@ struct virt_ops {
 	err_t (*probe)(char *why, size_t why_bytes);
 	/* Once, on the boot CPU, after mm: shared bitmaps and such. */
 	err_t (*init)(void);
+	/* Does the CPU set dirty bits in second-level entries? After probe(). */
+	bool (*has_dirty_bits)(void);
 	/* Switch virtualisation on (VMXON; EFER.SVME and host save area), on this CPU. */
 	err_t (*cpu_on)(void);
 	void (*cpu_off)(void);

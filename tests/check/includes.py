@@ -15,7 +15,8 @@ BASE = {"mm/base"}
 MM = BASE | {"mm"}
 HOST = MM | {"boot/boot_info.h", "hv/x86", "drivers"}
 VENDOR = HOST | {"hv/abi"}
-ALL_HV = VENDOR | {"hv/vmx", "hv/svm", "hv/vdev", "hv"}
+# Not the backends: they are known by their ops in hv/x86/virt.h.
+ALL_HV = VENDOR | {"hv/vdev", "hv"}
 
 # Room -> what it may include (its own files besides).
 ROOMS = {
