@@ -12,12 +12,13 @@ import time
 import session
 
 NAME = "bad"
-PATIENCE = 4.0            # seconds for one seed; longer is a hang, which is the guest's right
+PATIENCE = 4.0            # seconds without a word; longer is a hang, which is the guest's right
 ANSWER_SECONDS = 30.0     # for the hypervisor to do what it is told
 KEEP = 1 << 16            # of the text: searching all of it again and again takes time
 EVENT = re.compile(r"\] (?:ERROR )?([\w-]+): (started|stopped: .*|powered off.*|reset|not started: .*)", re.M)
 REPORT = re.compile(r"\[([\w-]+)\] WORKLOAD (ok|FAIL)", re.M)
 DEEDS = re.compile(r"HOSTILE deeds=(\d+)")
+DEEDS_A_WORD = 20
 READY = re.compile(r"CPUs? online")
 
 
@@ -40,7 +41,7 @@ class Watcher(session.Watcher):
         self.ok_runs = collections.Counter()
         self.ends = collections.Counter()
         self.starts = 0
-        self.deeds = 0           # of all starts, in fifties
+        self.deeds = 0           # of all starts
         self.wrong = []
         self.begun = None        # when the hypervisor came up
         self.since = None        # when the hostile VM was started, or told to stop
@@ -48,6 +49,7 @@ class Watcher(session.Watcher):
         self.is_ending = False
         self.parsed = 0
         self.to_type, self.typed_at = b"", 0.0
+        self.born, self.lifetime = 0.0, min(max(seconds / 6, 3.0), 30.0)
 
     def _tell(self, line):
         self.to_type += line.encode() + b"\r"
@@ -70,6 +72,7 @@ class Watcher(session.Watcher):
             if name == NAME:
                 self.starts += 1
                 self.since, self.told_to_stop = time.monotonic(), False
+                self.born = self.since
         elif what == "reset":
             # The same seed from the beginning: no use.
             if name == NAME and not self.told_to_stop:
@@ -95,7 +98,9 @@ class Watcher(session.Watcher):
         end = self.text.rfind("\n") + 1
         new = self.text[self.parsed:end]
         self.parsed = end
-        self.deeds += 50 * sum(1 for number in DEEDS.findall(new) if number != "0")
+        self.deeds += DEEDS_A_WORD * sum(1 for number in DEEDS.findall(new) if number != "0")
+        if f"[{NAME}]" in new and not self.told_to_stop and self.since:
+            self.since = time.monotonic()
         found = [(m.start(), m) for m in EVENT.finditer(new)] + [(m.start(), m) for m in REPORT.finditer(new)]
         for _, match in sorted(found, key=lambda one: one[0]):
             if match.re is EVENT:
@@ -128,6 +133,9 @@ class Watcher(session.Watcher):
                 self.wrong.append(f"seed {self.seed}: the hypervisor does not obey stop")
             elif not self.told_to_stop and now - self.since > PATIENCE * self.slow:
                 self.ends["went on for ever"] += 1
+                self._stop()
+            elif not self.told_to_stop and now - self.born > self.lifetime:
+                self.ends["had its time"] += 1
                 self._stop()
         elif self.starts and not self._time_is_up() and self.since is None:
             self.seed += 1

@@ -34,7 +34,7 @@
 #define IOAPIC_INDEX  ((IOAPIC_BASE >> 21) & 511)
 #define LARGE_PAGE    (~0x1ffffful)
 #define OPS_DEFAULT   2000
-#define DEEDS_PER_REPORT 50
+#define DEEDS_PER_REPORT 20
 #define VECTOR_DEBUG  1
 #define VECTOR_NMI    2
 
