@@ -7,13 +7,13 @@
 #include "mm/base/str.h"
 #include "mm/space.h"
 
-#define INFO_GPA      0x6000u
-#define MODULES_GPA   0x7000u
-#define MAP_GPA	      0x8000u
-#define CMDLINE_GPA   0x20000u
-#define CMDLINE_MAX   0x10000u
-#define WORDS_GPA     0x30000u
-#define LOW_AREA_END  0x100000u
+#define INFO_GPA     0x6000u
+#define MODULES_GPA  0x7000u
+#define MAP_GPA      0x8000u
+#define CMDLINE_GPA  0x20000u
+#define CMDLINE_MAX  0x10000u
+#define WORDS_GPA    0x30000u
+#define LOW_AREA_END 0x100000u
 
 /* PVH: struct hvm_start_info and what it points to, by offset. */
 enum {
@@ -45,12 +45,12 @@ enum {
 	MB_MODULE_ENTRY = 16, /* start, end, words' address, reserved */
 	MB_MAP_ENTRY = 24,    /* bytes that follow (20), base: 8, bytes: 8, type */
 };
-#define MB_HAS_MEMORY	 0x01u
-#define MB_HAS_CMDLINE	 0x04u
-#define MB_HAS_MODULES	 0x08u
-#define MB_HAS_MAP	 0x40u
-#define MB_LOADER_MAGIC	 0x2badb002u
-#define ENTRY_BYTES_MAX	 32u
+#define MB_HAS_MEMORY   0x01u
+#define MB_HAS_CMDLINE  0x04u
+#define MB_HAS_MODULES  0x08u
+#define MB_HAS_MAP      0x40u
+#define MB_LOADER_MAGIC 0x2badb002u
+#define ENTRY_BYTES_MAX 32u
 _Static_assert(ENTRY_BYTES_MAX >= PVH_MODULE_BYTES && ENTRY_BYTES_MAX >= MB_MAP_ENTRY, "one fits");
 
 #define MIB_OF(bytes) ((unsigned long long)(((bytes) + MIB(1) - 1) >> 20))
@@ -74,8 +74,8 @@ static u64 words_gpa(u32 index)
 }
 
 /* One after the other, in their order, each on a page of its own, up to the end of RAM. */
-static err_t place_modules(const struct elf_boot_input *in, struct elf_boot_plan *out, char *why,
-	size_t why_bytes)
+static err_t place_modules(
+	const struct elf_boot_input *in, struct elf_boot_plan *out, char *why, size_t why_bytes)
 {
 	u64 end = ram_end(in), room = end - out->kernel.end, sum = 0;
 
@@ -84,8 +84,9 @@ static err_t place_modules(const struct elf_boot_input *in, struct elf_boot_plan
 
 		sum += ALIGN_UP(min(bytes, (u64)GIB(4)), PAGE_BYTES);
 		if (strnlen(in->modules[i].words, ELF_BOOT_WORDS_BYTES) == ELF_BOOT_WORDS_BYTES) {
-			fmt_snprintf(why, why_bytes, "the words of module %u are longer than %u characters",
-				i + 1, ELF_BOOT_WORDS_BYTES - 1);
+			fmt_snprintf(why, why_bytes,
+				"the words of module %u are longer than %u characters", i + 1,
+				ELF_BOOT_WORDS_BYTES - 1);
 			return E_RANGE;
 		}
 	}
@@ -103,8 +104,8 @@ static err_t place_modules(const struct elf_boot_input *in, struct elf_boot_plan
 	return 0;
 }
 
-static err_t check_sizes(const struct elf_boot_input *in, struct elf_boot_plan *out, char *why,
-	size_t why_bytes)
+static err_t check_sizes(
+	const struct elf_boot_input *in, struct elf_boot_plan *out, char *why, size_t why_bytes)
 {
 	if (in->module_count > ELF_BOOT_MODULES_MAX) {
 		fmt_snprintf(why, why_bytes, "%u modules; a kernel takes %u", in->module_count,
@@ -113,19 +114,22 @@ static err_t check_sizes(const struct elf_boot_input *in, struct elf_boot_plan *
 	}
 	out->cmdline_bytes = strlen(in->cmdline);
 	if (out->cmdline_bytes >= CMDLINE_MAX) {
-		fmt_snprintf(why, why_bytes, "the command line has %llu characters; there is room for %u",
+		fmt_snprintf(why, why_bytes,
+			"the command line has %llu characters; there is room for %u",
 			(unsigned long long)out->cmdline_bytes, CMDLINE_MAX - 1);
 		return E_RANGE;
 	}
 	if (out->kernel.end > ram_end(in)) {
-		fmt_snprintf(why, why_bytes, "the kernel needs %llu MiB of memory; the VM has %llu MiB",
+		fmt_snprintf(why, why_bytes,
+			"the kernel needs %llu MiB of memory; the VM has %llu MiB",
 			MIB_OF(out->kernel.end), (unsigned long long)(in->memory_bytes >> 20));
 		return E_RANGE;
 	}
 	return 0;
 }
 
-err_t elf_boot_plan(const struct elf_boot_input *in, struct elf_boot_plan *out, char *why, size_t why_bytes)
+err_t elf_boot_plan(
+	const struct elf_boot_input *in, struct elf_boot_plan *out, char *why, size_t why_bytes)
 {
 	err_t err;
 
@@ -142,8 +146,8 @@ err_t elf_boot_plan(const struct elf_boot_input *in, struct elf_boot_plan *out, 
 	if (!err)
 		err = place_modules(in, out, why, why_bytes);
 	if (!err)
-		out->e820_count = linux_e820_fill(out->e820, in->memory_bytes, in->acpi_gpa,
-			in->acpi_bytes);
+		out->e820_count =
+			linux_e820_fill(out->e820, in->memory_bytes, in->acpi_gpa, in->acpi_bytes);
 	return err;
 }
 
@@ -161,7 +165,8 @@ static void pvh_info(const struct elf_boot_input *in, const struct elf_boot_plan
 	put(info, PVH_MAP_COUNT, plan->e820_count, 4);
 }
 
-static u32 pvh_module(const struct elf_boot_input *in, const struct elf_boot_plan *plan, u32 index, u8 *to)
+static u32 pvh_module(
+	const struct elf_boot_input *in, const struct elf_boot_plan *plan, u32 index, u8 *to)
 {
 	put(to, 0, plan->module_gpa[index], 8);
 	put(to, 8, in->modules[index].bytes, 8);
@@ -177,7 +182,8 @@ static u32 pvh_map(const struct linux_e820 *e, u8 *to)
 	return PVH_MAP_BYTES;
 }
 
-static void multiboot_info(const struct elf_boot_input *in, const struct elf_boot_plan *plan, u8 *info)
+static void multiboot_info(
+	const struct elf_boot_input *in, const struct elf_boot_plan *plan, u8 *info)
 {
 	put(info, MB_FLAGS,
 		MB_HAS_MEMORY | MB_HAS_CMDLINE | MB_HAS_MAP |
@@ -192,8 +198,8 @@ static void multiboot_info(const struct elf_boot_input *in, const struct elf_boo
 	put(info, MB_MAP, MAP_GPA, 4);
 }
 
-static u32 multiboot_module(const struct elf_boot_input *in, const struct elf_boot_plan *plan, u32 index,
-	u8 *to)
+static u32 multiboot_module(
+	const struct elf_boot_input *in, const struct elf_boot_plan *plan, u32 index, u8 *to)
 {
 	put(to, 0, plan->module_gpa[index], 4);
 	put(to, 4, plan->module_gpa[index] + in->modules[index].bytes, 4);
@@ -210,8 +216,8 @@ static u32 multiboot_map(const struct linux_e820 *e, u8 *to)
 	return MB_MAP_ENTRY;
 }
 
-static err_t write_tables(const struct elf_boot_input *in, const struct elf_boot_plan *plan, write_fn write,
-	void *context)
+static err_t write_tables(const struct elf_boot_input *in, const struct elf_boot_plan *plan,
+	write_fn write, void *context)
 {
 	bool pvh = plan->kernel.protocol == ELF_PVH;
 	u8 info[MB_BYTES] = {0};
@@ -238,8 +244,8 @@ static err_t write_tables(const struct elf_boot_input *in, const struct elf_boot
 	return err;
 }
 
-static err_t write_segments(const struct elf_boot_input *in, const struct elf_boot_plan *plan, write_fn write,
-	void *context)
+static err_t write_segments(const struct elf_boot_input *in, const struct elf_boot_plan *plan,
+	write_fn write, void *context)
 {
 	err_t err = 0;
 
@@ -253,8 +259,8 @@ static err_t write_segments(const struct elf_boot_input *in, const struct elf_bo
 	return err;
 }
 
-static err_t write_modules(const struct elf_boot_input *in, const struct elf_boot_plan *plan, write_fn write,
-	void *context)
+static err_t write_modules(const struct elf_boot_input *in, const struct elf_boot_plan *plan,
+	write_fn write, void *context)
 {
 	err_t err = 0;
 
@@ -268,8 +274,8 @@ static err_t write_modules(const struct elf_boot_input *in, const struct elf_boo
 	return err;
 }
 
-err_t elf_boot_load(const struct elf_boot_input *in, const struct elf_boot_plan *plan, write_fn write,
-	void *context)
+err_t elf_boot_load(const struct elf_boot_input *in, const struct elf_boot_plan *plan,
+	write_fn write, void *context)
 {
 	err_t err = write_tables(in, plan, write, context);
 
@@ -284,14 +290,14 @@ err_t elf_boot_load(const struct elf_boot_input *in, const struct elf_boot_plan 
 	return err;
 }
 
-#define SEGMENT_CODE_32	 0xc09bu /* access rights: D, P, S, code, accessed; G */
-#define SEGMENT_DATA	 0xc093u
+#define SEGMENT_CODE_32  0xc09bu /* access rights: D, P, S, code, accessed; G */
+#define SEGMENT_DATA     0xc093u
 #define SEGMENT_TSS_BUSY 0x8bu
 #define SEGMENT_UNUSABLE 0x10000u
 
 /* Selectors mean nothing here: both protocols give no GDT, and the kernel brings its own. */
-void elf_boot_registers(const struct elf_boot_plan *plan, struct virt_sregs *sregs, u64 gpr[GPR_COUNT],
-	u64 *rip, u64 *rflags)
+void elf_boot_registers(const struct elf_boot_plan *plan, struct virt_sregs *sregs,
+	u64 gpr[GPR_COUNT], u64 *rip, u64 *rflags)
 {
 	memset(sregs, 0, sizeof(*sregs));
 	sregs->cr0 = 0x11; /* ET, PE */

@@ -14,8 +14,8 @@
 #include "hv/elf_kernel.h"
 #include "hv/linux_boot.h"
 
-#define ELF_BOOT_MODULES_MAX   16
-#define ELF_BOOT_WORDS_BYTES   256 /* of one module, with the NUL */
+#define ELF_BOOT_MODULES_MAX 16
+#define ELF_BOOT_WORDS_BYTES 256 /* of one module, with the NUL */
 
 struct elf_boot_module {
 	const void *data;
@@ -44,18 +44,19 @@ struct elf_boot_plan {
 };
 
 /*
- * Check everything and decide where it goes. Returns 0; E_INVAL (no such kernel) or E_RANGE (something does
- * not fit) with one sentence in @why that names the numbers.
+ * Check everything and decide where it goes. Returns 0; E_INVAL (no such kernel) or E_RANGE
+ * (something does not fit) with one sentence in @why that names the numbers.
  */
-must_check err_t elf_boot_plan(const struct elf_boot_input *input, struct elf_boot_plan *out, char *why,
-	size_t why_bytes);
+must_check err_t elf_boot_plan(
+	const struct elf_boot_input *input, struct elf_boot_plan *out, char *why, size_t why_bytes);
 
-/* Hand out every piece; @write copies into the guest, whose memory is zero before. Its first error ends the call. */
+/* Hand out every piece; @write copies into the guest, whose memory is zero before. Its first error
+ * ends the call. */
 must_check err_t elf_boot_load(const struct elf_boot_input *input, const struct elf_boot_plan *plan,
 	err_t (*write)(void *context, gpa_t to, const void *data, size_t bytes), void *context);
 
 /* The state of the boot processor at the entry point. */
-void elf_boot_registers(const struct elf_boot_plan *plan, struct virt_sregs *sregs, u64 gpr[GPR_COUNT],
-	u64 *rip, u64 *rflags);
+void elf_boot_registers(const struct elf_boot_plan *plan, struct virt_sregs *sregs,
+	u64 gpr[GPR_COUNT], u64 *rip, u64 *rflags);
 
 #endif

@@ -27,10 +27,10 @@ enum {
 };
 
 #define NOTE_HEADER_BYTES 12u
-#define NOTE_XEN_PVH	  18u /* XEN_ELFNOTE_PHYS32_ENTRY */
+#define NOTE_XEN_PVH      18u /* XEN_ELFNOTE_PHYS32_ENTRY */
 
 #define MULTIBOOT_SEARCH_BYTES 8192u
-#define MULTIBOOT_MAGIC	       0x1badb002u
+#define MULTIBOOT_MAGIC        0x1badb002u
 #define MULTIBOOT_HEADER_BYTES 12u
 #define MULTIBOOT_PAGE_ALIGN   0x1u
 #define MULTIBOOT_MEMORY_INFO  0x2u
@@ -164,8 +164,8 @@ static err_t add_segment(struct reader *r, const struct phdr *p, struct elf_kern
 				(unsigned long long)max(p->pa, s->gpa));
 	}
 	if (out->segment_count == ELF_SEGMENTS_MAX)
-		return refuse(r, "the kernel's ELF file has more than %u segments",
-			ELF_SEGMENTS_MAX);
+		return refuse(
+			r, "the kernel's ELF file has more than %u segments", ELF_SEGMENTS_MAX);
 	out->segments[out->segment_count++] = (struct elf_segment){
 		p->pa, p->memory_bytes, (size_t)p->offset, (size_t)p->file_bytes};
 	out->end = max(out->end, p->pa + p->memory_bytes);
@@ -263,7 +263,8 @@ static u64 physical_entry(const struct reader *r, const struct header *h)
 	return h->entry;
 }
 
-static err_t read_protocol(struct reader *r, const struct header *h, struct elf_kernel *out, u64 *entry)
+static err_t read_protocol(
+	struct reader *r, const struct header *h, struct elf_kernel *out, u64 *entry)
 {
 	u32 flags;
 
@@ -287,8 +288,8 @@ static err_t read_protocol(struct reader *r, const struct header *h, struct elf_
 	return 0;
 }
 
-err_t elf_kernel_read(const void *file, size_t bytes, struct elf_kernel *out, char *why,
-	size_t why_bytes)
+err_t elf_kernel_read(
+	const void *file, size_t bytes, struct elf_kernel *out, char *why, size_t why_bytes)
 {
 	struct reader r = {.file = file, .bytes = bytes, .why = why, .why_bytes = why_bytes};
 	struct header h = {0};

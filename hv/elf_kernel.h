@@ -17,7 +17,7 @@ enum elf_protocol { ELF_PVH, ELF_MULTIBOOT };
 #define ELF_SEGMENTS_MAX 16
 
 struct elf_segment {
-	u64 gpa, memory_bytes;	 /* where it lies; what the file does not give is zero */
+	u64 gpa, memory_bytes;     /* where it lies; what the file does not give is zero */
 	size_t offset, file_bytes; /* in the file */
 };
 
@@ -36,7 +36,7 @@ bool elf_kernel_is_elf(const void *file, size_t bytes);
  * Read the file. Returns 0; E_INVAL with one sentence in @why: it is damaged, for another machine,
  * no kernel, or a kernel that wants something that is not to be had here.
  */
-must_check err_t elf_kernel_read(const void *file, size_t bytes, struct elf_kernel *out, char *why,
-	size_t why_bytes);
+must_check err_t elf_kernel_read(
+	const void *file, size_t bytes, struct elf_kernel *out, char *why, size_t why_bytes);
 
 #endif

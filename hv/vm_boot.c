@@ -29,7 +29,8 @@ struct boot {
 	u8 acpi[VDEV_ACPI_BYTES];
 };
 
-static err_t find(struct boot *b, const char *what, const char *name, const void **data, size_t *bytes)
+static err_t find(
+	struct boot *b, const char *what, const char *name, const void **data, size_t *bytes)
 {
 	const struct boot_file *file = boot_files_find(name);
 	const char *reason = "the loader does not have it";
@@ -56,7 +57,8 @@ static err_t add_module(struct boot *b, const char *what, const char *name, cons
 	return find(b, what, name, &m->data, &m->bytes);
 }
 
-/* A piece of module_names as a string of its own. What follows it is a separator, or the list's end. */
+/* A piece of module_names as a string of its own. What follows it is a separator, or the list's
+ * end. */
 static char *cut_out(struct boot *b, struct ini_str piece)
 {
 	char *text = b->module_names + (piece.at - b->module_names);
@@ -90,7 +92,8 @@ static err_t write_guest(void *context, gpa_t to, const void *data, size_t bytes
 static err_t copied(struct boot *b, err_t err)
 {
 	if (err)
-		fmt_snprintf(b->why, b->why_bytes, "its kernel could not be copied: %s", err_name(err));
+		fmt_snprintf(
+			b->why, b->why_bytes, "its kernel could not be copied: %s", err_name(err));
 	return err;
 }
 

@@ -1,8 +1,8 @@
 /* SRCS: hv/elf_boot.c hv/elf_kernel.c hv/linux_boot.c mm/base/fmt.c */
 /*
  * Any bytes as an ELF kernel: what is accepted is loaded into a VM without a write outside its RAM,
- * without a read outside the file, with no two pieces on the same bytes, and is entered where it was
- * loaded. The first two bytes choose memory and modules.
+ * without a read outside the file, with no two pieces on the same bytes, and is entered where it
+ * was loaded. The first two bytes choose memory and modules.
  */
 #include <stdlib.h>
 #include <string.h>

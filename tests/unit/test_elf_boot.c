@@ -12,14 +12,14 @@
 
 #include "hv/elf_boot.h"
 
-#define FILE_BYTES   0x3000u
-#define TEXT_OFFSET  0x1000u
-#define NOTE_OFFSET  0x2000u
-#define LOAD_GPA     0x200000u
-#define LOAD_BYTES   0x5000u /* more than the file has: the rest is zero */
-#define TEXT_BYTES   0x800u
-#define ENTRY	     (LOAD_GPA + 0x40)
-#define GUEST_BYTES  MIB(16)
+#define FILE_BYTES  0x3000u
+#define TEXT_OFFSET 0x1000u
+#define NOTE_OFFSET 0x2000u
+#define LOAD_GPA    0x200000u
+#define LOAD_BYTES  0x5000u /* more than the file has: the rest is zero */
+#define TEXT_BYTES  0x800u
+#define ENTRY       (LOAD_GPA + 0x40)
+#define GUEST_BYTES MIB(16)
 
 static u8 file[FILE_BYTES];
 static u8 guest[GUEST_BYTES];
@@ -44,7 +44,8 @@ static u64 peek(u64 gpa, u32 bytes)
 	return value;
 }
 
-static void put_phdr(bool is_64, u32 index, u32 type, u64 offset, u64 va, u64 pa, u64 file_bytes, u64 bytes)
+static void put_phdr(
+	bool is_64, u32 index, u32 type, u64 offset, u64 va, u64 pa, u64 file_bytes, u64 bytes)
 {
 	u32 at = is_64 ? 64 + index * 56 : 52 + index * 32;
 
@@ -100,7 +101,7 @@ static void add_multiboot(u32 offset, u32 flags)
 {
 	put(offset, 0x1badb002, 4);
 	put(offset + 4, flags, 4);
-	put(offset + 8, (u32)-(0x1badb002u + flags), 4);
+	put(offset + 8, (u32) - (0x1badb002u + flags), 4);
 }
 
 static int start(void **state)

@@ -102,7 +102,8 @@ void bench_run(const struct bare_boot *boot, const char *what);
  * wrong. */
 void events_run(uint32_t *test_count, uint32_t *wrong_count);
 
-/** What the hypervisor performs in the guest's place: string I/O and accesses to device registers. */
+/** What the hypervisor performs in the guest's place: string I/O and accesses to device registers.
+ */
 void io_run(uint32_t *test_count, uint32_t *wrong_count);
 
 /** Never returns: an #AC that raises itself while it is delivered (unaligned.S). */

@@ -1,13 +1,13 @@
 /*
- * The three ways in which this guest is started, read into one form. The hypervisor is what is under
- * test, so what it hands over is believed.
+ * The three ways in which this guest is started, read into one form. The hypervisor is what is
+ * under test, so what it hands over is believed.
  */
 #include "tests/emu/guests/bare/bare.h"
 
 enum { BOOT_LINUX, BOOT_PVH, BOOT_MULTIBOOT };
 
 #define HIGH_RAM_BASE 0x100000u
-#define RAM	      1
+#define RAM           1
 
 static struct bare_boot boot;
 
@@ -30,8 +30,8 @@ static void take_memory(uint64_t base, uint64_t bytes, uint32_t type)
 static void take_module(uint64_t address, uint64_t bytes, uint64_t words)
 {
 	if (boot.module_count < BARE_MODULES_MAX)
-		boot.modules[boot.module_count++] = (struct bare_module){
-			(const uint8_t *)address, bytes, (const char *)words};
+		boot.modules[boot.module_count++] =
+			(struct bare_module){(const uint8_t *)address, bytes, (const char *)words};
 }
 
 /* Documentation/arch/x86/zero-page.rst */
@@ -72,8 +72,8 @@ static void read_multiboot(const uint8_t *info)
 	boot.how = "multiboot";
 	boot.cmdline = (const char *)(uintptr_t)get32(info + 16);
 	for (uint32_t i = 0; i < get32(info + 20); i++, modules += 16)
-		take_module(get32(modules), get32(modules + 4) - get32(modules),
-			get32(modules + 8));
+		take_module(
+			get32(modules), get32(modules + 4) - get32(modules), get32(modules + 8));
 	for (; map < map_end; map += get32(map) + 4)
 		take_memory(get64(map + 4), get64(map + 12), get32(map + 20));
 }

@@ -1,7 +1,8 @@
 /*
- * A guest that does everything a guest must not do, at random, from a seed: made-up code in ring 0 and
- * ring 3, page tables full of garbage, storms of events, trips through all of the CPU's modes, devices
- * touched in odd ways. Nothing is expected of it but that the hypervisor and the other VMs live on.
+ * A guest that does everything a guest must not do, at random, from a seed: made-up code in ring 0
+ * and ring 3, page tables full of garbage, storms of events, trips through all of the CPU's modes,
+ * devices touched in odd ways. Nothing is expected of it but that the hypervisor and the other VMs
+ * live on.
  *
  * It mends itself after each deed: an exception or interrupt leads to on_event(), which either lets
  * what was interrupted go on (a few times) or comes back here. What it cannot mend, ends the VM.
@@ -9,34 +10,34 @@
  */
 #include "tests/emu/guests/bare/hostile.h"
 
-#define MSR_APIC_BASE 0x1b
-#define MSR_EFER      0xc0000080
-#define APIC_OFF      0xfee00100u
-#define APIC_ON       0xfee00900u
-#define APIC_EOI      0xb0
-#define APIC_SPURIOUS 0xf0
-#define APIC_LVT_TIMER 0x320
-#define APIC_PERIODIC 0x20000
-#define APIC_INITIAL  0x380
-#define APIC_DIVIDE   0x3e0
+#define MSR_APIC_BASE    0x1b
+#define MSR_EFER         0xc0000080
+#define APIC_OFF         0xfee00100u
+#define APIC_ON          0xfee00900u
+#define APIC_EOI         0xb0
+#define APIC_SPURIOUS    0xf0
+#define APIC_LVT_TIMER   0x320
+#define APIC_PERIODIC    0x20000
+#define APIC_INITIAL     0x380
+#define APIC_DIVIDE      0x3e0
 #define APIC_DIVIDE_BY_1 0xb
-#define VECTOR_TIMER  0x62
-#define TIMER_NS      2000000
-#define X2APIC_EOI    0x80b
-#define X2APIC_MODE   0x400
-#define CR4_PCIDE     0x20000ul
-#define CR4_CET       0x800000ul
-#define CR4_OSFXSR    0x200ul
-#define CR4_OSXSAVE   0x40000ul
-#define CPUID_XSAVE   (1u << 26)
-#define RFLAGS_TF     0x100
-#define LAPIC_INDEX   ((LAPIC_BASE >> 21) & 511)
-#define IOAPIC_INDEX  ((IOAPIC_BASE >> 21) & 511)
-#define LARGE_PAGE    (~0x1ffffful)
-#define OPS_DEFAULT   2000
+#define VECTOR_TIMER     0x62
+#define TIMER_NS         2000000
+#define X2APIC_EOI       0x80b
+#define X2APIC_MODE      0x400
+#define CR4_PCIDE        0x20000ul
+#define CR4_CET          0x800000ul
+#define CR4_OSFXSR       0x200ul
+#define CR4_OSXSAVE      0x40000ul
+#define CPUID_XSAVE      (1u << 26)
+#define RFLAGS_TF        0x100
+#define LAPIC_INDEX      ((LAPIC_BASE >> 21) & 511)
+#define IOAPIC_INDEX     ((IOAPIC_BASE >> 21) & 511)
+#define LARGE_PAGE       (~0x1ffffful)
+#define OPS_DEFAULT      2000
 #define DEEDS_PER_REPORT 20
-#define VECTOR_DEBUG  1
-#define VECTOR_NMI    2
+#define VECTOR_DEBUG     1
+#define VECTOR_NMI       2
 
 struct hostile hostile;
 struct hostile_pages hostile_pages __attribute__((aligned(4096)));
@@ -72,7 +73,8 @@ static bool may_go_on(const struct frame *frame)
 {
 	if (depth > 1)
 		return false;
-	if (frame->vector == VECTOR_DEBUG && (frame->rflags & RFLAGS_TF) && hostile.steps_left > 0) {
+	if (frame->vector == VECTOR_DEBUG && (frame->rflags & RFLAGS_TF) &&
+		hostile.steps_left > 0) {
 		hostile.steps_left--;
 		return true;
 	}
@@ -112,7 +114,8 @@ static void map_memory(void)
 	p->pdpt[3] = (uintptr_t)p->high | kernel;
 	p->window_directory[0] = (uintptr_t)p->window | table;
 	for (uint64_t i = 0; i < 512; i++) {
-		/* What is not there is not mapped either, or each stray pointer would be the end. */
+		/* What is not there is not mapped either, or each stray pointer would be the end.
+		 */
 		p->low[i] = i << 21 < hostile.memory_end ? i << 21 | large : 0;
 		p->high[i] = 0;
 		p->window[i] = 0;

@@ -7,15 +7,15 @@
 
 #include "tests/emu/guests/bare/bare.h"
 
-#define LAPIC_BASE  0xfee00000ul
-#define IOAPIC_BASE 0xfec00000ul
-#define BEYOND_RAM  0x80000000ul
+#define LAPIC_BASE     0xfee00000ul
+#define IOAPIC_BASE    0xfec00000ul
+#define BEYOND_RAM     0x80000000ul
 #define GARBAGE_TABLES 4
-#define VECTOR_END  0xfe /* how made-up code says that it is through */
+#define VECTOR_END     0xfe /* how made-up code says that it is through */
 
 /*
- * A piece of address space for user mode too, page by page: RAM and devices side by side, so that one
- * access can touch both.
+ * A piece of address space for user mode too, page by page: RAM and devices side by side, so that
+ * one access can touch both.
  */
 #define WINDOW       0x40000000ul
 #define WINDOW_PAGES 16
@@ -40,7 +40,8 @@ struct hostile {
 	uint64_t memory_end;
 	bool is_tcg; /* QEMU's own faults are not what is looked for */
 	bool trace;
-	bool with_devices; /* in this deed pointers lead to devices, and code is such as drivers use */
+	bool with_devices; /* in this deed pointers lead to devices, and code is such as drivers use
+			    */
 	uint32_t events_left; /* interrupts that may still return to what they interrupted */
 	uint32_t steps_left;  /* likewise, single steps */
 	uint64_t count_by_vector[256];

@@ -53,7 +53,8 @@ static void any_code(void)
 		.rsp = WINDOW + PAGE_STACK_2 * PAGE_BYTES + (chance(8) ? below(64) : 0),
 	};
 	/* Now and then across the border of two pages, or from a device. */
-	uint32_t offset = chance(4) ? PAGE_BYTES - below(CODE_BYTES) : below(PAGE_BYTES - CODE_BYTES);
+	uint32_t offset =
+		chance(4) ? PAGE_BYTES - below(CODE_BYTES) : below(PAGE_BYTES - CODE_BYTES);
 
 	random_code(hostile_pages.code + offset, CODE_BYTES, 8);
 	/* Ring 0 runs it by its own address, for SMEP may be on. */
@@ -70,11 +71,12 @@ static void any_code(void)
 	hostile_attempt(hostile_execute, &launch);
 }
 
-/* A translation that the tables no longer hold: the CPU may use the old one, the hypervisor the new. */
+/* A translation that the tables no longer hold: the CPU may use the old one, the hypervisor the
+ * new. */
 static void stale_code(void)
 {
-	struct launch launch = {WINDOW, USER_CS, RFLAGS_ALWAYS | 3u << 12, WINDOW + PAGE_STACK_2 * PAGE_BYTES,
-		USER_DS};
+	struct launch launch = {WINDOW, USER_CS, RFLAGS_ALWAYS | 3u << 12,
+		WINDOW + PAGE_STACK_2 * PAGE_BYTES, USER_DS};
 	volatile uint8_t *touched = (volatile uint8_t *)WINDOW;
 
 	random_code(hostile_pages.code, CODE_BYTES, 8);
@@ -131,7 +133,8 @@ static void touch(void *address)
 
 static void garbage_tables(void)
 {
-	/* Not what this program lies in: a fault would find no handler. It is done all the same, but seldom. */
+	/* Not what this program lies in: a fault would find no handler. It is done all the same,
+	 * but seldom. */
 	bool keep = !chance(100);
 	uint64_t address;
 
@@ -141,13 +144,15 @@ static void garbage_tables(void)
 	}
 	if (keep)
 		hostile_pages.garbage[0][0] = (uintptr_t)hostile_pages.pdpt | 7;
-	asm volatile("mov %0, %%cr3" ::"r"((uintptr_t)hostile_pages.garbage[0] | (chance(4) ? 0x18 : 0))
-		     : "memory");
+	asm volatile(
+		"mov %0, %%cr3" ::"r"((uintptr_t)hostile_pages.garbage[0] | (chance(4) ? 0x18 : 0))
+		: "memory");
 	for (uint32_t i = 0; i < 12; i++) {
 		address = random64();
 		if (!chance(16))
 			address = (uint64_t)((int64_t)(address << 16) >> 16);
-		/* Calls into memory of no sense may run for long; they return to a fault most often. */
+		/* Calls into memory of no sense may run for long; they return to a fault most
+		 * often. */
 		hostile.events_left = 0;
 		hostile_attempt(touch, (void *)address);
 		if (chance(3))
@@ -165,8 +170,8 @@ static uint32_t random_icr(void)
 	uint32_t mode = chance(200) ? 5 : modes[below(sizeof(modes) / sizeof(modes[0]))];
 	uint32_t shorthand = chance(2) ? 1 : below(4);
 
-	return below(256) | mode << 8 | below(2) << 11 | (chance(8) ? 0 : 1u << 14) | below(2) << 15 |
-	       shorthand << 18;
+	return below(256) | mode << 8 | below(2) << 11 | (chance(8) ? 0 : 1u << 14) |
+	       below(2) << 15 | shorthand << 18;
 }
 
 static void one_event(void)
@@ -245,8 +250,8 @@ static void wait(void *unused)
 		asm volatile("sti; mov %%ss, %%eax; mov %%eax, %%ss; hlt; cli" ::: "eax");
 		break;
 	default:
-		asm volatile("pushfq; orl $0x300, (%%rsp); popfq; hlt; cpuid; cli" ::: "rax", "rbx", "rcx",
-			"rdx", "memory");
+		asm volatile("pushfq; orl $0x300, (%%rsp); popfq; hlt; cpuid; cli" ::
+				     : "rax", "rbx", "rcx", "rdx", "memory");
 	}
 	if (chance(500))
 		asm volatile("cli; hlt");
@@ -262,7 +267,8 @@ static void halt(void)
 static void break_points(void *unused)
 {
 	(void)unused;
-	asm volatile("mov %0, %%dr0; mov %1, %%dr1; mov %2, %%dr2; mov %2, %%dr3" ::"r"(random_address(true)),
+	asm volatile("mov %0, %%dr0; mov %1, %%dr1; mov %2, %%dr2; mov %2, %%dr3" ::"r"(
+			     random_address(true)),
 		"r"((uintptr_t)hostile_pages.data), "r"(LAPIC_BASE + 0x20));
 	asm volatile("mov %0, %%dr7" ::"r"((random64() & 0xffff2bff) | 0x400));
 	for (uint32_t i = 0; i < 20; i++) {
@@ -282,8 +288,8 @@ static void debug_storm(void)
 
 enum { VALUE_DEPTH, VALUE_CR3, VALUE_CR4, VALUE_GOOD_CR0, VALUE_GOOD_CR3, VALUE_GOOD_CR4 };
 
-extern const uint8_t modes_blob[], modes_blob_end[], modes_slots[], modes_values[], modes_idt32[], modes_ivt[],
-	modes_handler32[], modes_handler16[], modes_tss[];
+extern const uint8_t modes_blob[], modes_blob_end[], modes_slots[], modes_values[], modes_idt32[],
+	modes_ivt[], modes_handler32[], modes_handler16[], modes_tss[];
 
 static void *low_copy(const uint8_t *symbol)
 {
@@ -346,7 +352,8 @@ static void low_paging(uint32_t *values)
 
 static void put_slot(uint32_t index, uint32_t mode_bytes)
 {
-	static const uint8_t switch_task[] = {0x66, 0xb8, 0x30, 0, 0x0f, 0, 0xd8, 0xea, 0, 0, 0, 0, 0x38, 0};
+	static const uint8_t switch_task[] = {
+		0x66, 0xb8, 0x30, 0, 0x0f, 0, 0xd8, 0xea, 0, 0, 0, 0, 0x38, 0};
 	const uint32_t *slots = low_copy(modes_slots);
 	uint8_t *slot = (uint8_t *)LOW_COPY + slots[index];
 

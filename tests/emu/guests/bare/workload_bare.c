@@ -1,6 +1,7 @@
 /*
  * The memory workload in a bare guest: the same core, arguments and report as the Linux program's
- * (workload_linux.c), so that a scenario can use either. It needs only what lies above its own image.
+ * (workload_linux.c), so that a scenario can use either. It needs only what lies above its own
+ * image.
  */
 #include "hv/abi/pvclock.h"
 #include "tests/emu/guests/bare/bare.h"
@@ -28,8 +29,8 @@ static void clock_start(void)
 	uint64_t value = (uintptr_t)&clock_page | 1;
 
 	asm volatile("wrmsr" ::"c"(PVCLOCK_MSR_SYSTEM_TIME), "a"((uint32_t)value),
-		"d"((uint32_t)(value >> 32))
-		: "memory");
+		     "d"((uint32_t)(value >> 32))
+		     : "memory");
 }
 
 static uint64_t clock_ns(void)
