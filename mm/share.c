@@ -18,7 +18,8 @@
 #include "mm/space_entry.h"
 #include "mm/space_registry.h"
 
-#define PAGES_PER_LOOK 8u /* hashed between looks at the clock */
+#define HASH_WORK 64u              /* hashing a page, in entries looked at */
+#define LOOK_WORK (8u * HASH_WORK) /* between looks at the clock */
 
 static struct {
 	struct spinlock lock;
@@ -66,13 +67,21 @@ struct share_id share_identify(const struct space *space, pfn_t frame, bool *zer
 /* One slice's bounds, and what it has done. */
 struct scan {
 	u64 hash_most, end_ns;
+	u64 look_at; /* at the clock, when so much is done */
+	u64 unchanged;
 	struct share_progress done;
 };
 
-static bool is_spent(const struct scan *scan)
+static bool is_spent(struct scan *scan)
 {
-	return scan->done.hashed >= scan->hash_most ||
-	       (scan->done.hashed % PAGES_PER_LOOK == 0 && platform_now_ns() >= scan->end_ns);
+	u64 work = scan->done.hashed * HASH_WORK + scan->done.visited;
+
+	if (scan->done.hashed >= scan->hash_most)
+		return true;
+	if (work < scan->look_at)
+		return false;
+	scan->look_at = work + LOOK_WORK;
+	return platform_now_ns() >= scan->end_ns;
 }
 
 static u64 region_last(const struct space *space, u64 index)
@@ -141,6 +150,7 @@ static void sweep_some(struct space *space, struct scan *scan)
 
 	while (s->next_page < space->page_count && !is_spent(scan)) {
 		region_sweep(space, s->next_page);
+		scan->done.visited += region_last(space, s->next_page) - s->next_page;
 		s->next_page = region_last(space, s->next_page);
 	}
 	if (s->next_page >= space->page_count) {
@@ -152,7 +162,7 @@ static void sweep_some(struct space *space, struct scan *scan)
 /* --- Looking at pages ------------------------------------------------------------------------ */
 
 /* Region held. Is it one to be hashed? Counts why not. */
-static bool is_candidate(struct space *space, u64 leaf)
+static bool is_candidate(struct space *space, u64 leaf, struct scan *scan)
 {
 	const struct slat_format *f = space->format;
 
@@ -164,8 +174,7 @@ static bool is_candidate(struct space *space, u64 leaf)
 		return false;
 	}
 	if (leaf & SLAT_SEEN) {
-		stats_add(&space->stats.share_unchanged, 1);
-		space->share.hints_now++;
+		scan->unchanged++;
 		return false;
 	}
 	if (frame_pin_count(slat_pfn(f, leaf))) {
@@ -215,7 +224,7 @@ static bool page_scan(struct space *space, gfn_t gfn, u64 *entry, struct scan *s
 	struct share_candidate *c = &share.batch.pages[share.batch.count];
 
 	scan->done.visited++;
-	if (!is_candidate(space, leaf))
+	if (!is_candidate(space, leaf, scan))
 		return false;
 	scan->done.hashed++;
 	/* Before the look at the bytes: what is written after it sets D. */
@@ -282,8 +291,7 @@ static bool large_pieces_scan(struct space *space, u64 *region, u64 end, struct 
 
 	if (s->next_page % REGION_PAGE_COUNT == 0) {
 		if (!(leaf & f->dirty_bit) && (leaf & SLAT_SEEN)) {
-			stats_add(&space->stats.share_unchanged, REGION_PAGE_COUNT);
-			s->hints_now += REGION_PAGE_COUNT;
+			scan->unchanged += REGION_PAGE_COUNT;
 			scan->done.visited++;
 			s->next_page = end;
 			return false;
@@ -347,7 +355,7 @@ static bool is_large_here(struct space *space)
 static void scan_some(struct space *space, struct scan *scan)
 {
 	struct space_share *s = &space->share;
-	u64 visited = scan->done.visited;
+	u64 visited = scan->done.visited, unchanged = scan->unchanged;
 
 	while (s->next_page < space->page_count && share.batch.count < SHARE_BATCH_PAGES &&
 		!is_spent(scan)) {
@@ -357,6 +365,8 @@ static void scan_some(struct space *space, struct scan *scan)
 			small_scan(space, scan);
 	}
 	stats_add(&space->stats.share_visited, scan->done.visited - visited);
+	stats_add(&space->stats.share_unchanged, scan->unchanged - unchanged);
+	s->hints_now += scan->unchanged - unchanged;
 	if (s->next_page >= space->page_count) {
 		__atomic_store_n(&s->hints, s->hints_now, __ATOMIC_RELAXED);
 		__atomic_fetch_add(&s->passes, 1, __ATOMIC_RELAXED);

@@ -2,6 +2,7 @@
 import os
 import pathlib
 import re
+import statistics
 import subprocess
 
 import machine as machines
@@ -59,6 +60,29 @@ def bench_fault():
     return bench_program("fault.zero.host", "ns/page", "bench_fault",
                          peer_name=f"Linux {os.uname().release} anonymous page fault",
                          note="CPU time; the kernel's has its exception in it, ours no VM exit")
+
+
+# A guest's kernel, whose bytes the pages are made of.
+SHARE_CORPUS = machines.BUILD / "guests/vmlinux"
+SHARE_LIMIT = 20   # thousandths: an unchanged page is at least 50 times cheaper to pass than to hash
+
+
+def bench_share_first(name):
+    """Pages looked up for the first time: `unique`, or `duplicate`, each of which is there eight times."""
+    return bench_program(
+        f"share.scan.{name}", "pages/cpu-s", "bench_share", name, SHARE_CORPUS,
+        peer_name=f"KSM of Linux {os.uname().release}",
+        note="until each page was looked up, which KSM does when it sees it again; ours kicks no CPUs for its "
+             "flushes here, two for 32 pages that are merged, and nobody writes")
+
+
+def bench_share_unchanged():
+    series = run_program("bench_share", "unchanged", SHARE_CORPUS)
+    thousandths = 1000 * statistics.median(series["ours"]) / statistics.median(series["hash"])
+    return results.of_runs(
+        "share.pass.unchanged", "ns/page", series["ours"], series.get("peer"), f"KSM of Linux {os.uname().release}",
+        note=f"a first pass takes {statistics.median(series['hash']):.0f} ns/page",
+        limit=("thousandths of a first pass", thousandths, SHARE_LIMIT))
 
 
 def peers():

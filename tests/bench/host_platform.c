@@ -3,9 +3,11 @@
 #include "mm/frame.h"
 #include "mm/memsched.h"
 #include "mm/platform.h"
+#include "mm/share.h"
 #include "mm/tlb.h"
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/random.h>
 #include <time.h>
@@ -67,13 +69,15 @@ void platform_panic(const char *what)
 /* Memory that is there, so that no page fault of ours is measured for one of mm's. */
 static void *present_memory(size_t bytes)
 {
-	void *at = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
-		MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+	void *at = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
 	if (at == MAP_FAILED) {
 		perror("mmap");
 		exit(1);
 	}
+	/* In large pages, where there are any, as the hypervisor has its window on all frames. */
+	madvise(at, bytes, MADV_HUGEPAGE);
+	memset(at, 0, bytes);
 	return at;
 }
 
@@ -86,7 +90,7 @@ void host_platform_start(u64 frame_count)
 	ram = present_memory(end.v * PAGE_BYTES);
 	frame_init(present_memory(frame_table_bytes(end)),
 		present_memory(frame_region_table_bytes(end)), end, ranges, ARRAY_COUNT(ranges));
-	if (frame_init_cpus() != E_OK || tlb_init_cpus() != E_OK) {
+	if (frame_init_cpus() != E_OK || tlb_init_cpus() != E_OK || share_init() != E_OK) {
 		fprintf(stderr, "mm does not start\n");
 		exit(1);
 	}
