@@ -18,6 +18,7 @@
 static void silence_queues(struct nvme *n)
 {
 	n->queues[0]->live = false;
+	n->queues[0]->busy = 0; /* nobody waits for these but the controller's own state */
 	for (u32 i = 1; i <= n->cpu_count; i++) {
 		struct nvme_queue *q = n->queues[i];
 
