@@ -57,6 +57,8 @@ work=$(mktemp -d "$cache/bochs-build.XXXXXX")
 trap 'rm -rf "$work"' EXIT
 tar -C "$work" --strip-components=1 -xf "$src"
 patch -d "$work" -p1 -s <"$PATCH"
+# Called from make test, our own make's flags are in the environment (no built-in rules): not for it.
+unset MAKEFLAGS MFLAGS MAKELEVEL MAKEOVERRIDES
 log="$cache/bochs-build.log"
 say "configuring and building (about 3 minutes on 2 cores); log in $log"
 rm -rf "$prefix"
