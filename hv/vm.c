@@ -108,6 +108,13 @@ static bool large_pages_no_exec(void)
 	return !(capabilities & ARCH_CAP_PSCHANGE_MC_NO);
 }
 
+/* The reservation where one is stated; else, until memory can be reclaimed, all of it. */
+static u64 promised_bytes(const struct vm *vm)
+{
+	return vm->config->reservation_given ? vm->config->reservation_bytes
+					     : vm->config->memory_bytes;
+}
+
 static struct space_config space_config_of(const struct vm *vm)
 {
 	return (struct space_config){
@@ -119,6 +126,7 @@ static struct space_config space_config_of(const struct vm *vm)
 		.no_dirty_bits = !hv_ops->has_dirty_bits(),
 		.share_salt =
 			share_salt_of(sched_config(), (u32)(vm->config - sched_config()->vms)),
+		.promised_bytes = promised_bytes(vm),
 	};
 }
 
@@ -126,11 +134,10 @@ static err_t admit(struct vm *vm)
 {
 	struct space_config space = space_config_of(vm);
 	const struct vm_config *config = vm->config;
-	u64 promised = config->reservation_given ? config->reservation_bytes : config->memory_bytes;
 
 	vm->admitted = (struct memsched_request){
 		.memory_frames = frames_of(config->memory_bytes),
-		.promised_frames = frames_of(promised),
+		.promised_frames = frames_of(promised_bytes(vm)),
 		.overhead_frames = space_overhead_frames(&space) +
 				   vm->vcpu_count * (frames_of(sizeof(struct vcpu)) +
 							    frames_of(fpu_area_bytes()) + 4),

@@ -13,6 +13,7 @@
 #include "mm/space_entry.h"
 #include "mm/frame.h"
 #include "mm/memsched.h"
+#include "mm/promise.h"
 #include "mm/share.h"
 #include "mm/space_registry.h"
 #include "mm/platform.h"
@@ -22,7 +23,7 @@
 /* A zeroed frame for @gfn of @space, or PFN_NONE. */
 static pfn_t frame_for_page(struct space *space, gfn_t gfn)
 {
-	pfn_t frame = frame_alloc_zeroed(FRAME_PRIVATE);
+	pfn_t frame = promise_may_take(space, 1) ? frame_alloc_zeroed(FRAME_PRIVATE) : PFN_NONE;
 
 	if (pfn_is_none(frame))
 		stats_add(&space->stats.faults_nomem, 1);
@@ -110,7 +111,8 @@ static bool large_ok(const struct space *space, gfn_t gfn, u32 access)
 static bool large_fill(struct space *space, gfn_t gfn, u64 *region)
 {
 	u32 rights = SLAT_READ | SLAT_WRITE | (space->large_pages_no_exec ? 0 : SLAT_EXEC);
-	pfn_t first = frame_alloc_large(FRAME_PRIVATE);
+	pfn_t first = promise_may_take(space, REGION_PAGE_COUNT) ? frame_alloc_large(FRAME_PRIVATE)
+								: PFN_NONE;
 
 	if (pfn_is_none(first))
 		return false;

@@ -7,6 +7,7 @@
  */
 #include "mm/memsched.h"
 #include "mm/frame.h"
+#include "mm/promise.h"
 #include "mm/base/check.h"
 #include "mm/base/fmt.h"
 
@@ -125,6 +126,7 @@ void memsched_init(void)
 	sched.overhead_frames = 0;
 	sched.guest_page_count = 0;
 	sched.state = MEM_HIGH;
+	promise_init();
 }
 
 void memsched_snapshot_get(struct memsched_snapshot *out)

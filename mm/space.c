@@ -10,6 +10,7 @@
 #include "mm/space_registry.h"
 #include "mm/frame.h"
 #include "mm/memsched.h"
+#include "mm/promise.h"
 #include "mm/platform.h"
 #include "mm/share_index.h"
 #include "mm/base/check.h"
@@ -76,6 +77,7 @@ static void space_fill_in(struct space *space, const struct space_config *config
 	space->format = config->format;
 	space->root = PFN_NONE;
 	space->page_count = config->memory_bytes >> PAGE_SHIFT;
+	space->promised_pages = config->promised_bytes >> PAGE_SHIFT;
 	space->low_page_count = low_pages(config);
 	space->large_pages = config->large_pages;
 	space->large_pages_no_exec = config->large_pages_no_exec;
@@ -195,6 +197,7 @@ err_t space_create(struct space **out, const struct space_config *config)
 		return err;
 	}
 	memsched_guest_pages_add(space->page_count);
+	promise_update(space);
 	space_registry_add(space);
 	*out = space;
 	return E_OK;
@@ -251,6 +254,7 @@ static void region_clear(struct space *space, gfn_t first)
 		tlb_gather_finish(&gather);
 		if (!large)
 			space_table_give(space, slat_pfn(space->format, entry));
+		promise_update(space);
 	}
 	spin_unlock(lock);
 }
@@ -267,6 +271,7 @@ void space_destroy(struct space *space)
 	space_clear(space);
 	CHECK(space->table_reserve_count == space->region_count);
 	memsched_guest_pages_sub(space->page_count);
+	promise_forget(space);
 	space_free_frame(space);
 }
 

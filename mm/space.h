@@ -31,6 +31,7 @@ struct space_config {
 	bool large_pages_no_exec; /* Intel part without PSCHANGE_MC_NO: split on fetch */
 	bool no_dirty_bits;	  /* this CPU sets no A and D in second-level tables */
 	u32 share_salt;		  /* spaces of equal salt share pages; 0: none are shared */
+	u64 promised_bytes;	  /* of memory_bytes, what it finds frames for whatever others do */
 };
 
 /* How far page sharing has come with a space: share.c. */
@@ -62,6 +63,8 @@ struct space {
 	u64 table_reserve_head;  /* [tables] frames set aside, linked through their owner word; ~0
 				    ends */
 	u64 table_reserve_count; /* [tables] */
+	u64 promised_pages;      /* [I] promise.h */
+	u64 owed_pages;          /* [a] promise.c: its part of the sum */
 	struct space_share share;
 	struct space_stats stats;
 };

@@ -6,6 +6,7 @@
  */
 #include "mm/space_entry.h"
 #include "mm/frame.h"
+#include "mm/promise.h"
 #include "mm/platform.h"
 #include "mm/base/check.h"
 #include "mm/base/str.h"
@@ -121,6 +122,7 @@ void space_count_state(struct space *space, enum page_state from, enum page_stat
 		stats_add(&space->stats.pages_by_state[to], pages);
 	if (to == PAGE_PRIVATE)
 		stats_max(&space->stats.peak_consumed_pages, space_consumed_pages(space));
+	promise_update(space);
 }
 
 pfn_t space_table_take(struct space *space)

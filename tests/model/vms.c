@@ -196,7 +196,7 @@ static void vm_create(struct vm *vm)
 {
 	u64 bytes = options->memory_bytes + below(REGION_BYTES / PAGE_BYTES) * PAGE_BYTES;
 	struct space_config config = {"model", bytes, options->format, options->large_pages,
-		options->large_pages_no_exec, chance(20), options->share ? (u32)below(3) : 0};
+		options->large_pages_no_exec, chance(20), options->share ? (u32)below(3) : 0, 0};
 	u64 free_before = frame_free_count();
 	err_t err = space_create(&vm->space, &config);
 

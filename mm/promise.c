@@ -1,0 +1,47 @@
+/*
+ * One sum over all spaces, kept in steps of 64 pages so that a fault seldom writes it. Each space remembers what
+ * it has put into the sum, and exchanges it: whatever the order of CPUs, the sum is that of the remembered
+ * parts. A part may lag behind by what several CPUs do to one space in the same moment, a step or so.
+ */
+#include "mm/promise.h"
+#include "mm/frame.h"
+
+#define STEP_PAGES 64u
+
+static u64 owed_pages; /* [a] by all spaces together */
+
+void promise_init(void)
+{
+	__atomic_store_n(&owed_pages, 0, __ATOMIC_RELAXED);
+}
+
+static void part_set(struct space *space, u64 part)
+{
+	if (__atomic_load_n(&space->owed_pages, __ATOMIC_RELAXED) == part)
+		return;
+	u64 before = __atomic_exchange_n(&space->owed_pages, part, __ATOMIC_RELAXED);
+
+	__atomic_fetch_add(&owed_pages, part - before, __ATOMIC_RELAXED);
+}
+
+void promise_update(struct space *space)
+{
+	u64 consumed = space_consumed_pages(space);
+	u64 part = 0;
+
+	if (consumed < space->promised_pages)
+		part = ALIGN_UP(space->promised_pages - consumed, (u64)STEP_PAGES);
+	part_set(space, part);
+}
+
+void promise_forget(struct space *space)
+{
+	part_set(space, 0);
+}
+
+bool promise_may_take(const struct space *space, u64 pages)
+{
+	if (space_consumed_pages(space) + pages <= space->promised_pages)
+		return true;
+	return frame_free_count() >= __atomic_load_n(&owed_pages, __ATOMIC_RELAXED) + pages;
+}

@@ -1,0 +1,25 @@
+/*
+ * What is kept free for VMs that have not yet taken all they were promised.
+ *
+ * Admission sees to it that promises add up. Between promise and configured memory VMs compete for what is left,
+ * and the first to grow must not take frames that another one was promised: a VM above its promise gets a frame
+ * only while more are free than the others are still owed. So a VM within its promise always finds one.
+ */
+#ifndef MM_PROMISE_H
+#define MM_PROMISE_H
+
+#include "mm/space.h"
+
+/* Nobody is owed anything. No space exists. */
+void promise_init(void);
+
+/* @space's consumption changed: note what it is still owed, to within 64 pages. Cost: O(1), seldom a shared write. */
+void promise_update(struct space *space);
+
+/* It is owed nothing any more: it is being destroyed. */
+void promise_forget(struct space *space);
+
+/* May @space take @pages more frames? Cost: O(1) within its promise, else O(CPUs). */
+must_check bool promise_may_take(const struct space *space, u64 pages);
+
+#endif
