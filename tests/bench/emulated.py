@@ -77,6 +77,8 @@ def guest(target, what):
 
 # What the issue on test hardware asks for, in instructions.
 CPUID_LIMIT, TOUCH_LIMIT = 600, 1500
+# And page sharing.
+COW_LIMIT = 2000
 SUFFIX = {"bochs": "", "qemu": ".svm"}
 
 
@@ -105,4 +107,19 @@ def bench_touch(target):
         note=f"on average {touch['mean']}, with tables made and frames fetched in batches; the bare exit is "
              f"{bare['touch']['median']}, zeroing a page by rep stosq {zero}, as counted there",
         limit=("on average, instructions beyond exit and zeroing", touch["mean"] - floor, TOUCH_LIMIT)
+        if target == "bochs" else None)
+
+
+def bench_cow(target):
+    bare, ours = bare_exit(target), guest(target, "cow")
+    cow, copy = ours["cow"], ours["copy"]["median"]
+    floor = bare["touch"]["median"] + copy
+    if cow["median"] < floor:
+        raise Failed(f"the pages were not shared: a write took {cow['median']} instructions")
+    return Result(
+        f"share.cow{SUFFIX[target]}", "instructions", cow["median"], cow["count"], cow["min"], cow["max"],
+        "bare exit that maps the page, and copying it", floor,
+        note=f"on average {cow['mean']}; the bare exit is {bare['touch']['median']}, copying a page by rep movsq "
+             f"{copy}, as counted there",
+        limit=("instructions beyond exit and copying", cow["median"] - floor, COW_LIMIT)
         if target == "bochs" else None)

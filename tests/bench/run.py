@@ -42,6 +42,7 @@ BENCHES = [
     Bench("exit.cpuid.svm", "a CPUID round trip on SVM, in QEMU", lambda: emulated.bench_cpuid("qemu"), emulated.NEEDS),
     Bench("fault.zero.svm", "the first write to a page on SVM, in QEMU", lambda: emulated.bench_touch("qemu"),
           emulated.NEEDS),
+    Bench("share.cow", "a write to a shared page, in Bochs", lambda: emulated.bench_cow("bochs"), emulated.NEEDS),
     Bench("share.scan.unique", "pages that are like no other, looked up beside KSM",
           lambda: host.bench_share_first("unique"), ("bench/bench_share", ".guests")),
     Bench("share.scan.duplicate", "pages that are there eight times, merged beside KSM",
