@@ -8,6 +8,7 @@ import sys
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests/emu"))
 import cases
+import hostile
 import machine as machines
 import run as runner
 import session
@@ -68,6 +69,30 @@ def check_watcher():
     yield "the script is typed in order", machine.typed == b"vms\rpoweroff\r"
 
 
+def hostile_problems(*pieces):
+    """A run in which the hostile VM is started twice, with these pieces in the midst of it."""
+    log = "[    0.1] 1 of 1 CPUs online\n", "[    0.2] bad: started, 16 MiB\n[    0.3] n1: started, 16 MiB\n"
+    again = ("[    0.4] ERROR bad: stopped: triple fault, rip 0x1\n", "[    0.5] bad: started, 16 MiB\n",
+             "[n1] WORKLOAD ok profile=mixed\n[    0.6] n1: powered off\n[    0.7] bad: powered off\n")
+    machine = Script(*log, *pieces, *again, "bellows> ")
+    watcher = hostile.Watcher(machine, 5, 1, 0.0, ("n1",))
+    watcher.run()
+    return watcher.problems(), watcher
+
+
+def check_hostile():
+    problems, watcher = hostile_problems()
+    yield "a hostile VM that dies alone passes", problems == []
+    yield "its end is counted", watcher.ends["triple fault"] == 1 and watcher.starts == 2
+    yield "a neighbour's wrong byte", hostile_problems("[n1] WORKLOAD FAIL wrong=1\n")[0] != []
+    yield "a neighbour stopped", hostile_problems("[    0.3] ERROR n1: stopped: no memory\n")[0] != []
+    yield "the hostile VM's own word", hostile_problems("[bad] WORKLOAD FAIL\n")[0] == []
+    machine = Script("[    0.1] 1 of 1 CPUs online\n", "[    0.2] bad: started, 16 MiB\n")
+    watcher = hostile.Watcher(machine, 5, 1, 60.0, ("n1",))
+    watcher.run()
+    yield "a machine that ends in the midst", any("midst" in line for line in watcher.problems())
+
+
 def check_configs():
     text = "[host]\nx = 1\n[vm a]\nm = 1\n[vm b]\nm = 2\n"
     yield "autostop is added", "[host]\nautostop = yes\n" in runner.with_autostop(text, True)
@@ -90,7 +115,7 @@ def check_workload():
 def main():
     os.chdir(ROOT)
     failed = 0
-    for check in (check_judge, check_watcher, check_configs, check_workload):
+    for check in (check_judge, check_watcher, check_hostile, check_configs, check_workload):
         for what, good in check():
             print(f"{'ok  ' if good else 'FAIL'} {what}")
             failed += not good
