@@ -47,7 +47,10 @@ static struct vm *find_running(const char *name)
 	struct vm *vm = find_vm(name);
 
 	if (vm && vm->state != VM_RUNNING) {
-		console_printf("%s is not running; try start %s\n", name, name);
+		if (vm->state == VM_STARTING)
+			console_printf("%s is starting; a moment\n", name);
+		else
+			console_printf("%s is not running; try start %s\n", name, name);
 		return NULL;
 	}
 	return vm;
@@ -70,8 +73,8 @@ static void run_vms(u32 count, char **words)
 		console_printf("%-16s %-8s %5u %5llu MiB %8s %6llu ms  %s\n", vm_name(vm),
 			vm_state_name(vm->state), vm->vcpu_count,
 			(ull)(vm->config->memory_bytes >> 20),
-			vm->state == VM_RUNNING ? "-" : verdict_name(vm->verdict),
-			(ull)(f.run_ns / 1000000), vm->state == VM_RUNNING ? "" : vm->why);
+			vm_is_on(vm) ? "-" : verdict_name(vm->verdict),
+			(ull)(f.run_ns / 1000000), vm_is_on(vm) ? "" : vm->why);
 	}
 }
 
@@ -166,7 +169,7 @@ static void run_start(u32 count, char **words)
 
 	if (!vm)
 		return;
-	if (vm->state == VM_RUNNING) {
+	if (vm_is_on(vm)) {
 		console_printf("%s is running already\n", words[1]);
 		return;
 	}
@@ -180,10 +183,12 @@ static void run_start(u32 count, char **words)
 
 static void run_stop(u32 count, char **words)
 {
-	struct vm *vm = find_running(words[1]);
+	struct vm *vm = find_vm(words[1]);
 
 	(void)count;
-	if (vm)
+	if (vm && !vm_is_on(vm))
+		console_printf("%s is off already\n", words[1]);
+	else if (vm)
 		vm_end(vm, VM_OFF, "powered off by command");
 }
 
@@ -203,7 +208,7 @@ static void run_poweroff(u32 count, char **words)
 	(void)count;
 	(void)words;
 	list_for_each_entry (vm, sched_vms(), all) {
-		if (vm->state == VM_RUNNING)
+		if (vm_is_on(vm))
 			vm_end(vm, VM_OFF, "powered off with the host");
 	}
 	console_printf("powering off\n");

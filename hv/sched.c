@@ -23,6 +23,11 @@
 /* A parked vCPU tries again after so long even if nobody woke it. */
 #define PARK_RETRY_NS 1000000ull
 
+/* Work in root mode comes in slices of this length; VMs that start get so much between two guests'
+ * slices. */
+#define WORK_SLICE_NS 100000ull
+#define START_TURN_NS 2000000ull
+
 /* A VM resets itself at most so often; until then it stands still. */
 #define RESET_INTERVAL_NS 1000000000ull
 
@@ -34,7 +39,7 @@ struct sched_cpu {
 static struct sched_cpu *cpus;
 static struct list vms;
 static struct config config;
-static u64 slice_ticks, console_ticks, park_ticks, send_ticks;
+static u64 slice_ticks, console_ticks, park_ticks, send_ticks, work_ticks, start_turn_ticks;
 
 const struct config *sched_config(void)
 {
@@ -143,6 +148,23 @@ static void carry_out_requests(void)
 	}
 }
 
+/*
+ * One VM at a time is started, the others that are to be wait: so the first one runs soon. Returns
+ * whether there is one.
+ */
+static bool continue_start(void)
+{
+	struct vm *vm;
+
+	list_for_each_entry (vm, &vms, all) {
+		if (vm->state == VM_STARTING) {
+			vm_continue_start(vm, time_tsc() + work_ticks);
+			return true;
+		}
+	}
+	return false;
+}
+
 /* When the loop must come round at the latest. The serial line has no interrupt: it is fed in time.
  */
 static u64 turn_end(u64 otherwise)
@@ -183,7 +205,7 @@ static bool all_ended(void)
 	struct vm *vm;
 
 	list_for_each_entry (vm, &vms, all) {
-		if (!vm->ended && (vm->state == VM_RUNNING || vm->config->autostart))
+		if (!vm->ended && (vm_is_on(vm) || vm->config->autostart))
 			return false;
 	}
 	return true;
@@ -198,9 +220,10 @@ noreturn_fn static void finish(void)
 noreturn_fn static void loop(void)
 {
 	struct sched_cpu *sc = &cpus[this_cpu()->id];
-	u64 console_due = 0;
+	u64 console_due = 0, start_turn_end = 0;
 
 	for (;;) {
+		bool is_starting;
 		struct vcpu *vcpu;
 
 		cpu_take_pending();
@@ -214,11 +237,15 @@ noreturn_fn static void loop(void)
 		if (config.host.autostop && all_ended())
 			finish();
 		wake_sleepers(sc);
+		is_starting = continue_start();
+		if (is_starting && time_tsc() < start_turn_end)
+			continue;
 		vcpu = take_runnable(sc);
 		if (vcpu) {
 			run_one(vcpu);
+			start_turn_end = time_tsc() + start_turn_ticks;
 			share_work(false);
-		} else if (!share_work(true)) {
+		} else if (!is_starting && !share_work(true)) {
 			idle(sc, console_due);
 		}
 	}
@@ -294,6 +321,8 @@ static void init_queues(void)
 	slice_ticks = time_tsc_from_ns(SCHED_SLICE_NS);
 	console_ticks = time_tsc_from_ns(SCHED_CONSOLE_NS);
 	park_ticks = time_tsc_from_ns(PARK_RETRY_NS);
+	work_ticks = time_tsc_from_ns(WORK_SLICE_NS);
+	start_turn_ticks = time_tsc_from_ns(START_TURN_NS);
 	send_ticks = time_tsc_from_ns(TERMINAL_SEND_NS);
 }
 

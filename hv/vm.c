@@ -216,7 +216,7 @@ static err_t create_devices(struct vm *vm)
 	return vdev_create(&vm->vdev, &config);
 }
 
-/* The guest's clocks start at 0, its devices at their power-on state. */
+/* When all is in place: the guest's clocks start at 0, its devices at their power-on state. */
 static void start_time(struct vm *vm)
 {
 	vm->tsc_origin = time_tsc();
@@ -232,7 +232,6 @@ static void start_time(struct vm *vm)
 
 static void schedule(struct vm *vm)
 {
-	vm->state = VM_RUNNING;
 	for (u32 i = 0; i < vm->vcpu_count; i++) {
 		if (vm->vcpus[i].state == VCPU_RUNNABLE)
 			sched_add(&vm->vcpus[i]);
@@ -249,8 +248,7 @@ static err_t power_on(struct vm *vm)
 	err = create_vcpus(vm);
 	if (err)
 		goto destroy_devices;
-	start_time(vm);
-	err = vm_boot(vm, vm->why, sizeof(vm->why));
+	err = vm_boot_begin(vm, vm->why, sizeof(vm->why));
 	if (err)
 		goto destroy_cpus;
 	return 0;
@@ -301,7 +299,7 @@ err_t vm_start(struct vm *vm)
 {
 	err_t err;
 
-	if (vm->state == VM_RUNNING)
+	if (vm_is_on(vm))
 		return E_BUSY;
 	output_new_run(&vm->output);
 	memset(&vm->last, 0, sizeof(vm->last));
@@ -315,12 +313,60 @@ err_t vm_start(struct vm *vm)
 		return err;
 	}
 	vm->ended = false;
-	vm->starts++;
-	share_vm_began(vm);
-	log_info("%s: started, %llu MiB, %u vCPU", vm_name(vm),
-		(unsigned long long)(vm->config->memory_bytes >> 20), vm->vcpu_count);
-	schedule(vm);
+	vm->is_reset = false;
+	vm->request = VM_REQUEST_NONE;
+	vm->state = VM_STARTING;
 	return 0;
+}
+
+/* Everything that power-on allocated. */
+static void release(struct vm *vm)
+{
+	vm_boot_drop(vm);
+	destroy_vcpus(vm, vm->vcpu_count);
+	vdev_destroy(vm->vdev);
+	vm->vdev = NULL;
+	space_destroy(vm->space);
+	vm->space = NULL;
+	memsched_power_off(&vm->admitted);
+}
+
+static void not_started(struct vm *vm, const char *why)
+{
+	if (vm->is_reset) {
+		vm_end(vm, VM_STOPPED, why);
+		return;
+	}
+	fmt_snprintf(vm->why, sizeof(vm->why), "%s", why);
+	log_error("%s: not started: %s", vm_name(vm), why);
+	release(vm);
+	vm->state = VM_OFF;
+	vm->ended = true;
+	console_guest_ended(vm);
+}
+
+void vm_continue_start(struct vm *vm, u64 until)
+{
+	char why[VM_WHY_BYTES];
+	err_t err = vm_boot_some(vm, until, why, sizeof(why));
+
+	if (err == E_WAIT)
+		return;
+	if (err) {
+		not_started(vm, why);
+		return;
+	}
+	start_time(vm);
+	share_vm_began(vm);
+	vm->state = VM_RUNNING;
+	if (vm->is_reset) {
+		vm->resets++;
+	} else {
+		vm->starts++;
+		log_info("%s: started, %llu MiB, %u vCPU", vm_name(vm),
+			(unsigned long long)(vm->config->memory_bytes >> 20), vm->vcpu_count);
+	}
+	schedule(vm);
 }
 
 /* --- The end --------------------------------------------------------------------------------- */
@@ -342,12 +388,7 @@ void vm_end(struct vm *vm, enum vm_state state, const char *why)
 		log_error("%s: stopped: %s", vm_name(vm), why);
 	else
 		log_info("%s: %s", vm_name(vm), why);
-	destroy_vcpus(vm, vm->vcpu_count);
-	vdev_destroy(vm->vdev);
-	vm->vdev = NULL;
-	space_destroy(vm->space);
-	vm->space = NULL;
-	memsched_power_off(&vm->admitted);
+	release(vm);
 	vm->request = VM_REQUEST_NONE;
 	vm->state = state;
 	vm->verdict = judge(vm);
@@ -375,15 +416,12 @@ void vm_reset(struct vm *vm)
 	for (u32 i = 0; i < vm->vcpu_count; i++)
 		reset_vcpu(&vm->vcpus[i]);
 	space_clear(vm->space);
-	start_time(vm);
+	vm->request = VM_REQUEST_NONE;
 	vm->output.reported_ok = false;
-	vm->resets++;
-	share_vm_began(vm);
-	if (vm_boot(vm, why, sizeof(why)) != 0) {
-		vm_end(vm, VM_STOPPED, why);
-		return;
-	}
-	schedule(vm);
+	vm->is_reset = true;
+	vm->state = VM_STARTING;
+	if (vm_boot_begin(vm, why, sizeof(why)) != 0)
+		not_started(vm, why);
 }
 
 /* --- Figures --------------------------------------------------------------------------------- */
@@ -429,5 +467,14 @@ void vm_debug_hide(struct vm *vm)
 
 const char *vm_state_name(enum vm_state state)
 {
-	return state == VM_RUNNING ? "running" : state == VM_STOPPED ? "stopped" : "off";
+	switch (state) {
+	case VM_STARTING:
+		return "starting";
+	case VM_RUNNING:
+		return "running";
+	case VM_STOPPED:
+		return "stopped";
+	default:
+		return "off";
+	}
 }

@@ -1,7 +1,7 @@
 /*
- * A virtual machine and its life: off, running, or stopped with a reason. It owns its memory (a
- * space), its devices (a vdev), its vCPUs and what its serial line said. Everything but its
- * configuration and its output ring is released when it ends, so that a VM that is not running
+ * A virtual machine and its life: off, starting, running, or stopped with a reason. It owns its
+ * memory (a space), its devices (a vdev), its vCPUs and what its serial line said. Everything but
+ * its configuration and its output ring is released when it ends, so that a VM that is not running
  * costs no guest memory.
  *
  * Life-cycle functions are called by the scheduler's loop only (sched.c), never while one of the
@@ -26,7 +26,8 @@
 #include "hv/vdev/vdev.h"
 
 enum vm_state {
-	VM_OFF, /* never started, or powered off by itself or the console */
+	VM_OFF,      /* never started, or powered off by itself or the console */
+	VM_STARTING, /* everything is allocated; the kernel is being copied */
 	VM_RUNNING,
 	VM_STOPPED, /* ended by the hypervisor: .why tells the reason */
 };
@@ -62,10 +63,12 @@ struct vm {
 
 	char extra[VM_EXTRA_BYTES]; /* [l] more words for the command line of this start */
 
-	struct space *space;              /* [l] NULL unless running */
+	struct space *space;              /* [l] NULL unless starting or running */
 	struct vdev *vdev;                /* [l] likewise; contents [v] */
 	struct vcpu *vcpus;               /* [l] likewise */
 	u32 vcpu_count;                   /* [I] */
+	struct vm_boot *boot;             /* [l] NULL unless starting: vm_boot.c's */
+	bool is_reset;                    /* [l] it is starting again */
 	struct memsched_request admitted; /* [l] what memsched was told */
 	u64 tsc_origin;                   /* [l] host TSC at which the guest's was 0 */
 	u64 origin_ns;                    /* [l] host time at that moment */
@@ -88,23 +91,36 @@ static inline const char *vm_name(const struct vm *vm)
 	return vm->config->name;
 }
 
+/* Does it have memory, devices, vCPUs? */
+static inline bool vm_is_on(const struct vm *vm)
+{
+	return vm->state == VM_STARTING || vm->state == VM_RUNNING;
+}
+
 /* Make a VM that is off. Owns: the caller, for ever. NULL: no memory. */
 struct vm *vm_create(const struct vm_config *config);
 
 /*
- * Power on: admission, memory, devices, kernel. Returns 0; any error leaves the VM off (VM_OFF)
- * with the reason in vm->why and nothing allocated. Takes milliseconds: the kernel is copied.
+ * Power on: admission, memory, devices. Returns 0 with the VM VM_STARTING, and vm_continue_start()
+ * does the rest; any error leaves the VM off (VM_OFF) with the reason in vm->why and nothing
+ * allocated.
  */
 must_check err_t vm_start(struct vm *vm);
 
 /*
- * End a running VM and release everything. @state: VM_OFF for an orderly end (by itself, by
- * command), VM_STOPPED where it could not go on. @why: a few words, kept.
+ * A VM that is VM_STARTING: copy more of its kernel, until about @until (host TSC). At the end it
+ * runs; or an error is logged, and it is off or stopped.
+ */
+void vm_continue_start(struct vm *vm, u64 until);
+
+/*
+ * End a VM that is starting or running, and release everything. @state: VM_OFF for an orderly end
+ * (by itself, by command), VM_STOPPED where it could not go on. @why: a few words, kept.
  */
 void vm_end(struct vm *vm, enum vm_state state, const char *why);
 
-/* Power-on state again on the same memory grant. If the kernel cannot be loaded again, the VM is
- * stopped. */
+/* Power-on state again on the same memory grant: it is VM_STARTING again. If the kernel cannot be
+ * loaded again, the VM is stopped. */
 void vm_reset(struct vm *vm);
 
 /* From anywhere: the guest wants to end, or to be reset, at the next turn of the loop. */

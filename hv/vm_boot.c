@@ -1,6 +1,10 @@
 /*
  * From boot files to a guest that can be entered. What the kernel file holds decides how it is
  * started: an ELF file by PVH or Multiboot (elf_boot), anything else as a bzImage (linux_boot).
+ *
+ * Files are large, and other VMs are running: what elf_boot and linux_boot hand out is copied at
+ * once only where it is small. The rest, which lies in the boot files and in struct vm_boot, is
+ * noted, and copied bit by bit.
  */
 #include "hv/vm_boot.h"
 #include "hv/boot_files.h"
@@ -9,12 +13,22 @@
 #include "hv/hv_ops.h"
 #include "hv/linux_boot.h"
 #include "hv/x86/paging.h"
+#include "hv/x86/time.h"
 #include "mm/base/fmt.h"
 #include "mm/base/ini.h"
 #include "mm/base/str.h"
 
+#define PIECES_MAX  (ELF_SEGMENTS_MAX + ELF_BOOT_MODULES_MAX + 8)
+#define SMALL_BYTES PAGE_BYTES /* all that lies on a stack is */
+
+struct piece {
+	gpa_t to;
+	const u8 *data;
+	size_t bytes;
+};
+
 /* One boot under way; too large for a hypervisor's stack. */
-struct boot {
+struct vm_boot {
 	struct vm *vm;
 	char *why;
 	size_t why_bytes;
@@ -24,13 +38,17 @@ struct boot {
 	u32 module_count;
 	size_t acpi_bytes;
 	struct elf_boot_plan plan;
+	struct piece pieces[PIECES_MAX]; /* still to be copied, from piece_next on */
+	u32 piece_count, piece_next;
+	struct virt_sregs
+		sregs; /* to start with, when all is copied; general registers are in the vCPU */
 	char cmdline[CONFIG_CMDLINE_BYTES + VM_EXTRA_BYTES];
 	char module_names[CONFIG_MODULES_BYTES];
 	u8 acpi[VDEV_ACPI_BYTES];
 };
 
 static err_t find(
-	struct boot *b, const char *what, const char *name, const void **data, size_t *bytes)
+	struct vm_boot *b, const char *what, const char *name, const void **data, size_t *bytes)
 {
 	const struct boot_file *file = boot_files_find(name);
 	const char *reason = "the loader does not have it";
@@ -44,7 +62,7 @@ static err_t find(
 	return 0;
 }
 
-static err_t add_module(struct boot *b, const char *what, const char *name, const char *words)
+static err_t add_module(struct vm_boot *b, const char *what, const char *name, const char *words)
 {
 	struct elf_boot_module *m = &b->modules[b->module_count];
 
@@ -59,7 +77,7 @@ static err_t add_module(struct boot *b, const char *what, const char *name, cons
 
 /* A piece of module_names as a string of its own. What follows it is a separator, or the list's
  * end. */
-static char *cut_out(struct boot *b, struct ini_str piece)
+static char *cut_out(struct vm_boot *b, struct ini_str piece)
 {
 	char *text = b->module_names + (piece.at - b->module_names);
 
@@ -67,7 +85,7 @@ static char *cut_out(struct boot *b, struct ini_str piece)
 	return text;
 }
 
-static err_t find_modules(struct boot *b)
+static err_t find_modules(struct vm_boot *b)
 {
 	const struct vm_config *config = b->vm->config;
 	struct ini_str list = {b->module_names, strlen(config->modules)};
@@ -86,10 +104,15 @@ static err_t find_modules(struct boot *b)
 
 static err_t write_guest(void *context, gpa_t to, const void *data, size_t bytes)
 {
-	return guest_mem_write(context, to, data, bytes);
+	struct vm_boot *b = context;
+
+	if (bytes <= SMALL_BYTES || b->piece_count == PIECES_MAX)
+		return guest_mem_write(b->vm->space, to, data, bytes);
+	b->pieces[b->piece_count++] = (struct piece){to, data, bytes};
+	return 0;
 }
 
-static err_t copied(struct boot *b, err_t err)
+static err_t copied(struct vm_boot *b, err_t err)
 {
 	if (err)
 		fmt_snprintf(
@@ -97,7 +120,7 @@ static err_t copied(struct boot *b, err_t err)
 	return err;
 }
 
-static err_t load_linux(struct boot *b, struct virt_sregs *sregs)
+static err_t load_linux(struct vm_boot *b, struct virt_sregs *sregs)
 {
 	struct virt_vcpu *virt = &b->vm->vcpus[0].virt;
 	struct linux_boot_plan plan;
@@ -121,12 +144,12 @@ static err_t load_linux(struct boot *b, struct virt_sregs *sregs)
 			"modules are for PVH and Multiboot kernels; a bzImage takes an initrd");
 		return E_INVAL;
 	}
-	err = linux_boot_load(&input, &plan, write_guest, b->vm->space);
+	err = linux_boot_load(&input, &plan, write_guest, b);
 	linux_boot_registers(&plan, sregs, virt->gpr, &virt->rip, &virt->rflags);
 	return copied(b, err);
 }
 
-static err_t load_elf(struct boot *b, struct virt_sregs *sregs)
+static err_t load_elf(struct vm_boot *b, struct virt_sregs *sregs)
 {
 	struct virt_vcpu *virt = &b->vm->vcpus[0].virt;
 	struct elf_boot_input input = {
@@ -144,32 +167,48 @@ static err_t load_elf(struct boot *b, struct virt_sregs *sregs)
 
 	if (err)
 		return err;
-	err = elf_boot_load(&input, &b->plan, write_guest, b->vm->space);
+	err = elf_boot_load(&input, &b->plan, write_guest, b);
 	elf_boot_registers(&b->plan, sregs, virt->gpr, &virt->rip, &virt->rflags);
 	return copied(b, err);
 }
 
-static err_t load(struct boot *b)
+static err_t load(struct vm_boot *b)
 {
-	struct vcpu *vcpu = &b->vm->vcpus[0];
-	struct virt_sregs sregs;
-	err_t err;
-
-	memset(&sregs, 0, sizeof(sregs));
 	if (elf_kernel_is_elf(b->kernel, b->kernel_bytes))
-		err = load_elf(b, &sregs);
-	else
-		err = load_linux(b, &sregs);
-	if (err)
-		return err;
-	vcpu_attach(vcpu);
-	vcpu->virt.state_dirty = true;
-	hv_ops->set_sregs(&vcpu->virt, &sregs);
-	vcpu->state = VCPU_RUNNABLE;
+		return load_elf(b, &b->sregs);
+	return load_linux(b, &b->sregs);
+}
+
+/* Copy until @until. E_WAIT: there is more. */
+static err_t copy_some(struct vm_boot *b, u64 until)
+{
+	while (b->piece_next < b->piece_count) {
+		struct piece *p = &b->pieces[b->piece_next];
+		size_t bytes = min(p->bytes, (size_t)PAGE_BYTES);
+		err_t err;
+
+		if (time_tsc() >= until)
+			return E_WAIT;
+		err = guest_mem_write(b->vm->space, p->to, p->data, bytes);
+		if (err)
+			return err;
+		p->to.v += bytes;
+		p->data += bytes;
+		p->bytes -= bytes;
+		b->piece_next += p->bytes == 0;
+	}
 	return 0;
 }
 
-static err_t build_acpi(struct boot *b)
+static void start_vcpu(struct vcpu *vcpu, const struct virt_sregs *sregs)
+{
+	vcpu_attach(vcpu);
+	vcpu->virt.state_dirty = true;
+	hv_ops->set_sregs(&vcpu->virt, sregs);
+	vcpu->state = VCPU_RUNNABLE;
+}
+
+static err_t build_acpi(struct vm_boot *b)
 {
 	s64 bytes = vdev_acpi_build(b->vm->vdev, VDEV_ACPI_GPA, b->acpi, sizeof(b->acpi));
 
@@ -181,7 +220,7 @@ static err_t build_acpi(struct boot *b)
 	return 0;
 }
 
-static err_t boot(struct boot *b)
+static err_t boot(struct vm_boot *b)
 {
 	const struct vm *vm = b->vm;
 	err_t err = find(b, "kernel", vm->config->kernel, &b->kernel, &b->kernel_bytes);
@@ -195,9 +234,9 @@ static err_t boot(struct boot *b)
 	return err ? err : load(b);
 }
 
-err_t vm_boot(struct vm *vm, char *why, size_t why_bytes)
+err_t vm_boot_begin(struct vm *vm, char *why, size_t why_bytes)
 {
-	struct boot *b = kmem_alloc(sizeof(*b));
+	struct vm_boot *b = kmem_alloc(sizeof(*b));
 	err_t err;
 
 	if (!b) {
@@ -208,7 +247,32 @@ err_t vm_boot(struct vm *vm, char *why, size_t why_bytes)
 	b->vm = vm;
 	b->why = why;
 	b->why_bytes = why_bytes;
+	vm->boot = b;
 	err = boot(b);
-	kmem_free(b, sizeof(*b));
+	if (err)
+		vm_boot_drop(vm);
 	return err;
+}
+
+err_t vm_boot_some(struct vm *vm, u64 until, char *why, size_t why_bytes)
+{
+	struct vm_boot *b = vm->boot;
+	err_t err = copy_some(b, until);
+
+	if (err == E_WAIT)
+		return err;
+	b->why = why;
+	b->why_bytes = why_bytes;
+	err = copied(b, err);
+	if (!err)
+		start_vcpu(&vm->vcpus[0], &b->sregs);
+	vm_boot_drop(vm);
+	return err;
+}
+
+void vm_boot_drop(struct vm *vm)
+{
+	if (vm->boot)
+		kmem_free(vm->boot, sizeof(*vm->boot));
+	vm->boot = NULL;
 }

@@ -6,9 +6,19 @@
 #include "hv/vm.h"
 
 /*
- * Load the configured kernel, initrd, command line and ACPI tables; set vCPU 0's registers.
- * Returns 0, or an error with one sentence in @why. Cost: copies the files.
+ * Begin to load the configured kernel, initrd, command line and ACPI tables: everything is checked,
+ * and what is small is copied. Returns 0, with vm->boot set; or an error with one sentence in @why.
  */
-must_check err_t vm_boot(struct vm *vm, char *why, size_t why_bytes);
+must_check err_t vm_boot_begin(struct vm *vm, char *why, size_t why_bytes);
+
+/*
+ * Copy more of it, until about @until (host TSC). Returns E_WAIT if there is more; 0 if it is all
+ * there, and vCPU 0's registers are set; or an error as above. Unless it is E_WAIT, vm->boot is
+ * NULL again.
+ */
+must_check err_t vm_boot_some(struct vm *vm, u64 until, char *why, size_t why_bytes);
+
+/* Forget a boot under way; harmless if none is. */
+void vm_boot_drop(struct vm *vm);
 
 #endif

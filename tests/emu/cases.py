@@ -192,6 +192,14 @@ CASES = [
     Case("guest-spins-with-interrupts-off", host(autostop="no") + bare("bad", "spin") + vm("good", WELL),
          script=SOON_STOP_BAD, verdict="stopped", expect=(r"\[good\] WORKLOAD ok", "powering off")),
 
+    # A VM starts, resets and ends in slices, for which its neighbours do not wait. The figures are QEMU's or Bochs's.
+    Case("neighbours-of-a-start", host(autostop="no") + vm("g1", "action=idle", autostart="no") + bare("n1", "gap"),
+         script=((r"\[n1\] GAP begins", "\r"), (PROMPT, "start g1\r"), (PROMPT, "vms\r"), (r"\bg1 +starting", None),
+                 (r"g1: started", "\r"), (PROMPT, "reset g1\r"), (r"g1: reset", "\r"), (PROMPT, "stop g1\r"),
+                 (r"g1: powered off by command", None), (r"\[n1\] WORKLOAD ok profile=gap", "\r"),
+                 (PROMPT, "poweroff\r")),
+         verdict="stopped", expect=(r"g1: started", r"\[n1\] GAP worst"), timeout=90, forbid=(PANIC,)),
+
     # Everything that a guest must not do, at random; the seeds are the same each time, so a fault comes again.
     hostile_case("hostile", 1000, 20),
     hostile_case("hostile-beside-linux", 2000, 120, linux=True, timeout=300, long=True),

@@ -8,6 +8,7 @@
  *   jump     executes beyond its memory         walk     page tables beyond its memory
  *   mmio     an odd instruction on the local APIC
  *   debug    a #DB that raises itself           align    an #AC that raises itself
+ *   gap      for how long at a stretch it did not run, while its neighbours start and end
  *   watch    data and code breakpoints where the hypervisor lies, which must not notice
  *   io       string I/O and device registers, performed by the hypervisor
  *   modules  what it was started with, and a sum of each module's bytes
@@ -15,6 +16,7 @@
  * bellows.bench=... measures what exits cost.
  * The good ones print the line by which a VM is judged, and power off.
  */
+#include "hv/abi/pvclock.h"
 #include "tests/emu/guests/bare/bare.h"
 
 #define BEYOND          0x80000000ul
@@ -54,6 +56,55 @@ static void watch_hypervisor(void)
 	finish("watch", 1, 0);
 }
 
+static uint64_t read_tsc(void)
+{
+	uint32_t low, high;
+
+	asm volatile("rdtsc" : "=a"(low), "=d"(high));
+	return (uint64_t)high << 32 | low;
+}
+
+/* As the hypervisor's clock page tells it. */
+static uint64_t ticks_per_ms(void)
+{
+	static struct pvclock_time clock __attribute__((aligned(64)));
+	uint64_t at = (uintptr_t)&clock | PVCLOCK_ENABLE, ticks;
+
+	asm volatile("wrmsr" ::"c"(PVCLOCK_MSR_SYSTEM_TIME), "a"((uint32_t)at), "d"(at >> 32) : "memory");
+	ticks = (1000000ull << 32) / clock.tsc_to_system_mul;
+	return clock.tsc_shift < 0 ? ticks << -clock.tsc_shift : ticks >> clock.tsc_shift;
+}
+
+#define GAP_SECONDS 6
+#define GAP_WORST   5 /* so many are told */
+
+/* Spins with interrupts off, and prints the longest times in which somebody else had the CPU. */
+static void gap(void)
+{
+	uint64_t worst[GAP_WORST] = {0}, per_ms = ticks_per_ms(), now, last, end;
+
+	print("GAP begins\n");
+	last = read_tsc();
+	end = last + GAP_SECONDS * 1000 * per_ms;
+	do {
+		now = read_tsc();
+		for (uint32_t i = 0; i < GAP_WORST; i++) {
+			if (now - last > worst[i]) {
+				for (uint32_t k = GAP_WORST - 1; k > i; k--)
+					worst[k] = worst[k - 1];
+				worst[i] = now - last;
+				break;
+			}
+		}
+		last = now;
+	} while (now < end);
+	print("GAP worst, in us:");
+	for (uint32_t i = 0; i < GAP_WORST; i++)
+		print_number(" ", worst[i] * 1000 / per_ms);
+	print("\n");
+	finish("gap", 1, 0);
+}
+
 /* A breakpoint where the delivery of #DB itself writes (CVE-2015-8104). */
 static void debug_loop(void)
 {
@@ -77,6 +128,8 @@ static void misbehave(const char *what)
 
 	if (is_word(what, "watch"))
 		watch_hypervisor();
+	if (is_word(what, "gap"))
+		gap();
 	if (is_word(what, "debug"))
 		debug_loop();
 	if (is_word(what, "align"))
