@@ -66,7 +66,7 @@ def bare(name, does, memory="16M", kernel=BZIMAGE, initrd=None, **keys):
 
 def workload(seed=1, mib=48, ops=8000, profile="mixed", **more):
     return "workload=" + ",".join(f"{key}={value}" for key, value in
-                                  dict(profile=profile, mib=mib, ops=ops, seed=seed, **more).items())
+                                  dict(profile=profile, mib=mib, ops=ops, seed=seed, **more).items() if value is not None)
 
 
 def hostile_config(seed, deeds, linux=False, trace=False):
@@ -223,6 +223,13 @@ CASES = [
         (r"\[g3\] WORKLOAD waiting", "\r"), *SCAN_ALL, (PROMPT, "frames\r"), (r"all accounted for", "\r"), *PRESS_KEY),
          expect=(r"share audit: .*: (9[5-9]|100)\.\d%; [5-9]\d{3} saved", each_of_four(r"^g\d .*verdict ok")),
          forbid=(PANIC, "NOT ALL")),
+
+    Case("share-linux", host(**{"Mem.ShareForceSalting": 1, "Mem.AllocGuestLargePage": 0}) + "".join(
+        vm(f"g{i}", workload(seed=i, mib=32, ops=None, seconds=40), "128M") for i in (1, 2)), script=(
+            (each_of_two(r"\] BELLOWS-GUEST up"), "\r"), *TYPE_SCAN_ALL, (each_of_two(r"scanned for sharing"), "\r"),
+            (PROMPT, "share audit\r"), (r"share audit: ", "\r"), (PROMPT, "memtop\r")),
+         expect=(r"share audit: .*: (9[5-9]|100)\.\d%; \d{4,} saved", each_of_two(r"^g\d .*verdict ok")),
+         forbid=(PANIC,), timeout=120),
 
     # The console.
     Case("console", host(autostop="no") + vm("g1", "action=idle"), verdict="stopped",
