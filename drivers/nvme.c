@@ -1,5 +1,5 @@
 /*
- * Requests, time limits, and what follows when they are missed: abort, reset, death. See
+ * Completions, time limits, and what follows when they are missed: abort, reset, death. See
  * drivers/nvme.h for the whole.
  */
 #include "drivers/nvme_private.h"
@@ -10,6 +10,7 @@
 
 #define REQUEST_LIMIT_NS 10000000000ull
 #define ABORT_LIMIT_NS   5000000000ull
+#define FAILURES_LOGGED  16u
 #define SCAN_NS          10000000ull /* how often time limits and the status are looked at */
 
 /* --- Ends --------------------------------------------------------------------------------------
@@ -99,6 +100,18 @@ static void fail_all(struct nvme *n, struct nvme_done *done)
 /* --- Completions -------------------------------------------------------------------------------
  */
 
+/* A disk that fails everything must not fill the log as well. */
+static void log_failure(const struct nvme *n, const struct nvme_slot *slot, u32 status)
+{
+	u64 failed = __atomic_load_n(&n->stats.failed, __ATOMIC_RELAXED);
+
+	if (failed < FAILURES_LOGGED)
+		log_warn("%s: command %02x of block %llu failed with status %03x", n->name,
+			slot->command.opcode, (unsigned long long)slot->request->block, status);
+	else if (failed == FAILURES_LOGGED)
+		log_warn("%s: further failures are counted only", n->name);
+}
+
 static void request_answered(struct nvme *n, struct nvme_queue *q, struct nvme_slot *slot,
 	const struct nvme_completion *c, u64 now, struct nvme_done *done)
 {
@@ -113,8 +126,7 @@ static void request_answered(struct nvme *n, struct nvme_queue *q, struct nvme_s
 		nvme_count(&n->stats.retried);
 		nvme_slot_send(n, q, slot, now + n->request_limit_ns);
 	} else {
-		log_warn("%s: command %02x of block %llu failed with status %03x", n->name,
-			slot->command.opcode, (unsigned long long)slot->request->block, status);
+		log_failure(n, slot, status);
 		nvme_slot_finish(
 			n, q, slot, status == NVME_STATUS_LBA_OUT_OF_RANGE ? E_RANGE : E_IO, done);
 	}
@@ -269,128 +281,31 @@ void nvme_interrupted(struct nvme *n)
 	nvme_count(&n->interrupts);
 }
 
-/* --- Requests ----------------------------------------------------------------------------------
- */
-
-static err_t check_request(const struct blk_device *blk, const struct blk_request *request)
-{
-	bool moves = request->op == BLK_READ || request->op == BLK_WRITE;
-	u64 bytes = (u64)request->block_count * blk->block_bytes;
-
-	if (request->op == BLK_FLUSH)
-		return request->block_count || request->segment_count ? E_INVAL : 0;
-	if (request->op >= BLK_OP_COUNT || request->block_count == 0)
-		return E_INVAL;
-	if ((request->op == BLK_DEALLOCATE && !blk->can_deallocate) ||
-		(request->op == BLK_WRITE_ZEROES && !blk->can_write_zeroes))
-		return E_UNSUPPORTED;
-	if (request->block >= blk->block_count ||
-		request->block_count > blk->block_count - request->block)
-		return E_RANGE;
-	if (!moves)
-		return request->segment_count || request->block_count > blk->blocks_most ? E_INVAL
-											 : 0;
-	return bytes > blk->transfer_bytes || !blk_segments_are_sound(request, bytes) ? E_INVAL : 0;
-}
-
-static void fill_dataset(
-	struct nvme_queue *q, struct nvme_slot *slot, const struct blk_request *request)
-{
-	hpa_t at;
-	struct nvme_range *range = nvme_slot_list(q, slot, &at);
-
-	*range = (struct nvme_range){.block_count = request->block_count, .block = request->block};
-	slot->command.prp1 = at.v;
-	slot->command.dword10 = 0; /* one range */
-	slot->command.dword11 = NVME_DATASET_DEALLOCATE;
-}
-
-static void fill_command(
-	struct nvme_queue *q, struct nvme_slot *slot, const struct blk_request *request)
-{
-	static const u8 opcodes[BLK_OP_COUNT] = {
-		[BLK_READ] = NVME_CMD_READ,
-		[BLK_WRITE] = NVME_CMD_WRITE,
-		[BLK_FLUSH] = NVME_CMD_FLUSH,
-		[BLK_DEALLOCATE] = NVME_CMD_DATASET,
-		[BLK_WRITE_ZEROES] = NVME_CMD_WRITE_ZEROES,
-	};
-
-	slot->command.opcode = opcodes[request->op];
-	if (request->op == BLK_FLUSH)
-		return;
-	if (request->op == BLK_DEALLOCATE) {
-		fill_dataset(q, slot, request);
-		return;
-	}
-	slot->command.dword10 = (u32)request->block;
-	slot->command.dword11 = (u32)(request->block >> 32);
-	slot->command.dword12 = request->block_count - 1;
-	if (request->segment_count)
-		nvme_slot_map(q, slot, request);
-}
-
-static err_t submit(struct blk_device *blk, struct blk_request *request)
-{
-	struct nvme_namespace *ns = container_of(blk, struct nvme_namespace, blk);
-	struct nvme *n = ns->nvme;
-	struct nvme_queue *q = n->queues[1 + platform_cpu_id() % n->queue_count];
-	err_t err = check_request(blk, request);
-	struct nvme_slot *slot;
-
-	if (err)
-		return err;
-	spin_lock(&q->lock);
-	/* Under the lock: whoever declares it dead takes it later, and fails what is there then. */
-	if (nvme_state(n) == NVME_DEAD) {
-		err = E_IO;
-	} else if ((slot = nvme_slot_take(q, NVME_SLOT_REQUEST)) == NULL) {
-		err = E_BUSY;
-	} else {
-		slot->request = request;
-		slot->command.nsid = ns->nsid;
-		fill_command(q, slot, request);
-		nvme_slot_send(n, q, slot, platform_now_ns() + n->request_limit_ns);
-	}
-	spin_unlock(&q->lock);
-	return err;
-}
-
-static void poll(struct blk_device *blk, u64 now_ns)
-{
-	nvme_poll(container_of(blk, struct nvme_namespace, blk)->nvme, now_ns);
-}
-
-static bool must_poll(const struct blk_device *blk)
-{
-	return nvme_must_poll(container_of(blk, struct nvme_namespace, blk)->nvme);
-}
-
-const struct blk_ops nvme_blk_ops = {.submit = submit, .poll = poll, .must_poll = must_poll};
-
 /* --- Birth -------------------------------------------------------------------------------------
  */
 
+/* All of its memory at once: looking for contiguous frames takes time. */
 struct nvme *nvme_create(const struct nvme_bus *bus, const char *name, u32 cpu_count)
 {
-	u32 pages = (u32)(ALIGN_UP(sizeof(struct nvme), PAGE_BYTES) / PAGE_BYTES);
-	hpa_t unused;
-	struct nvme *n = bus->alloc(bus, pages, &unused);
+	u32 own = (u32)(ALIGN_UP(sizeof(struct nvme), PAGE_BYTES) / PAGE_BYTES);
+	u32 cpus = min(max(cpu_count, 1u), NVME_QUEUES);
+	hpa_t at;
+	u8 *memory = bus->alloc(bus, own + 1 + (cpus + 1) * NVME_QUEUE_PAGES, &at);
+	struct nvme *n = (struct nvme *)memory;
 
 	if (!n)
 		return NULL;
 	spin_init(&n->lock, LOCK_RANK_DISK);
 	n->bus = bus;
 	fmt_snprintf(n->name, sizeof(n->name), "%s", name);
-	n->cpu_count = min(max(cpu_count, 1u), NVME_QUEUES);
+	n->cpu_count = cpus;
 	nvme_set_limits(n, REQUEST_LIMIT_NS, ABORT_LIMIT_NS);
-	n->data = bus->alloc(bus, 1, &n->data_at);
-	if (!n->data)
-		return NULL;
-	for (u32 i = 0; i <= n->cpu_count; i++) {
-		n->queues[i] = nvme_queue_create(n, (u16)i);
-		if (!n->queues[i])
-			return NULL;
+	n->data = memory + own * PAGE_BYTES;
+	n->data_at = HPA(at.v + own * PAGE_BYTES);
+	for (u32 i = 0; i <= cpus; i++) {
+		u64 offset = (own + 1 + (u64)i * NVME_QUEUE_PAGES) * PAGE_BYTES;
+
+		n->queues[i] = nvme_queue_create((u16)i, memory + offset, HPA(at.v + offset));
 	}
 	return n;
 }

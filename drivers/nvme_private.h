@@ -1,6 +1,7 @@
 /*
  * What the parts of the NVMe driver share: nvme_queue.c (rings, slots), nvme_admin.c (bringing a
- * controller up, again and again), nvme.c (requests, time limits, death).
+ * controller up, again and again), nvme.c (completions, time limits, death), nvme_request.c (what
+ * is asked for).
  *
  * Locks: the controller's guards its state and the admin queue; each queue's guards its rings and
  * slots. Controller before queue, one queue at a time. done() is called with neither.
@@ -18,6 +19,7 @@
 #define NVME_TRANSFER_BYTES ((u32)KIB(256)) /* fills a list, whatever it begins at */
 #define NVME_NAMESPACES     32u             /* of a controller, more are not listed */
 #define NVME_QUEUES         128u
+#define NVME_QUEUE_PAGES    12u
 #define NVME_ATTEMPTS       3u /* of a command */
 #define NVME_RESETS         3u /* in a row, with no request done between them */
 
@@ -133,7 +135,8 @@ static inline void nvme_done_init(struct nvme_done *done)
 /* --- nvme_queue.c: all with the queue's lock (the admin queue: the controller's) held ----------
  */
 
-struct nvme_queue *nvme_queue_create(struct nvme *n, u16 id);
+/* In NVME_QUEUE_PAGES zeroed pages. */
+struct nvme_queue *nvme_queue_create(u16 id, u8 *memory, hpa_t at);
 /* Empty rings, as a controller that was just enabled expects them. */
 void nvme_queue_rewind(struct nvme_queue *q, u32 depth);
 /* A free slot, or NULL. */
@@ -172,6 +175,10 @@ void nvme_fail(struct nvme *n, u64 now, const char *why);
 void nvme_die(struct nvme *n, err_t error, const char *why);
 /* After a reset: what was under way is given to the controller again. */
 void nvme_resume(struct nvme *n, u64 now);
+
+/* --- nvme_request.c ----------------------------------------------------------------------------
+ */
+
 extern const struct blk_ops nvme_blk_ops;
 
 #endif

@@ -7,23 +7,24 @@
 #include "mm/base/log.h"
 #include "mm/base/str.h"
 
-#define LIST_PAGES ((u32)(NVME_DEPTH * NVME_LIST_BYTES / PAGE_BYTES))
+#define LIST_PAGES   (NVME_DEPTH * NVME_LIST_BYTES / PAGE_BYTES)
+#define STRUCT_PAGES (ALIGN_UP(sizeof(struct nvme_queue), PAGE_BYTES) / PAGE_BYTES)
+_Static_assert(STRUCT_PAGES + 2 + LIST_PAGES <= NVME_QUEUE_PAGES, "a queue's memory");
 
-struct nvme_queue *nvme_queue_create(struct nvme *n, u16 id)
+struct nvme_queue *nvme_queue_create(u16 id, u8 *memory, hpa_t at)
 {
-	const struct nvme_bus *bus = n->bus;
-	u32 pages = (u32)(ALIGN_UP(sizeof(struct nvme_queue), PAGE_BYTES) / PAGE_BYTES);
-	hpa_t unused;
-	struct nvme_queue *q = bus->alloc(bus, pages, &unused);
+	struct nvme_queue *q = (struct nvme_queue *)memory;
+	u64 sq = STRUCT_PAGES * PAGE_BYTES, cq = sq + PAGE_BYTES, lists = cq + PAGE_BYTES;
 
-	if (!q)
-		return NULL;
 	spin_init(&q->lock, LOCK_RANK_DISK_QUEUE);
 	q->id = id;
-	q->sq = bus->alloc(bus, 1, &q->sq_at);
-	q->cq = bus->alloc(bus, 1, &q->cq_at);
-	q->lists = bus->alloc(bus, LIST_PAGES, &q->lists_at);
-	return q->sq && q->cq && q->lists ? q : NULL;
+	q->sq = (volatile struct nvme_command *)(memory + sq);
+	q->sq_at = HPA(at.v + sq);
+	q->cq = (volatile struct nvme_completion *)(memory + cq);
+	q->cq_at = HPA(at.v + cq);
+	q->lists = memory + lists;
+	q->lists_at = HPA(at.v + lists);
+	return q;
 }
 
 void nvme_queue_rewind(struct nvme_queue *q, u32 depth)

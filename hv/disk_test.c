@@ -3,7 +3,7 @@
  * verify, then zeroes and deallocation where the disk has them. Several requests are under way at a
  * time, of odd lengths and offsets; each done() starts the next, so that guests run on meanwhile.
  *
- * Only partitions of the test type are touched. Everything runs on the CPU that polls: no lock.
+ * Only partitions of the test type are touched. Any CPU may be the one that polls: one lock.
  */
 #include "hv/disk_test.h"
 #include "drivers/nvme_pci.h"
@@ -12,6 +12,7 @@
 #include "hv/x86/paging.h"
 #include "hv/x86/time.h"
 #include "mm/base/ini.h"
+#include "mm/base/lock.h"
 #include "mm/base/str.h"
 #include "mm/platform.h"
 
@@ -32,13 +33,15 @@ struct lane {
 	bool busy;
 };
 
-static struct {
+static struct spinlock lock = SPINLOCK(LOCK_RANK_DISK_TEST);
+
+static struct { /* all under the lock */
 	bool running;
 	const struct disk_partition *partition;
 	enum phase phase;
 	u64 blocks, next; /* of the partition: how many are tested, from where to go on */
 	u32 busy;
-	u64 done_blocks, failed, wrong, requests;
+	u64 failed, wrong, requests;
 	u64 seed, start_ns;
 	struct lane lanes[LANES];
 } test;
@@ -88,15 +91,15 @@ static void lane_done(struct blk_request *request)
 {
 	struct lane *lane = container_of(request, struct lane, request);
 
+	spin_lock(&lock);
 	lane->busy = false;
 	test.busy--;
 	if (request->result)
 		test.failed++;
 	else if (test.phase == READING || test.phase == READING_ZEROES)
 		verify(lane);
-	if (!request->result)
-		test.done_blocks += request->block_count;
 	go_on();
+	spin_unlock(&lock);
 }
 
 /* Returns false if the disk takes no more now. */
@@ -238,7 +241,7 @@ static void run_test(const char *name)
 	test.phase = WRITING;
 	test.blocks = min(p->gpt.block_count, TEST_BYTES / p->blk->block_bytes);
 	test.next = test.busy = 0;
-	test.done_blocks = test.failed = test.wrong = test.requests = 0;
+	test.failed = test.wrong = test.requests = 0;
 	test.start_ns = time_now_ns();
 	test.seed = test.start_ns;
 	go_on();
@@ -262,10 +265,13 @@ static void set_limits(const char *request, const char *abort)
 
 void command_disk(u32 count, char **words)
 {
-	if (count == 3 && strcmp(words[1], "test") == 0)
+	if (count == 3 && strcmp(words[1], "test") == 0) {
+		spin_lock(&lock);
 		run_test(words[2]);
-	else if (count == 4 && strcmp(words[1], "limits") == 0)
+		spin_unlock(&lock);
+	} else if (count == 4 && strcmp(words[1], "limits") == 0) {
 		set_limits(words[2], words[3]);
-	else
+	} else {
 		console_printf("disk test NAME, or disk limits REQUEST_MS ABORT_MS\n");
+	}
 }

@@ -19,6 +19,7 @@ enum lock_rank {
 	LOCK_RANK_SHARE,
 	LOCK_RANK_ZCACHE,
 	LOCK_RANK_SWAP,
+	LOCK_RANK_DISK_TEST,   /* hv: the console's disk test */
 	LOCK_RANK_TABLES,      /* mm: a space's reserve of table frames */
 	LOCK_RANK_FRAME_CACHE, /* mm: one CPU's cache of free frames */
 	LOCK_RANK_FRAMES,      /* mm: the global frame pool behind the per-CPU caches */
