@@ -8,6 +8,7 @@ not by time: the machines differ by a factor of ten.
 import dataclasses
 import re
 
+import disk_cases
 import hostile
 import machine as machines
 import session
@@ -36,6 +37,7 @@ class Case:
     qemu_cpu: str = "max,-la57"
     qemu_args: tuple = ()
     bochs_cpu: str = machines.BOCHS_CPU
+    disks: tuple = ()                    # of disk.Disk
     tcg_only: bool = False               # has a reason not to run under KVM
     long: bool = False                   # make test-all only
     watcher: object = None               # makes another session.Watcher: (machine, timeout, slowness)
@@ -223,7 +225,6 @@ CASES = [
         (r"\[g3\] WORKLOAD waiting", "\r"), *SCAN_ALL, (PROMPT, "frames\r"), (r"all accounted for", "\r"), *PRESS_KEY),
          expect=(r"share audit: .*: (9[5-9]|100)\.\d%; [5-9]\d{3} saved", each_of_four(r"^g\d .*verdict ok")),
          forbid=(PANIC, "NOT ALL")),
-
     Case("share-linux", host(**{"Mem.ShareForceSalting": 1, "Mem.AllocGuestLargePage": 0}) + "".join(
         vm(f"g{i}", workload(seed=i, mib=32, ops=None, seconds=40), "128M") for i in (1, 2)), script=(
             (each_of_two(r"\] BELLOWS-GUEST up"), "\r"), *TYPE_SCAN_ALL, (each_of_two(r"scanned for sharing"), "\r"),
@@ -292,6 +293,8 @@ CASES = [
          tcg_only=True, verdict="refused", expect=(r"cannot run here: .*(VT-x|AMD-V)",)),
     Case("no-nested-paging", CONFIG_ONE, qemu_cpu="max,-la57,-npt", bochs_cpu="core2_penryn_t9600",
          tcg_only=True, verdict="refused", expect=(r"cannot run here: .*(EPT|nested paging)",)),
+
+    *(Case(**arguments) for arguments in disk_cases.cases(host, vm, WELL, PROMPT, PANIC)),
 ]
 
 
@@ -320,7 +323,8 @@ def run(case, target, directory):
     files = {**machines.guest_files(), **case.files}
     cpus = case.cpus or (machines.default_cpus(target) if target == "qemu" else 1)
     spec = machines.Spec(target, directory, case.config, case.memory, cpus, files,
-                         qemu_cpu=case.qemu_cpu, qemu_args=case.qemu_args, bochs_cpu=case.bochs_cpu)
+                         qemu_cpu=case.qemu_cpu, qemu_args=case.qemu_args, bochs_cpu=case.bochs_cpu,
+                         disks=case.disks)
     timeout = case.timeout * (BOCHS_PATIENCE if target == "bochs" else 1)
     with machines.Machine(spec) as machine:
         if case.watcher:

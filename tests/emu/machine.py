@@ -17,6 +17,8 @@ import subprocess
 import time
 import tty
 
+import disk as disks
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BUILD = ROOT / os.environ.get("BELLOWS_BUILD", "build")
 HEADS, SECTORS, SECTOR = 16, 63, 512
@@ -42,6 +44,7 @@ class Spec:
     qemu_cpu: str = "max,-la57"
     qemu_args: tuple = ()
     bochs_cpu: str = BOCHS_CPU
+    disks: tuple = ()                # of disk.Disk: NVMe controllers on QEMU, namespaces of one on Bochs
 
 
 def guest_files():
@@ -149,6 +152,7 @@ class Machine:
         if spec.config is not None:
             files["bellows/bellows.conf"] = spec.config.encode()
         self.cylinders = make_image(self.directory / "esp.img", files)
+        self.disk_paths = [disks.make(disk, self.directory) for disk in spec.disks]
         self.log = open(self.directory / "serial.log", "wb")
         self.process = None
         self.reader = self.writer = -1
@@ -175,12 +179,16 @@ class Machine:
             "-drive", f"if=pflash,unit=1,format=raw,file={variables}",
             "-drive", f"if=ide,format=raw,file={self.directory}/esp.img",
             "-serial", "stdio", "-monitor", f"unix:{self._monitor_path()},server,nowait",
-            "-no-reboot", *self.spec.qemu_args]
+            "-no-reboot", *self._qemu_disks(), *self.spec.qemu_args]
         with open(self.directory / "emulator.log", "wb") as errors:
             self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                             stderr=errors, bufsize=0, start_new_session=True)
         self.reader = self.process.stdout.fileno()
         self.writer = self.process.stdin.fileno()
+
+    def _qemu_disks(self):
+        return [word for disk, path in zip(self.spec.disks, self.disk_paths)
+                for word in disks.qemu_arguments(disk, path)]
 
     def _monitor_path(self):
         # A socket's path must be short.
@@ -196,9 +204,13 @@ class Machine:
             cpu=self.spec.bochs_cpu, cpus=self.spec.cpus, memory=self.spec.memory,
             firmware=BOCHS_FIRMWARE, vga=BOCHS_VGA, image=self.directory / "esp.img",
             cylinders=self.cylinders, tty=os.ttyname(slave), log=self.directory / "bochs.log")
-        (self.directory / "bochsrc").write_text(text)
         environment = {**os.environ, "BXSHARE": str(prefix / "share/bochs"),
                        "LTDL_LIBRARY_PATH": str(prefix / "lib/bochs/plugins")}
+        if self.spec.disks:
+            text = text.replace("chipset=i440fx", "chipset=i440fx, slot1=nvme") + "plugin_ctrl: nvme=1\n"
+            environment.update(disks.bochs_environment(self.spec.disks, self.disk_paths, self.directory))
+            environment["LTDL_LIBRARY_PATH"] += f":{bochs_nvme_plugin()}"
+        (self.directory / "bochsrc").write_text(text)
         with open(self.directory / "emulator.log", "wb") as errors:
             self.process = subprocess.Popen(
                 # The speed report it makes once a second logs from a signal handler, and would wait for
@@ -285,7 +297,8 @@ class Machine:
             self.reader = -1
         self.log.close()
         # The image can be made again at any time, and there are many runs.
-        (self.directory / "esp.img").unlink(missing_ok=True)
+        for path in (self.directory / "esp.img", *self.disk_paths):
+            path.unlink(missing_ok=True)
         (self.directory / "vars.fd").unlink(missing_ok=True)
 
 
@@ -293,6 +306,13 @@ class Machine:
 def bochs_prefix():
     """Where Bochs is installed; builds it first if need be (minutes, once)."""
     return subprocess.run([ROOT / "tests/emu/bochs/build.sh"], stdout=subprocess.PIPE, text=True,
+                          check=True).stdout.strip()
+
+
+@functools.lru_cache(maxsize=None)
+def bochs_nvme_plugin():
+    """The directory of the NVMe controller's plugin for that Bochs."""
+    return subprocess.run([ROOT / "tests/emu/bochs/nvme/build.sh"], stdout=subprocess.PIPE, text=True,
                           check=True).stdout.strip()
 
 
