@@ -73,8 +73,8 @@ static void run_vms(u32 count, char **words)
 		console_printf("%-16s %-8s %5u %5llu MiB %8s %6llu ms  %s\n", vm_name(vm),
 			vm_state_name(vm->state), vm->vcpu_count,
 			(ull)(vm->config->memory_bytes >> 20),
-			vm_is_on(vm) ? "-" : verdict_name(vm->verdict),
-			(ull)(f.run_ns / 1000000), vm_is_on(vm) ? "" : vm->why);
+			vm_is_on(vm) ? "-" : verdict_name(vm->verdict), (ull)(f.run_ns / 1000000),
+			vm_is_on(vm) ? "" : vm->why);
 	}
 }
 
@@ -106,8 +106,9 @@ static void run_memtop(u32 count, char **words)
 		MIB_OF(host.total_frames), MIB_OF(host.free_frames), MIB_OF(host.promised_frames),
 		MIB_OF(host.overhead_frames), MIB_OF(host.min_free_frames),
 		mem_state_name(host.state));
-	console_printf("%-16s %9s %9s %9s %9s %9s %9s %9s %9s %10s\n", "NAME", "MEMSZ", "CNSM",
-		"PEAK", "SHRD", "SHRDSVD", "COWH", "ZERO", "FAULTS", "EXITS");
+	console_printf("%-16s %9s %9s %9s %9s %9s %9s %9s %9s %9s %9s %9s %10s\n", "NAME", "MEMSZ",
+		"CNSM", "PEAK", "SHRD", "SHRDSVD", "COWH", "ZERO", "MCTLSZ", "MCTLTGT", "MCTLMAX",
+		"FAULTS", "EXITS");
 	list_for_each_entry (vm, sched_vms(), all) {
 		struct vm_figures f;
 		u64 exits = 0;
@@ -115,12 +116,15 @@ static void run_memtop(u32 count, char **words)
 		vm_figures_get(vm, &f);
 		for (u32 kind = 0; kind < EXIT_KIND_COUNT; kind++)
 			exits += f.exits[kind];
-		console_printf("%-16s %7llu.%llu %7llu.%llu %7llu.%llu %7llu.%llu %7llu.%llu "
-			       "%7llu.%llu %7llu.%llu %9llu %10llu\n",
+		console_printf(
+			"%-16s %7llu.%llu %7llu.%llu %7llu.%llu %7llu.%llu %7llu.%llu "
+			"%7llu.%llu %7llu.%llu %7llu.%llu %7llu.%llu %7llu.%llu %9llu %10llu\n",
 			vm_name(vm), MIB_OF(vm->config->memory_bytes >> PAGE_SHIFT),
 			MIB_OF(f.consumed_pages), MIB_OF(f.peak_consumed_pages),
 			MIB_OF(f.shared_pages), MIB_OF(f.shared_saved_pages), MIB_OF(f.hint_pages),
-			MIB_OF(f.zero_pages), (ull)f.faults, (ull)exits);
+			MIB_OF(f.zero_pages), MIB_OF(f.balloon_pages),
+			MIB_OF(f.balloon_target_pages), MIB_OF(f.balloon_maximum_pages),
+			(ull)f.faults, (ull)exits);
 	}
 	console_printf("exits by reason:\n");
 	list_for_each_entry (vm, sched_vms(), all) {
@@ -258,6 +262,8 @@ static const struct command commands[] = {
 	{"poweroff", "", "end all VMs and switch the machine off", 1, 1, run_poweroff},
 	{"share", "[scan now NAME|all]", "what pages are shared; look for more now; share audit", 1,
 		4, command_share},
+	{"balloon", "[NAME SIZE|off]", "how the balloons fare; how large one is to be", 1, 3,
+		command_balloon},
 	{"hide", "NAME [every N]", "debug: make all its pages fault again, now or every N exits", 2,
 		4, run_hide},
 	{"disk", "test NAME", "debug: write, read and verify a partition of the test type", 3, 4,

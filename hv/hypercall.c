@@ -34,6 +34,13 @@ static s64 call(struct vcpu *vcpu, u64 number)
 	if (vcpu->vm->abi_version == 0)
 		return BELLOWS_HC_E_VERSION;
 	switch (number) {
+	case BELLOWS_HC_BALLOON_HELLO:
+	case BELLOWS_HC_BALLOON_TARGET:
+	case BELLOWS_HC_BALLOON_INFLATE:
+	case BELLOWS_HC_BALLOON_DEFLATE:
+	case BELLOWS_HC_BALLOON_STATS:
+	case BELLOWS_HC_BALLOON_GOODBYE:
+		return balloon_call(vcpu->vm, number, gpr);
 	case BELLOWS_HC_DEBUG_HIDE:
 		if (!vcpu->vm->config->debug_hypercalls)
 			return BELLOWS_HC_E_PERM;

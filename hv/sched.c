@@ -234,6 +234,7 @@ noreturn_fn static void loop(void)
 		}
 		terminal_send();
 		carry_out_requests();
+		balloon_work();
 		if (config.host.autostop && all_ended())
 			finish();
 		wake_sleepers(sc);

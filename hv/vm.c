@@ -13,6 +13,7 @@
 #include "hv/x86/msr.h"
 #include "hv/x86/paging.h"
 #include "hv/x86/time.h"
+#include "mm/balloon.h"
 #include "mm/share.h"
 #include "mm/base/fmt.h"
 #include "mm/base/log.h"
@@ -227,6 +228,7 @@ static void start_time(struct vm *vm)
 	}
 	vdev_reset(vm->vdev, vm->origin_ns);
 	vm->abi_version = 0;
+	balloon_began(vm);
 	vm->request = VM_REQUEST_NONE;
 }
 
@@ -306,6 +308,7 @@ err_t vm_start(struct vm *vm)
 	vm->verdict = VM_VERDICT_NONE;
 	vm->state = VM_OFF;
 	vm->hide_every = vm->hide_countdown = vm->config->debug_hide_every;
+	vm->balloon.asked_pages = 0;
 	err = try_start(vm);
 	if (err) {
 		vm->ended = true;
@@ -426,6 +429,15 @@ void vm_reset(struct vm *vm)
 
 /* --- Figures --------------------------------------------------------------------------------- */
 
+static void balloon_figures(const struct vm *vm, struct vm_figures *out)
+{
+	enum balloon_limit which;
+
+	out->balloon_pages = balloon_pages(vm->space);
+	out->balloon_target_pages = vm->balloon.pace.target_pages;
+	out->balloon_maximum_pages = vm->balloon.driver ? balloon_maximum_of(vm, &which) : 0;
+}
+
 void vm_figures_get(const struct vm *vm, struct vm_figures *out)
 {
 	const struct space_stats *stats;
@@ -446,6 +458,7 @@ void vm_figures_get(const struct vm *vm, struct vm_figures *out)
 	out->consumed_pages = stats_get(&stats->pages_by_state[PAGE_PRIVATE]) +
 			      stats_get(&stats->pages_by_state[PAGE_HIDDEN]) + out->shared_pages -
 			      out->shared_saved_pages;
+	balloon_figures(vm, out);
 	out->peak_consumed_pages = stats_get(&stats->peak_consumed_pages);
 	out->zero_pages = stats_get(&stats->pages_by_state[PAGE_ZERO]);
 	out->faults = stats_get(&stats->faults);

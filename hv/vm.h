@@ -20,6 +20,7 @@
 #include "mm/base/lock.h"
 #include "mm/memsched.h"
 #include "mm/space.h"
+#include "hv/balloon.h"
 #include "hv/config.h"
 #include "hv/output.h"
 #include "hv/vcpu.h"
@@ -45,6 +46,7 @@ enum vm_verdict { VM_VERDICT_NONE, VM_VERDICT_OK, VM_VERDICT_FAILED, VM_VERDICT_
 struct vm_figures {
 	u64 consumed_pages, peak_consumed_pages, zero_pages, faults;
 	u64 shared_pages, shared_saved_pages, hint_pages;
+	u64 balloon_pages, balloon_target_pages, balloon_maximum_pages;
 	u64 exits[EXIT_KIND_COUNT];
 	u64 run_ns; /* time on a CPU */
 };
@@ -83,6 +85,7 @@ struct vm {
 		u64 credit_pages;  /* that may be hashed now */
 		u32 passes_wanted; /* by command */
 	} share;                   /* [l] see share.c */
+	struct vm_balloon balloon; /* see balloon.h */
 	struct output output;      /* [v] what the guest printed */
 };
 

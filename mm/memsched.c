@@ -168,6 +168,13 @@ void memsched_power_off(const struct memsched_request *vm)
 	sched.overhead_frames -= vm->overhead_frames;
 }
 
+void memsched_promise_set(struct memsched_request *vm, u64 frames)
+{
+	CHECK(sched.promised_frames >= vm->promised_frames);
+	sched.promised_frames = sched.promised_frames - vm->promised_frames + frames;
+	vm->promised_frames = frames;
+}
+
 bool memsched_large_pages_ok(void)
 {
 	u64 backed = frame_kind_count(FRAME_PRIVATE);

@@ -50,6 +50,8 @@ const char *mem_state_name(enum mem_state state);
 void memsched_init(void);
 must_check err_t memsched_power_on(const struct memsched_request *vm, char *why, size_t why_bytes);
 void memsched_power_off(const struct memsched_request *vm);
+/* What an admitted VM is promised from now on; the sum may then be more than there is. */
+void memsched_promise_set(struct memsched_request *vm, u64 frames);
 void memsched_snapshot_get(struct memsched_snapshot *out);
 
 /*

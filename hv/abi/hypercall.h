@@ -26,7 +26,8 @@
  * INFLATE, DEFLATE: RBX = guest-physical address, aligned to 4 KiB, of a list of 64-bit page
  * numbers, RCX = how many (1 .. 512), RDX = their order: 0, or 9 for 2 MiB each, named by the first
  * page and aligned. The list is read once. They are taken in order, up to the first that cannot be.
- * Answer: how many entries were taken, or, if the first could not be, why not: E_RANGE (not RAM, or
+ * Fewer than given may be taken in one call: the rest is for the next. Answer: how many entries
+ * were taken, or, if the first could not be, why not: E_RANGE (not RAM, or
  * not aligned), E_EXIST (inflated already; of 2 MiB, any part of it), E_NOTFOUND (not inflated; of
  * 2 MiB, any part), E_LIMIT (the balloon is at its target), E_AGAIN.
  * STATS: RBX = guest-physical address, aligned, of a struct bellows_balloon_stats. Answer: 0.

@@ -4,6 +4,7 @@
  * Description Table.
  */
 #include "hv/vdev/acpi.h"
+#include "hv/abi/balloon.h"
 #include "hv/vdev/aml.h"
 #include "hv/vdev/ioapic.h"
 #include "hv/vdev/pm.h"
@@ -188,7 +189,22 @@ static void put_device(
 	aml_close(aml, device);
 }
 
-/* \_S5 (power-off), and under \_SB the serial line and the clock. */
+/* The balloon's: nothing but an interrupt; its registers are hypercalls. */
+static void put_balloon(struct aml *aml)
+{
+	struct aml_block device = aml_device(aml, "BALN");
+
+	aml_name(aml, "_HID");
+	aml_string(aml, BELLOWS_BALLOON_HID);
+	aml_name(aml, "_UID");
+	aml_integer(aml, 0);
+	aml_name(aml, "_STA");
+	aml_integer(aml, 0x0f);
+	aml_crs_irq(aml, BELLOWS_BALLOON_GSI);
+	aml_close(aml, device);
+}
+
+/* \_S5 (power-off), and under \_SB the serial line, the clock and the balloon. */
 static err_t put_dsdt(u8 *at)
 {
 	struct aml aml = {.at = at + HEADER_BYTES, .room = DSDT_MAX - HEADER_BYTES};
@@ -204,6 +220,7 @@ static err_t put_dsdt(u8 *at)
 	block = aml_scope(&aml, "_SB_");
 	put_device(&aml, "COM1", "PNP0501", UART_PORT, 8, UART_IRQ);
 	put_device(&aml, "RTC_", "PNP0B00", RTC_PORT, 2, RTC_IRQ);
+	put_balloon(&aml);
 	aml_close(&aml, block);
 	if (aml.full)
 		return E_RANGE;

@@ -8,6 +8,7 @@ enum {
 	OP_NAME = 0x08,
 	OP_BYTE = 0x0a,
 	OP_DWORD = 0x0c,
+	OP_STRING = 0x0d,
 	OP_SCOPE = 0x10,
 	OP_BUFFER = 0x11,
 	OP_PACKAGE = 0x12,
@@ -75,6 +76,12 @@ void aml_integer(struct aml *aml, u32 value)
 	}
 }
 
+void aml_string(struct aml *aml, const char *text)
+{
+	aml_byte(aml, OP_STRING);
+	aml_bytes(aml, text, strlen(text) + 1);
+}
+
 static u32 hex_digit(char c)
 {
 	return c <= '9' ? (u32)(c - '0') : (u32)(c - 'A' + 10);
@@ -122,20 +129,35 @@ struct aml_block aml_package(struct aml *aml, u8 count)
 	return block;
 }
 
-void aml_crs_port_irq(struct aml *aml, u16 port, u8 count, u32 gsi)
+/* Name(_CRS, Buffer of @bytes). */
+static void crs(struct aml *aml, const u8 *resources, u32 bytes)
 {
-	const u8 resources[] = {
-		0x47, 0x01, (u8)port, (u8)(port >> 8), (u8)port, (u8)(port >> 8), 1, count,
-		/* extended interrupt: consumer, edge, active high, exclusive */
-		0x89, 6, 0, 0x03, 1, (u8)gsi, (u8)(gsi >> 8), (u8)(gsi >> 16), (u8)(gsi >> 24),
-		0x79, 0, /* end; checksum 0 = not used */
-	};
 	struct aml_block block;
 
 	aml_name(aml, "_CRS");
 	aml_byte(aml, OP_BUFFER);
 	block = open_block(aml);
-	aml_integer(aml, sizeof(resources));
-	aml_bytes(aml, resources, sizeof(resources));
+	aml_integer(aml, bytes);
+	aml_bytes(aml, resources, bytes);
 	aml_close(aml, block);
+}
+
+/* Extended interrupt: consumer, edge, active high, exclusive. */
+#define INTERRUPT(gsi)                                                                             \
+	0x89, 6, 0, 0x03, 1, (u8)(gsi), (u8)((gsi) >> 8), (u8)((gsi) >> 16), (u8)((gsi) >> 24)
+#define END_TAG 0x79, 0 /* checksum 0 = not used */
+
+void aml_crs_port_irq(struct aml *aml, u16 port, u8 count, u32 gsi)
+{
+	const u8 resources[] = {0x47, 0x01, (u8)port, (u8)(port >> 8), (u8)port, (u8)(port >> 8), 1,
+		count, INTERRUPT(gsi), END_TAG};
+
+	crs(aml, resources, sizeof(resources));
+}
+
+void aml_crs_irq(struct aml *aml, u32 gsi)
+{
+	const u8 resources[] = {INTERRUPT(gsi), END_TAG};
+
+	crs(aml, resources, sizeof(resources));
 }

@@ -27,6 +27,8 @@ void aml_close(struct aml *aml, struct aml_block block);
 /* Name(@name, follows). @name: four characters. */
 void aml_name(struct aml *aml, const char *name);
 void aml_integer(struct aml *aml, u32 value);
+/* A string; printable ASCII. */
+void aml_string(struct aml *aml, const char *text);
 /* An _HID such as "PNP0501". */
 void aml_eisa_id(struct aml *aml, const char *id);
 
@@ -37,5 +39,7 @@ struct aml_block aml_package(struct aml *aml, u8 count);
 /* Name(_CRS, ResourceTemplate() { IO(port, count) Interrupt(edge, active high, exclusive) {gsi} })
  */
 void aml_crs_port_irq(struct aml *aml, u16 port, u8 count, u32 gsi);
+/* Name(_CRS, ResourceTemplate() { Interrupt(edge, active high, exclusive) {gsi} }) */
+void aml_crs_irq(struct aml *aml, u32 gsi);
 
 #endif

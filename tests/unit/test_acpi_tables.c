@@ -185,6 +185,7 @@ static void iasl_takes_them_apart_and_finds_our_devices(void **state)
 	assert_non_null(strstr(text, "Device (COM1)"));
 	assert_non_null(strstr(text, "EisaId (\"PNP0501\")"));
 	assert_non_null(strstr(text, "EisaId (\"PNP0B00\")"));
+	assert_non_null(strstr(text, "Name (_HID, \"BLWS0001\")"));
 	assert_non_null(strstr(text, "Name (_S5, Package (0x04)"));
 	assert_non_null(strstr(text, "Interrupt (ResourceConsumer, Edge, ActiveHigh, Exclusive"));
 	assert_non_null(strstr(text, "Hardware Reduced (V5) : 1"));
