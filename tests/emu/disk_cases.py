@@ -53,6 +53,8 @@ def cases(host, vm, well, prompt, panic):
     ok = r"disk test scratch: ok: \d+ blocks of \d+ bytes, \d+ requests, 0 failed, 0 blocks wrong"
     yield case("", Disk(faults=SLOW), (*found(512), ok, counts()))
     yield case("-4k", Disk(faults=SLOW, block_bytes=4096), (*found(4096), ok, counts()))
+    # A queue for each CPU (no guests: QEMU 7.2 runs those on one CPU only).
+    yield case("-two-cpus", Disk(faults=SLOW), (r"2 queues of 64, MSI-X", ok, counts()), cpus=2)
     # No byte is written but to a partition of the test type.
     yield case("-other-type", Disk(), (r"disk test other: not a partition of the test type",),
                targets=("qemu",), script=(
