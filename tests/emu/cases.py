@@ -202,6 +202,10 @@ CASES = [
                  (PROMPT, "poweroff\r")),
          verdict="stopped", expect=(r"g1: started", r"\[n1\] GAP worst"), timeout=90, forbid=(PANIC,)),
 
+    # A balloon driver that lies in all ways.
+    Case("balloon-liar", host() + bare("bad", "balloon-liar", "32M", PVH) + bare("good", WELL, "32M", PVH),
+         expect=(r"WORKLOAD ok profile=balloon-liar",), forbid=(PANIC, "LIAR FAIL")),
+
     # Everything that a guest must not do, at random; the seeds are the same each time, so a fault comes again.
     hostile_case("hostile", 1000, 20),
     hostile_case("hostile-beside-linux", 2000, 120, linux=True, timeout=300, long=True),

@@ -11,12 +11,15 @@
  *   gap      for how long at a stretch it did not run, while its neighbours start and end
  *   watch    data and code breakpoints where the hypervisor lies, which must not notice
  *   io       string I/O and device registers, performed by the hypervisor
+ *   balloon  follows the balloon's target and verifies the rest
+ *   balloon-liar  a driver that lies in all ways
  *   modules  what it was started with, and a sum of each module's bytes
  * bellows.workload=... runs the memory workload, bellows.hostile=... everything a guest must not do,
  * bellows.bench=... measures what exits cost.
  * The good ones print the line by which a VM is judged, and power off.
  */
 #include "hv/abi/pvclock.h"
+#include "tests/emu/guests/bare/balloon.h"
 #include "tests/emu/guests/bare/bare.h"
 
 #define BEYOND          0x80000000ul
@@ -200,6 +203,14 @@ void bare_main(const struct bare_boot *boot)
 	if (is_word(what, "io")) {
 		io_run(&test_count, &wrong_count);
 		finish("io", test_count, wrong_count);
+	}
+	if (is_word(what, "balloon")) {
+		balloon_run(boot, &test_count, &wrong_count);
+		finish("balloon", test_count, wrong_count);
+	}
+	if (is_word(what, "balloon-liar")) {
+		balloon_lie(boot, &test_count, &wrong_count);
+		finish("balloon-liar", test_count, wrong_count);
 	}
 	misbehave(what);
 	finish("none", 0, 1);

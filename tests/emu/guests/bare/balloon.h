@@ -1,0 +1,17 @@
+/* The balloon in a bare guest: an honest driver, and one that lies. */
+#ifndef TESTS_EMU_GUESTS_BARE_BALLOON_H
+#define TESTS_EMU_GUESTS_BARE_BALLOON_H
+
+#include "hv/abi/hypercall.h"
+#include "tests/emu/guests/bare/bare.h"
+
+/** A hypercall with all its arguments. */
+int64_t hypercall4(uint64_t number, uint64_t rbx, uint64_t rcx, uint64_t rdx, uint64_t rsi);
+
+/** Follow the target until it is nothing again; see balloon.c. */
+void balloon_run(const struct bare_boot *boot, uint32_t *test_count, uint32_t *wrong_count);
+
+/** Everything that a driver must not say; see balloon_liar.c. */
+void balloon_lie(const struct bare_boot *boot, uint32_t *test_count, uint32_t *wrong_count);
+
+#endif
