@@ -181,7 +181,7 @@ static void test_frame_table_and_index_cost_24_bytes_a_frame(void **state)
 
 /* --- Threads --------------------------------------------------------------------------------- */
 
-#define THREADS 3
+#define THREADS 2
 #define HASHES  4
 
 static void *hammer(void *arg)
@@ -190,7 +190,7 @@ static void *hammer(void *arg)
 	struct rng rng = {cpu};
 
 	fake_cpu_set((u32)cpu);
-	for (u32 i = 0; i < 20000; i++) {
+	for (u32 i = 0; i < 1000; i++) {
 		struct share_id id = {rng_below(&rng, HASHES) << 60, 1};
 		pfn_t pfn;
 
