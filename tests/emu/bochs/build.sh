@@ -67,7 +67,9 @@ rm -rf "$prefix"
 	cd "$work" &&
 		CFLAGS="$OPT" CXXFLAGS="$OPT" ./configure --prefix="$prefix" "${CONFIGURE[@]}" &&
 		make -j"$(nproc)" &&
-		make install
+		make install &&
+		# Without file(1), libtool makes archives only, and says so in a warning.
+		[ -e "$prefix/lib/bochs/plugins/libbx_harddrv.so" ]
 ) >"$log" 2>&1 9>&- || { say "the build failed; the end of $log:"; tail -n 20 "$log" >&2; exit 1; }
 
 # Device plugins are compiled against the configured tree: keep its headers beside the binary.
