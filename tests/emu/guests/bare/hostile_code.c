@@ -242,8 +242,10 @@ static const struct insn *pick(void)
 
 /*
  * QEMU 7.2 aborts, itself, at an event after LTR of a null selector (it should have been #GP), and
- * at some writes of CR8 (also as LOCK MOV CR0). Such are made to NOPs; and most writes of control
- * registers too, for where they should fault it reports an entry failure, which ends the VM.
+ * at some writes of CR8 (also as LOCK MOV CR0); and it takes a watchpoint for a breakpoint, and
+ * crashes, where DR7 changed a kind over VM exits. Such are made to NOPs; and most writes of
+ * control registers too, for where they should fault it reports an entry failure, which ends the
+ * VM.
  */
 static void spare_qemu(uint8_t *at, const uint8_t *end)
 {
@@ -254,6 +256,8 @@ static void spare_qemu(uint8_t *at, const uint8_t *end)
 		if (at[0] == 0x0f && at[1] == 0x00 && (at[2] >> 3 & 7) == 3)
 			at[0] = at[1] = 0x90;
 		if ((at[0] & 0xf4) == 0x44 && at[1] == 0x0f && at[2] == 0x22)
+			at[0] = at[1] = at[2] = 0x90;
+		if (at[0] == 0x0f && at[1] == 0x23 && (at[2] >> 3 & 5) == 5)
 			at[0] = at[1] = at[2] = 0x90;
 		if (at[0] == 0x0f && at[1] == 0x22 && (lock || !chance(20)))
 			at[0] = at[1] = at[2] = 0x90;
