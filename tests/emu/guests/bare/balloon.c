@@ -122,8 +122,6 @@ static bool inflate_large(uint64_t target)
 	uint64_t most = (top - middle) / LARGE_PAGES - large_count;
 	uint64_t want = (target - size()) / LARGE_PAGES, n = 0;
 
-	if (small_count)
-		return false; /* keeps the order in which they come back simple */
 	for (; n < want && n < most && n < LARGE_PAGES; n++)
 		list[n] = top - (large_count + n + 1) * LARGE_PAGES;
 	if (!n)
@@ -250,7 +248,7 @@ void balloon_run(const struct bare_boot *boot, uint32_t *tests, uint32_t *wrong)
 
 	bottom = first + KEPT_BYTES / PAGE_BYTES;
 	top = boot->memory_end / LARGE_BYTES * LARGE_PAGES;
-	middle = bottom + (top - bottom) / 4;
+	middle = bottom + (top - bottom) / 2;
 	middle = (middle + LARGE_PAGES - 1) / LARGE_PAGES * LARGE_PAGES;
 	fill(first, top);
 	open_interrupt();
