@@ -1,7 +1,8 @@
 /*
  * The balloon: pages that a guest gave back by name, and takes again by name or by using them.
  *
- * A ballooned page is an absent entry of state BALLOONED, and nothing else: it has no frame, and
+ * A ballooned page is an absent entry of state BALLOONED, its own or that of its whole 2 MiB region,
+ * and nothing else: it has no frame, and
  * whatever it held is gone, whether it was private, shared, zero, hidden or never touched. Frames
  * go through a tlb_gather, one for a batch; one that is pinned is freed with its last pin. A page
  * that is taken back is UNTOUCHED again: it reads as zeros.

@@ -69,7 +69,6 @@ void tlb_gather_note(struct tlb_gather *gather)
 void tlb_gather_put(struct tlb_gather *gather, pfn_t pfn)
 {
 	gather->narrowed = true;
-	frame_set_kind(pfn, FRAME_GATHER);
 	gather->frames[gather->count++] = pfn;
 	if (gather->count == TLB_GATHER_FRAMES)
 		tlb_gather_finish(gather);

@@ -14,4 +14,7 @@ void balloon_run(const struct bare_boot *boot, uint32_t *test_count, uint32_t *w
 /** Everything that a driver must not say; see balloon_liar.c. */
 void balloon_lie(const struct bare_boot *boot, uint32_t *test_count, uint32_t *wrong_count);
 
+/** What giving pages up costs; see balloon_bench.c. False: it could not be measured. */
+bool balloon_bench(const struct bare_boot *boot, bool large);
+
 #endif

@@ -98,6 +98,9 @@ void hostile_run(const struct bare_boot *boot, const char *arguments);
 /** What an exit costs; see bench.c. */
 void bench_run(const struct bare_boot *boot, const char *what);
 
+/** Sort @ticks and print what they come to. */
+void bench_show(const char *name, uint64_t *ticks, uint32_t count);
+
 /** Every kind of event with every page that its delivery needs absent; prints and counts what is
  * wrong. */
 void events_run(uint32_t *test_count, uint32_t *wrong_count);
