@@ -74,6 +74,14 @@ void tlb_gather_put(struct tlb_gather *gather, pfn_t pfn)
 		tlb_gather_finish(gather);
 }
 
+void tlb_gather_put_large(struct tlb_gather *gather, pfn_t first)
+{
+	gather->narrowed = true;
+	gather->runs[gather->run_count++] = first;
+	if (gather->run_count == TLB_GATHER_RUNS)
+		tlb_gather_finish(gather);
+}
+
 void tlb_gather_finish(struct tlb_gather *gather)
 {
 	/* Who is in the guest now stays there, with all that it has cached. */
@@ -81,5 +89,7 @@ void tlb_gather_finish(struct tlb_gather *gather)
 		gather->domain->generation++;
 	while (gather->count)
 		frame_put(gather->frames[--gather->count]);
+	while (gather->run_count)
+		frame_put_large(gather->runs[--gather->run_count]);
 	gather->narrowed = false;
 }

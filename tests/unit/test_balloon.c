@@ -433,13 +433,13 @@ static void nothing_here_needs_a_free_frame(void **state)
 	assert_int_equal(deflate(512, 9), E_OK);
 	assert_int_equal(deflate(0, 0), E_OK);
 	assert_int_equal(fake_alloc_count(), 0);
-	/* A page that comes back does, and is untouched where there is none. */
+	/* A page that is touched stays where it is for want of one. */
 	u64 value = 1;
 
 	assert_int_equal(
 		fake_guest_access(space, GPA(3 << PAGE_SHIFT), SLAT_WRITE, &value, 8), FAULT_NOMEM);
 	fake_fail_alloc(0, false);
-	assert_int_equal(space_page_state(space, GFN(3)), PAGE_UNTOUCHED);
+	assert_int_equal(space_page_state(space, GFN(3)), PAGE_BALLOONED);
 	end();
 }
 
