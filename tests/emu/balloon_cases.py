@@ -15,7 +15,11 @@ def reached(pages):
     return rf"\[g1\] BALLOON size={pages} of target={pages} large=\d+ interrupts=1"
 
 
-def cases(host, bare, pvh, well, prompt, panic):
+def press_key(prompt, name):
+    return ((prompt, f"console {name}\r"), (rf"-- {name}: its last output", "x\x1d"), (rf"detached from {name}", "\r"))
+
+
+def cases(host, bare, workload, pvh, well, prompt, panic):
     """The cases, as arguments of cases.Case; the parts that all cases are made of are handed in."""
     bad = (panic, "BALLOON FAIL")
     yield dict(
@@ -39,6 +43,26 @@ def cases(host, bare, pvh, well, prompt, panic):
                 (prompt, "balloon g1 200M\r"), (reached(51200), "\r"), (prompt, "start g2\r"),
                 (r"g2: started", None), (r"\[g2\] WORKLOAD ok", "\r"), (prompt, "balloon g1 off\r"),
                 (r"\[g1\] WORKLOAD ok profile=balloon", "\r"), (prompt, "poweroff\r")))
+    # What one VM gave up and another was promised comes back only when that one has ended, whatever is asked for.
+    filled = workload(mib=380, profile="unique", seed=3, ops=2000, wait=1)
+    yield dict(
+        name="balloon-keeps-promises", verdict="stopped", forbid=bad, expect=("^powering off",),
+        config=host(autostop="no") + bare("g1", "balloon", "450M", pvh) +
+        bare("g2", filled, "400M", pvh, autostart="no"),
+        script=((r"g1: balloon driver", "\r"), (prompt, "balloon g1 200M\r"), (reached(51200), "\r"),
+                (prompt, "start g2\r"), (r"g2: started", "\r"), (prompt, "balloon g1 off\r"),
+                (r"g1: its balloon cannot fall below \d+\.\d MiB now", None), (r"\[g2\] WORKLOAD waiting", "\r"),
+                (prompt, "balloon\r"), (r"g1 .* held, its memory is promised to others", "\r"),
+                *press_key(prompt, "g2"), (r"\[g2\] WORKLOAD ok", None),
+                (r"\[g1\] WORKLOAD ok profile=balloon", "\r"), (prompt, "poweroff\r")))
+    # And who simply uses what he gave away is out of memory; the other finds what he was promised.
+    yield dict(
+        name="balloon-broken-faith", verdict="failed", forbid=bad,
+        config=host() + bare("g1", "balloon-taker", "450M", pvh) + bare("g2", filled, "400M", pvh, autostart="no"),
+        script=((r"g1: balloon driver", "\r"), (prompt, "balloon g1 200M\r"), (r"BALLOON waiting", "\r"),
+                (prompt, "start g2\r"), (r"\[g2\] WORKLOAD waiting", "\r"), *press_key(prompt, "g1"),
+                (r"g1: stopped: the host has no free memory for it", "\r"), *press_key(prompt, "g2")),
+        expect=(r"^g1 .*verdict stopped: the host has no free memory for it", r"^g2 .*verdict ok"))
     # A driver that lies in all ways.
     yield dict(
         name="balloon-liar", forbid=(panic, "LIAR FAIL"), expect=(r"WORKLOAD ok profile=balloon-liar",),

@@ -5,6 +5,8 @@
  * above nothing, it is asked for nothing again.
  *
  *   BALLOON size=N of target=N   whenever it has got where it was to be
+ *
+ * A taker uses at a key all that it has given away.
  */
 #include "hv/abi/balloon.h"
 #include "tests/bench/measure.h"
@@ -222,8 +224,20 @@ static void report(uint64_t target)
 	print("\n");
 }
 
+/* Once somebody types, and without a word to the host. */
+static void take_back(void)
+{
+	print("BALLOON waiting\n");
+	while (!key_pressed())
+		rest();
+	fill(middle - small_count, middle);
+	fill(top - large_count * LARGE_PAGES, top);
+	print("BALLOON took all back\n");
+	power_off();
+}
+
 /* Until the target has been above nothing and is nothing again. */
-static void follow(void)
+static void follow(bool takes_back)
 {
 	uint64_t shown = 0, before = 0;
 	uint32_t calm = 0;
@@ -246,6 +260,8 @@ static void follow(void)
 			report((uint64_t)target);
 			verify(bottom, middle - small_count);
 			shown = size();
+			if (takes_back && shown)
+				take_back();
 		}
 		if (calm >= CALM_ROUNDS && shown == 0 && size() == 0 && interrupt_count > 0)
 			return;
@@ -253,7 +269,7 @@ static void follow(void)
 	}
 }
 
-void balloon_run(const struct bare_boot *boot, uint32_t *tests, uint32_t *wrong)
+void balloon_run(const struct bare_boot *boot, bool takes_back, uint32_t *tests, uint32_t *wrong)
 {
 	uint64_t first = (uintptr_t)free_memory(boot) / PAGE_BYTES;
 
@@ -268,7 +284,7 @@ void balloon_run(const struct bare_boot *boot, uint32_t *tests, uint32_t *wrong)
 	rest_ticks = REST_MS * ticks_per_ms();
 	expect(call(BELLOWS_HC_BALLOON_HELLO, BELLOWS_GUEST_TEST | 1ull << 48, OS_MINIMUM, 0) == 0,
 		"hello", 0);
-	follow();
+	follow(takes_back);
 	verify(first, top);
 	expect(call(BELLOWS_HC_BALLOON_TARGET, BELLOWS_BALLOON_ASK_SIZE, 0, 0) == 0,
 		"the host counts another size", 0);

@@ -8,8 +8,8 @@
 /** A hypercall with all its arguments. */
 int64_t hypercall4(uint64_t number, uint64_t rbx, uint64_t rcx, uint64_t rdx, uint64_t rsi);
 
-/** Follow the target until it is nothing again; see balloon.c. */
-void balloon_run(const struct bare_boot *boot, uint32_t *test_count, uint32_t *wrong_count);
+/** Follow the target until it is nothing again; @takes_back: break faith at a key. See balloon.c. */
+void balloon_run(const struct bare_boot *boot, bool takes_back, uint32_t *test_count, uint32_t *wrong_count);
 
 /** Everything that a driver must not say; see balloon_liar.c. */
 void balloon_lie(const struct bare_boot *boot, uint32_t *test_count, uint32_t *wrong_count);

@@ -114,6 +114,8 @@ void unaligned_stack(void);
 
 void print(const char *text);
 void print_number(const char *name, uint64_t value);
+/** Has somebody typed on the serial line? Takes one key. */
+bool key_pressed(void);
 _Noreturn void power_off(void);
 
 /** A hypercall by the instruction that this CPU has for it. */

@@ -8,10 +8,11 @@
  *   jump     executes beyond its memory         walk     page tables beyond its memory
  *   mmio     an odd instruction on the local APIC
  *   debug    a #DB that raises itself           align    an #AC that raises itself
- *   gap      for how long at a stretch it did not run, while its neighbours start and end
+ *   gap      for how long at a stretch it did not run, up to a key, while its neighbours start and end
  *   watch    data and code breakpoints where the hypervisor lies, which must not notice
  *   io       string I/O and device registers, performed by the hypervisor
  *   balloon  follows the balloon's target and verifies the rest
+ *   balloon-taker the same, and at a key uses all that it has given away
  *   balloon-liar  a driver that lies in all ways
  *   modules  what it was started with, and a sum of each module's bytes
  * bellows.workload=... runs the memory workload, bellows.hostile=... everything a guest must not do,
@@ -59,18 +60,17 @@ static void watch_hypervisor(void)
 	finish("watch", 1, 0);
 }
 
-#define GAP_SECONDS 6
-#define GAP_WORST   5 /* so many are told */
+#define GAP_LOOK_MS 20 /* between looks at the serial line */
+#define GAP_WORST   5  /* so many are told */
 
 /* Spins with interrupts off, and prints the longest times in which somebody else had the CPU. */
 static void gap(void)
 {
-	uint64_t worst[GAP_WORST] = {0}, per_ms = ticks_per_ms(), now, last, end;
+	uint64_t worst[GAP_WORST] = {0}, per_ms = ticks_per_ms(), now, last, looked;
 
 	print("GAP begins\n");
-	last = measure_tsc();
-	end = last + GAP_SECONDS * 1000 * per_ms;
-	do {
+	last = looked = measure_tsc();
+	for (;;) {
 		now = measure_tsc();
 		for (uint32_t i = 0; i < GAP_WORST; i++) {
 			if (now - last > worst[i]) {
@@ -81,7 +81,12 @@ static void gap(void)
 			}
 		}
 		last = now;
-	} while (now < end);
+		if (now - looked < GAP_LOOK_MS * per_ms)
+			continue;
+		looked = now;
+		if (key_pressed())
+			break;
+	}
 	print("GAP worst, in us:");
 	for (uint32_t i = 0; i < GAP_WORST; i++)
 		print_number(" ", worst[i] * 1000 / per_ms);
@@ -186,9 +191,11 @@ void bare_main(const struct bare_boot *boot)
 		finish("io", test_count, wrong_count);
 	}
 	if (is_word(what, "balloon")) {
-		balloon_run(boot, &test_count, &wrong_count);
+		balloon_run(boot, false, &test_count, &wrong_count);
 		finish("balloon", test_count, wrong_count);
 	}
+	if (is_word(what, "balloon-taker"))
+		balloon_run(boot, true, &test_count, &wrong_count);
 	if (is_word(what, "balloon-liar")) {
 		balloon_lie(boot, &test_count, &wrong_count);
 		finish("balloon-liar", test_count, wrong_count);

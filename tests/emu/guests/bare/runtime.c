@@ -4,6 +4,7 @@
 
 #define SERIAL          0x3f8
 #define SERIAL_STATUS   (SERIAL + 5)
+#define SERIAL_READY    1
 #define SERIAL_CAN_SEND 0x20
 #define POWER_PORT      0x604 /* the sleep port that small kernels write blindly; bit 13 is "now" */
 #define POWER_OFF_NOW   0x2000
@@ -41,6 +42,14 @@ void print_number(const char *name, uint64_t value)
 	} while (value);
 	print(name);
 	print(text + at);
+}
+
+bool key_pressed(void)
+{
+	if (!(in8(SERIAL_STATUS) & SERIAL_READY))
+		return false;
+	in8(SERIAL);
+	return true;
 }
 
 _Noreturn void power_off(void)
