@@ -8,6 +8,7 @@ not by time: the machines differ by a factor of ten.
 import dataclasses
 import re
 
+import balloon_cases
 import disk_cases
 import host_cases
 import hostile
@@ -204,34 +205,6 @@ CASES = [
                  (PROMPT, "poweroff\r")),
          verdict="stopped", expect=(r"g1: started", r"\[n1\] GAP worst"), timeout=90, forbid=(PANIC,)),
 
-    # The balloon: memory goes to another VM and comes back; the rest of the guest's stays as it is.
-    Case("balloon", host(autostop="no") + bare("g1", "balloon", "64M", PVH) + bare("n1", WELL, "32M", PVH),
-         verdict="stopped", forbid=(PANIC, "BALLOON FAIL"),
-         script=((r"\[n1\] WORKLOAD ok", "\r"), (PROMPT, "balloon g1 20M\r"),
-                 (r"\[g1\] BALLOON size=5120 of target=5120 large=\d+ interrupts=1", "\r"),
-                 (PROMPT, "balloon\r"), (r"g1 +20\.0 +20\.0 +20\.0 +41\.\d .* ok", "\r"), (PROMPT, "memtop\r"),
-                 (r"g1 +64\.0 +44\.", "\r"), (PROMPT, "balloon g1 63M\r"),
-                 (r"takes 41\.\d MiB at most: sched\.mem\.maxmemctl", None),
-                 (r"\[g1\] BALLOON size=10649 of target=10649", "\r"), (PROMPT, "balloon\r"),
-                 (r"at maximum \(sched\.mem\.maxmemctl\)", "\r"), (PROMPT, "balloon g1 6M\r"),
-                 (r"\[g1\] BALLOON size=1536 of target=1536", "\r"), (PROMPT, "reset g1\r"),
-                 (r"g1: reset", None), (r"\[g1\] BALLOON size=1536 of target=1536", "\r"),
-                 (PROMPT, "balloon g1 off\r"), (r"\[g1\] WORKLOAD ok profile=balloon", "\r"),
-                 (PROMPT, "frames\r"), (r"all accounted for", None), (PROMPT, "poweroff\r")),
-         targets=("qemu",), expect=("^powering off",)),
-    Case("balloon-makes-room", host(autostop="no") + bare("g1", "balloon", "450M", PVH) +
-         bare("g2", WELL, "400M", PVH, autostart="no"), verdict="stopped", forbid=(PANIC, "BALLOON FAIL"),
-         script=((r"\[g1\] BELLOWS-GUEST up", "\r"), (PROMPT, "start g2\r"),
-                 (r"g2 was not started: it needs", "\r"), (PROMPT, "balloon g1 200M\r"),
-                 (r"\[g1\] BALLOON size=51200 of target=51200", "\r"), (PROMPT, "start g2\r"),
-                 (r"g2: started", None), (r"\[g2\] WORKLOAD ok", "\r"), (PROMPT, "balloon g1 off\r"),
-                 (r"\[g1\] WORKLOAD ok profile=balloon", "\r"), (PROMPT, "poweroff\r")),
-         expect=("^powering off",)),
-
-    # A balloon driver that lies in all ways.
-    Case("balloon-liar", host() + bare("bad", "balloon-liar", "32M", PVH) + bare("good", WELL, "32M", PVH),
-         expect=(r"WORKLOAD ok profile=balloon-liar",), forbid=(PANIC, "LIAR FAIL")),
-
     # Everything that a guest must not do, at random; the seeds are the same each time, so a fault comes again.
     hostile_case("hostile", 1000, 20),
     hostile_case("hostile-beside-linux", 2000, 120, linux=True, timeout=300, long=True),
@@ -325,6 +298,7 @@ CASES = [
     Case("no-nested-paging", CONFIG_ONE, qemu_cpu="max,-la57,-npt", bochs_cpu="core2_penryn_t9600",
          tcg_only=True, verdict="refused", expect=(r"cannot run here: .*(EPT|nested paging)",)),
 
+    *(Case(**arguments) for arguments in balloon_cases.cases(host, bare, PVH, WELL, PROMPT, PANIC)),
     *(Case(**arguments) for arguments in disk_cases.cases(host, vm, WELL, PROMPT, PANIC)),
     *(Case(**arguments) for arguments in host_cases.cases(host, vm, bare, PROMPT, PANIC)),
 ]

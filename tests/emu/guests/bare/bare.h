@@ -116,6 +116,9 @@ _Noreturn void power_off(void);
 /** A hypercall by the instruction that this CPU has for it. */
 int64_t hypercall(uint64_t number, uint64_t argument);
 
+/** Of the TSC, as the hypervisor's clock page tells it. */
+uint64_t ticks_per_ms(void);
+
 static inline void out8(uint16_t port, uint8_t value)
 {
 	asm volatile("outb %0, %1" ::"a"(value), "Nd"(port));

@@ -18,7 +18,7 @@
  * bellows.bench=... measures what exits cost.
  * The good ones print the line by which a VM is judged, and power off.
  */
-#include "hv/abi/pvclock.h"
+#include "tests/bench/measure.h"
 #include "tests/emu/guests/bare/balloon.h"
 #include "tests/emu/guests/bare/bare.h"
 
@@ -59,25 +59,6 @@ static void watch_hypervisor(void)
 	finish("watch", 1, 0);
 }
 
-static uint64_t read_tsc(void)
-{
-	uint32_t low, high;
-
-	asm volatile("rdtsc" : "=a"(low), "=d"(high));
-	return (uint64_t)high << 32 | low;
-}
-
-/* As the hypervisor's clock page tells it. */
-static uint64_t ticks_per_ms(void)
-{
-	static struct pvclock_time clock __attribute__((aligned(64)));
-	uint64_t at = (uintptr_t)&clock | PVCLOCK_ENABLE, ticks;
-
-	asm volatile("wrmsr" ::"c"(PVCLOCK_MSR_SYSTEM_TIME), "a"((uint32_t)at), "d"(at >> 32) : "memory");
-	ticks = (1000000ull << 32) / clock.tsc_to_system_mul;
-	return clock.tsc_shift < 0 ? ticks << -clock.tsc_shift : ticks >> clock.tsc_shift;
-}
-
 #define GAP_SECONDS 6
 #define GAP_WORST   5 /* so many are told */
 
@@ -87,10 +68,10 @@ static void gap(void)
 	uint64_t worst[GAP_WORST] = {0}, per_ms = ticks_per_ms(), now, last, end;
 
 	print("GAP begins\n");
-	last = read_tsc();
+	last = measure_tsc();
 	end = last + GAP_SECONDS * 1000 * per_ms;
 	do {
-		now = read_tsc();
+		now = measure_tsc();
 		for (uint32_t i = 0; i < GAP_WORST; i++) {
 			if (now - last > worst[i]) {
 				for (uint32_t k = GAP_WORST - 1; k > i; k--)

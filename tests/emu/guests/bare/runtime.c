@@ -1,4 +1,5 @@
 /* The bare guests' runtime: see bare.h. */
+#include "hv/abi/pvclock.h"
 #include "tests/emu/guests/bare/bare.h"
 
 #define SERIAL          0x3f8
@@ -62,6 +63,17 @@ int64_t hypercall(uint64_t number, uint64_t argument)
 	else
 		asm volatile("vmcall" : "+a"(answer) : "b"(argument) : "memory");
 	return answer;
+}
+
+uint64_t ticks_per_ms(void)
+{
+	static struct pvclock_time clock __attribute__((aligned(64)));
+	uint64_t at = (uintptr_t)&clock | PVCLOCK_ENABLE, ticks;
+
+	asm volatile("wrmsr" ::"c"(PVCLOCK_MSR_SYSTEM_TIME), "a"((uint32_t)at), "d"(at >> 32)
+		     : "memory");
+	ticks = (1000000ull << 32) / clock.tsc_to_system_mul;
+	return clock.tsc_shift < 0 ? ticks << -clock.tsc_shift : ticks >> clock.tsc_shift;
 }
 
 static void store64(uint8_t *at, uint64_t value)
