@@ -10,6 +10,7 @@ import re
 
 import balloon_cases
 import disk_cases
+import host_cases
 import hostile
 import machine as machines
 import session
@@ -41,6 +42,7 @@ class Case:
     disks: tuple = ()                    # of disk.Disk
     tcg_only: bool = False               # has a reason not to run under KVM
     long: bool = False                   # make test-all only
+    check: object = None                 # (text) -> what is wrong with what was printed, as lines
     watcher: object = None               # makes another session.Watcher: (machine, timeout, slowness)
 
 
@@ -164,7 +166,7 @@ CASES = [
     # A guest that resets itself by the ACPI register, the keyboard controller, port CF9H, comes up again.
     Case("guest-resets", host(autostop="no") + "".join(vm(f"g{i}", "action=reboot", "128M", extra=f"reboot={how}")
                                                        for i, how in ((1, "a"), (2, "k"), (3, "p"))),
-         targets=("qemu",), verdict="until", forbid=(PANIC,),
+         verdict="until", forbid=(PANIC,),
          until=r"\A" + "".join(rf"(?=[^\0]*\bg{i}: reset\n[^\0]*\[g{i}\] BELLOWS-GUEST up)" for i in (1, 2, 3))),
 
     # Every kind of event, delivered through absent IDT, TSS, stack, GDT, page tables.
@@ -240,7 +242,8 @@ CASES = [
                  (PROMPT, "memtop\r"), (r"\bg1\b", None), (PROMPT, "frames\r"), (r"all accounted for", None),
                  (r"\[g1\] BELLOWS-GUEST up", "\r"),
                  (PROMPT, "console g1\r"), (r"BELLOWS-GUEST up", "\x1d"), (r"detached from g1", "\r"),
-                 (PROMPT, "log\r"), (r"g1: started", None), (PROMPT, "stop g1\r"), (r"g1: powered off", "\r"),
+                 (PROMPT, "cpus\r"), (r"0 +0 online", None), (PROMPT, "log\r"),
+                 (r"g1: started", None), (PROMPT, "stop g1\r"), (r"g1: powered off", "\r"),
                  (PROMPT, "start g1\r"), (r"g1: started", "\r"), (r"\[g1\] BELLOWS-GUEST up", "\r"),
                  (PROMPT, "reset g1\r"), (r"\[g1\] BELLOWS-GUEST up", "\r"),
                  (PROMPT, "nonsense\r"), (r'unknown command "nonsense"', None), (PROMPT, "poweroff\r")),
@@ -289,7 +292,7 @@ CASES = [
     # More promised to nobody than there is: it starts, and is stopped when the last frame is gone.
     Case("memory-runs-out", host() + bare("bad", workload(mib=380, profile="unique"), "400M", PVH,
                                           sched__mem__min="16M") + bare("good", "ok"), memory=256,
-         targets=("qemu",), verdict="failed", forbid=(PANIC,),
+         verdict="failed", forbid=(PANIC,),
          expect=(r"^bad .*verdict stopped: the host has no free memory for it", r"^good .*verdict ok")),
     Case("no-virtualisation", CONFIG_ONE, qemu_cpu="max,-la57,-svm", bochs_cpu="athlon64_clawhammer",
          tcg_only=True, verdict="refused", expect=(r"cannot run here: .*(VT-x|AMD-V)",)),
@@ -298,6 +301,7 @@ CASES = [
 
     *(Case(**arguments) for arguments in balloon_cases.cases(host, bare, workload, PVH, WELL, PROMPT, PANIC)),
     *(Case(**arguments) for arguments in disk_cases.cases(host, vm, WELL, PROMPT, PANIC)),
+    *(Case(**arguments) for arguments in host_cases.cases(host, vm, bare, PROMPT, PANIC)),
 ]
 
 
@@ -315,6 +319,8 @@ def judge(case, outcome):
             problems.append(f"not seen{' (any more)' if at else ''}: {pattern}")
         else:
             at = found.start()
+    if case.check:
+        problems += case.check(outcome.text)
     for pattern in case.forbid:
         if re.search(pattern, outcome.text, re.M):
             problems.append(f"seen, but forbidden: {pattern}")

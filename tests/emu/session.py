@@ -41,7 +41,8 @@ class Outcome:
 
 
 class Watcher:
-    """Follows one machine to its end. `script`: (regex to wait for, line to type or None) in order."""
+    """Follows one machine to its end. `script`: (regex to wait for, then a line to type, None, or what to do
+    with the machine) in order."""
 
     def __init__(self, machine, timeout, script=(), until=None, echo=False, keyboard=None):
         self.machine = machine
@@ -98,7 +99,9 @@ class Watcher:
                 return
             self.seen = found.end()
             line = self.script.pop(0)[1]
-            if line is not None:
+            if callable(line):
+                line(self.machine)
+            elif line is not None:
                 self._send(line)
 
     def _drain(self, seconds, enough=None):
