@@ -216,7 +216,8 @@ static bool on_xsetbv(struct vcpu *vcpu, const struct vm_exit *exit)
 	const u64 *gpr = vcpu->virt.gpr;
 	u64 value = (gpr[GPR_RDX] << 32) | (u32)gpr[GPR_RAX];
 
-	if (hv_ops->get_cpl(&vcpu->virt) != 0 || (u32)gpr[GPR_RCX] != 0 || fpu_set_xcr0(&vcpu->virt.fpu, value) != 0) {
+	if (hv_ops->get_cpl(&vcpu->virt) != 0 || (u32)gpr[GPR_RCX] != 0 ||
+		fpu_set_xcr0(&vcpu->virt.fpu, value) != 0) {
 		vcpu_inject_gp(vcpu);
 		return true;
 	}

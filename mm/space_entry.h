@@ -51,7 +51,6 @@ void space_table_give(struct space *space, pfn_t table);
 #define SPACE_RIGHTS_READ_ONLY (SLAT_READ | SLAT_EXEC)
 
 /* @pages pages went from one state to another. */
-void space_count_state(
-	struct space *space, enum page_state from, enum page_state to, u64 pages);
+void space_count_state(struct space *space, enum page_state from, enum page_state to, u64 pages);
 
 #endif

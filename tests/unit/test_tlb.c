@@ -341,7 +341,8 @@ int main(void)
 			test_only_those_inside_this_domain_are_kicked, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 			test_gathered_frames_outlive_the_flush, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_gathered_2_mib_outlive_the_flush, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			test_gathered_2_mib_outlive_the_flush, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 			test_one_round_serves_a_whole_gather, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_invalidate_waits_for_nobody, setup, teardown),
