@@ -123,6 +123,17 @@ u64 balloon_maximum_of(const struct vm *vm, enum balloon_limit *which)
 	return balloon_maximum(&bounds, which);
 }
 
+static u64 held_pages(const struct vm *vm)
+{
+	return vm->space->page_count - balloon_pages(vm->space);
+}
+
+void balloon_promise(struct vm *vm)
+{
+	if (!vm->config->reservation_given)
+		promise_move(vm->space, &vm->admitted, held_pages(vm));
+}
+
 u64 balloon_floor_of(const struct vm *vm)
 {
 	u64 memory_pages = vm->space->page_count, most;
@@ -189,8 +200,7 @@ static u64 room(const struct vm *vm, u32 order)
 /* Of so many entries, how many may leave the balloon: those that the VM can be promised again. */
 static u64 returnable(struct vm *vm, u64 count, u32 order)
 {
-	u64 held = vm->space->page_count - balloon_pages(vm->space);
-	u64 wanted = held + (count << order);
+	u64 held = held_pages(vm), wanted = held + (count << order);
 
 	if (vm->config->reservation_given || vm->admitted.promised_frames >= wanted)
 		return count;
@@ -217,6 +227,9 @@ static s64 call_move(struct vm *vm, bool inflate, const u64 *gpr)
 		taken = balloon_inflate(vm->space, vm->balloon.list, (u32)count, order, &why);
 	else
 		taken = balloon_deflate(vm->space, vm->balloon.list, (u32)count, order, &why);
+	/* Not for a moment may a list of lies cost others what they could be promised. */
+	if (!inflate)
+		balloon_promise(vm);
 	return taken ? (s64)taken : error_number(why);
 }
 

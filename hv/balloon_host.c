@@ -15,7 +15,6 @@
 #include "mm/base/log.h"
 #include "mm/base/str.h"
 #include "mm/memsched.h"
-#include "mm/promise.h"
 
 #define STEP_NS      100000000ull
 #define SECOND_NS    1000000000ull
@@ -62,15 +61,6 @@ static void target_move(struct vm *vm, u64 now, const struct balloon_rates *rate
 		b->kept_up_ns = now;
 }
 
-/* Down at once; up as far as what a guest took back, or forgot by a reset, is still there. */
-static void promise_follow(struct vm *vm)
-{
-	u64 held = vm->space->page_count - balloon_pages(vm->space);
-
-	if (!vm->config->reservation_given)
-		(void)promise_move(vm->space, &vm->admitted, held);
-}
-
 void balloon_work(void)
 {
 	u64 now = time_now_ns();
@@ -87,7 +77,7 @@ void balloon_work(void)
 		spin_lock(&vm->lock);
 		if (vm->balloon.driver)
 			target_move(vm, now, &rates);
-		promise_follow(vm);
+		balloon_promise(vm);
 		spin_unlock(&vm->lock);
 	}
 }

@@ -63,6 +63,16 @@ def cases(host, bare, workload, pvh, well, prompt, panic):
                 (prompt, "start g2\r"), (r"\[g2\] WORKLOAD waiting", "\r"), *press_key(prompt, "g1"),
                 (r"g1: stopped: the host has no free memory for it", "\r"), *press_key(prompt, "g2")),
         expect=(r"^g1 .*verdict stopped: the host has no free memory for it", r"^g2 .*verdict ok"))
+    # What an administrator must tell apart. Each driver is idle for longer than it may be.
+    yield dict(
+        name="balloon-statuses", verdict="stopped", forbid=bad, expect=("^powering off",),
+        config=host(autostop="no") + "".join(bare(name, f"balloon-{name}", "64M", pvh)
+                                             for name in ("mute", "slow", "disabled")) + bare("none", "spin"),
+        script=((r"slow: balloon driver", "\r"), (prompt, "balloon slow 8M\r"),
+                (r"(?:\[slow\] BALLOON idle for long(?:.|\n)*?){2}", "\r"), (prompt, "balloon\r"),
+                (r"mute .* not responding for \d\d+ s", None), (r"slow .* too slow for \d\d+ s", None),
+                (r"disabled .* disabled in the guest", None), (r"none .* no driver", "\r"),
+                (prompt, "poweroff\r")))
     # A driver that lies in all ways.
     yield dict(
         name="balloon-liar", forbid=(panic, "LIAR FAIL"), expect=(r"WORKLOAD ok profile=balloon-liar",),

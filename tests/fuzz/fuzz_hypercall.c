@@ -141,7 +141,7 @@ static void host_turn(const struct op *op)
 
 	require(maximum <= MEMORY_PAGES && floor <= MEMORY_PAGES && which < BALLOON_LIMIT_COUNT);
 	b->pace.target_pages = balloon_wanted(op->value % (2 * MEMORY_PAGES), floor, maximum);
-	promise_move(rig.vm.space, &rig.vm.admitted, MEMORY_PAGES - balloon_pages(rig.vm.space));
+	balloon_promise(&rig.vm);
 }
 
 static void run(const struct op *op)

@@ -152,6 +152,21 @@ static void what_is_promised_to_others_does_not_come_back(void **state)
 	assert_int_equal(rig.vm.admitted.promised_frames, 2048);
 }
 
+static void a_lie_about_deflating_is_promised_nothing(void **state)
+{
+	(void)state;
+	hello();
+	list_write(FIRST_PAGE, 512);
+	assert_int_equal(inflate(512), 512);
+	balloon_promise(&rig.vm);
+	u64 unpromised = memsched_unpromised_frames();
+
+	list_write(FIRST_PAGE + 512, 512);
+	assert_int_equal(deflate(512), BELLOWS_HC_E_NOTFOUND);
+	assert_int_equal(memsched_unpromised_frames(), unpromised);
+	assert_int_equal(rig.vm.admitted.promised_frames, 2048 - 512);
+}
+
 static void a_reservation_is_all_that_was_promised(void **state)
 {
 	(void)state;
@@ -231,6 +246,8 @@ int main(void)
 			a_balloon_is_no_larger_than_its_target_and_a_batch, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 			what_is_promised_to_others_does_not_come_back, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			a_lie_about_deflating_is_promised_nothing, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 			a_reservation_is_all_that_was_promised, setup, teardown),
 		cmocka_unit_test_setup_teardown(

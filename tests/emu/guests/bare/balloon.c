@@ -26,6 +26,7 @@
 #define LAPIC_ENABLE   0x1ff
 #define REST_MS        10u
 #define CALM_ROUNDS    20u
+#define IDLE_LONG_MS   12000u
 #define REPORTS_MAX    10u
 
 static uint64_t list[LARGE_PAGES] __attribute__((aligned(4096)));
@@ -269,6 +270,29 @@ static void follow(bool takes_back)
 	}
 }
 
+static void hello(uint64_t flags)
+{
+	rest_ticks = REST_MS * ticks_per_ms();
+	expect(hypercall(BELLOWS_HC_VERSION, BELLOWS_ABI_VERSION) == BELLOWS_ABI_VERSION, "version",
+		0);
+	expect(hypercall4(BELLOWS_HC_BALLOON_HELLO, BELLOWS_GUEST_TEST | 1ull << 48, OS_MINIMUM, 0,
+		       flags) == 0,
+		"hello", 0);
+}
+
+void balloon_idle(bool asks, bool disabled)
+{
+	interrupts_init();
+	hello(disabled ? BELLOWS_BALLOON_DISABLED : 0);
+	for (uint32_t i = 1;; i++) {
+		if (asks)
+			call(BELLOWS_HC_BALLOON_TARGET, BELLOWS_BALLOON_ASK_TARGET, 0, 0);
+		rest();
+		if (i % (IDLE_LONG_MS / REST_MS) == 0)
+			print("BALLOON idle for long\n");
+	}
+}
+
 void balloon_run(const struct bare_boot *boot, bool takes_back, uint32_t *tests, uint32_t *wrong)
 {
 	uint64_t first = (uintptr_t)free_memory(boot) / PAGE_BYTES;
@@ -279,11 +303,7 @@ void balloon_run(const struct bare_boot *boot, bool takes_back, uint32_t *tests,
 	middle = (middle + LARGE_PAGES - 1) / LARGE_PAGES * LARGE_PAGES;
 	fill(first, top);
 	open_interrupt();
-	expect(hypercall(BELLOWS_HC_VERSION, BELLOWS_ABI_VERSION) == BELLOWS_ABI_VERSION, "version",
-		0);
-	rest_ticks = REST_MS * ticks_per_ms();
-	expect(call(BELLOWS_HC_BALLOON_HELLO, BELLOWS_GUEST_TEST | 1ull << 48, OS_MINIMUM, 0) == 0,
-		"hello", 0);
+	hello(0);
 	follow(takes_back);
 	verify(first, top);
 	expect(call(BELLOWS_HC_BALLOON_TARGET, BELLOWS_BALLOON_ASK_SIZE, 0, 0) == 0,

@@ -13,6 +13,7 @@
  *   io       string I/O and device registers, performed by the hypervisor
  *   balloon  follows the balloon's target and verifies the rest
  *   balloon-taker the same, and at a key uses all that it has given away
+ *   balloon-mute, -slow, -disabled  a driver that says hello and no more, or does nothing about its target
  *   balloon-liar  a driver that lies in all ways
  *   modules  what it was started with, and a sum of each module's bytes
  * bellows.workload=... runs the memory workload, bellows.hostile=... everything a guest must not do,
@@ -196,6 +197,12 @@ void bare_main(const struct bare_boot *boot)
 	}
 	if (is_word(what, "balloon-taker"))
 		balloon_run(boot, true, &test_count, &wrong_count);
+	if (is_word(what, "balloon-mute"))
+		balloon_idle(false, false);
+	if (is_word(what, "balloon-slow"))
+		balloon_idle(true, false);
+	if (is_word(what, "balloon-disabled"))
+		balloon_idle(true, true);
 	if (is_word(what, "balloon-liar")) {
 		balloon_lie(boot, &test_count, &wrong_count);
 		finish("balloon-liar", test_count, wrong_count);
