@@ -26,7 +26,7 @@
 #define LAPIC_ENABLE   0x1ff
 #define REST_MS        10u
 #define CALM_ROUNDS    20u
-#define IDLE_LONG_MS   12000u
+#define IDLE_RESTS     1200u
 #define REPORTS_MAX    10u
 
 static uint64_t list[LARGE_PAGES] __attribute__((aligned(4096)));
@@ -284,12 +284,14 @@ void balloon_idle(bool asks, bool disabled)
 {
 	interrupts_init();
 	hello(disabled ? BELLOWS_BALLOON_DISABLED : 0);
-	for (uint32_t i = 1;; i++) {
+	for (uint64_t since = measure_tsc();;) {
 		if (asks)
 			call(BELLOWS_HC_BALLOON_TARGET, BELLOWS_BALLOON_ASK_TARGET, 0, 0);
 		rest();
-		if (i % (IDLE_LONG_MS / REST_MS) == 0)
-			print("BALLOON idle for long\n");
+		if (measure_tsc() - since < IDLE_RESTS * rest_ticks)
+			continue;
+		print("BALLOON idle for long\n");
+		since = measure_tsc();
 	}
 }
 
