@@ -19,6 +19,7 @@ import time
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 os.chdir(ROOT)
 sys.path[:0] = [str(ROOT / "tests/emu"), str(ROOT / "tests/bench")]
+import balloon
 import cases
 import emulated
 import machine as machines
@@ -138,9 +139,10 @@ def terminal_test():
 
 
 def costs_test():
-    """What make bench says of an exit and a fault, against the issue's targets."""
+    """What make bench says of an exit, a fault and the balloon, against the issues' targets."""
     def run():
-        found = [emulated.bench_cpuid("bochs"), emulated.bench_touch("bochs")]
+        found = [emulated.bench_cpuid("bochs"), emulated.bench_touch("bochs"), balloon.bench_inflate_4k(),
+                 balloon.bench_inflate_2m()]
         return Result("passed" if all(one.is_within for one in found) else "failed",
                       "\n".join(one.limit_line for one in found))
     return Test("bochs/exit-costs", run, tuple(str(BUILD / need) for need in emulated.NEEDS))
