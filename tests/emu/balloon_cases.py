@@ -44,12 +44,12 @@ def cases(host, bare, workload, pvh, well, prompt, panic):
                 (r"g2: started", None), (r"\[g2\] WORKLOAD ok", "\r"), (prompt, "balloon g1 off\r"),
                 (r"\[g1\] WORKLOAD ok profile=balloon", "\r"), (prompt, "poweroff\r")))
     # What one VM gave up and another was promised comes back only when that one has ended, whatever is asked for.
-    filled = workload(mib=380, profile="unique", seed=3, ops=2000, wait=1)
+    filled = workload(mib=120, profile="unique", seed=3, ops=2000, wait=1)
     yield dict(
-        name="balloon-keeps-promises", verdict="stopped", forbid=bad, expect=("^powering off",),
-        config=host(autostop="no") + bare("g1", "balloon", "450M", pvh) +
-        bare("g2", filled, "400M", pvh, autostart="no"),
-        script=((r"g1: balloon driver", "\r"), (prompt, "balloon g1 200M\r"), (reached(51200), "\r"),
+        name="balloon-keeps-promises", verdict="stopped", memory=256, forbid=bad, expect=("^powering off",),
+        config=host(autostop="no") + bare("g1", "balloon", "180M", pvh) +
+        bare("g2", filled, "130M", pvh, autostart="no"),
+        script=((r"g1: balloon driver", "\r"), (prompt, "balloon g1 100M\r"), (reached(25600), "\r"),
                 (prompt, "start g2\r"), (r"g2: started", "\r"), (prompt, "balloon g1 off\r"),
                 (r"g1: its balloon cannot fall below \d+\.\d MiB now", None), (r"\[g2\] WORKLOAD waiting", "\r"),
                 (prompt, "balloon\r"), (r"g1 .* held, its memory is promised to others", "\r"),
@@ -57,9 +57,9 @@ def cases(host, bare, workload, pvh, well, prompt, panic):
                 (r"\[g1\] WORKLOAD ok profile=balloon", "\r"), (prompt, "poweroff\r")))
     # And who simply uses what he gave away is out of memory; the other finds what he was promised.
     yield dict(
-        name="balloon-broken-faith", verdict="failed", forbid=bad,
-        config=host() + bare("g1", "balloon-taker", "450M", pvh) + bare("g2", filled, "400M", pvh, autostart="no"),
-        script=((r"g1: balloon driver", "\r"), (prompt, "balloon g1 200M\r"), (r"BALLOON waiting", "\r"),
+        name="balloon-broken-faith", verdict="failed", memory=256, forbid=bad,
+        config=host() + bare("g1", "balloon-taker", "180M", pvh) + bare("g2", filled, "130M", pvh, autostart="no"),
+        script=((r"g1: balloon driver", "\r"), (prompt, "balloon g1 100M\r"), (r"BALLOON waiting", "\r"),
                 (prompt, "start g2\r"), (r"\[g2\] WORKLOAD waiting", "\r"), *press_key(prompt, "g1"),
                 (r"g1: stopped: the host has no free memory for it", "\r"), *press_key(prompt, "g2")),
         expect=(r"^g1 .*verdict stopped: the host has no free memory for it", r"^g2 .*verdict ok"))
