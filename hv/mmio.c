@@ -145,8 +145,7 @@ static err_t operand_load(struct mmio *m, const struct operand *o, u64 *value)
 {
 	*value = 0;
 	if (!operand_is_ram(o))
-		return device_access(
-			m->vcpu, o->piece[0].gpa, m->insn.access_bytes, false, value);
+		return device_access(m->vcpu, o->piece[0].gpa, m->insn.access_bytes, false, value);
 	operand_get(o, value);
 	return 0;
 }
@@ -154,8 +153,7 @@ static err_t operand_load(struct mmio *m, const struct operand *o, u64 *value)
 static err_t operand_store(struct mmio *m, const struct operand *o, u64 value)
 {
 	if (!operand_is_ram(o))
-		return device_access(
-			m->vcpu, o->piece[0].gpa, m->insn.access_bytes, true, &value);
+		return device_access(m->vcpu, o->piece[0].gpa, m->insn.access_bytes, true, &value);
 	operand_put(o, &value);
 	return 0;
 }

@@ -91,7 +91,7 @@ struct vm {
 	struct vm_balloon balloon; /* see balloon.h */
 	struct guest_disk *disk;   /* [l] NULL: none. May outlive a run: vm_disk.h; contents [v] */
 	const struct disk_partition *partition; /* [l] its disk's */
-	struct output output;      /* [v] what the guest printed */
+	struct output output;                   /* [v] what the guest printed */
 };
 
 static inline const char *vm_name(const struct vm *vm)

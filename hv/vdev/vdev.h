@@ -16,7 +16,7 @@
 #define VDEV_LAPIC_GPA  0xfee00000ull /* at reset; the guest may not move it */
 #define VDEV_VIRTIO_GPA 0xfeb00000ull /* the disk's registers, a page */
 #define VDEV_VIRTIO_GSI 11u
-#define VDEV_PM_BASE    0x600         /* sleep and reset ports: see pm.h */
+#define VDEV_PM_BASE    0x600 /* sleep and reset ports: see pm.h */
 
 enum vdev_end { VDEV_POWER_OFF, VDEV_RESET };
 
@@ -37,7 +37,7 @@ struct virtio_mmio;
 struct vdev_config {
 	u32 vcpu_count;
 	u64 memory_bytes;
-	u64 tsc_khz;      /* the guest's */
+	u64 tsc_khz;              /* the guest's */
 	u64 boot_epoch_s;         /* wall clock when now_ns was 0 */
 	struct virtio_mmio *disk; /* its owner's, or NULL: there is none */
 	struct vdev_host host;
