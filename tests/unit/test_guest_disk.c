@@ -343,7 +343,8 @@ static void on_fail(void *context, err_t err)
 
 static void make_space(void)
 {
-	struct space_config config = {"unit", GUEST_BYTES, &slat_ept, false, false, false, 1, 0};
+	struct space_config config = {
+		.name = "unit", .memory_bytes = GUEST_BYTES, .format = &slat_ept, .share_salt = 1};
 
 	assert_int_equal(space_create(&space, &config), E_OK);
 }
