@@ -109,6 +109,9 @@ void events_run(uint32_t *test_count, uint32_t *wrong_count);
  */
 void io_run(uint32_t *test_count, uint32_t *wrong_count);
 
+/** A disk driver that lies; each lie is followed by a proper driver's check (virtio.c). */
+void virtio_run(const struct bare_boot *boot, uint32_t *test_count, uint32_t *wrong_count);
+
 /** Never returns: an #AC that raises itself while it is delivered (unaligned.S). */
 void unaligned_stack(void);
 

@@ -15,6 +15,7 @@
  *   balloon-taker the same, and at a key uses all that it has given away
  *   balloon-mute, -slow, -disabled  a driver that says hello and no more, or does nothing about its target
  *   balloon-liar  a driver that lies in all ways
+ *   virtio   a disk driver that lies, and after each lie a proper one
  *   modules  what it was started with, and a sum of each module's bytes
  * bellows.workload=... runs the memory workload, bellows.hostile=... everything a guest must not do,
  * bellows.bench=... measures what exits cost.
@@ -206,6 +207,10 @@ void bare_main(const struct bare_boot *boot)
 	if (is_word(what, "balloon-liar")) {
 		balloon_lie(boot, &test_count, &wrong_count);
 		finish("balloon-liar", test_count, wrong_count);
+	}
+	if (is_word(what, "virtio")) {
+		virtio_run(boot, &test_count, &wrong_count);
+		finish("virtio", test_count, wrong_count);
 	}
 	misbehave(what);
 	finish("none", 0, 1);
