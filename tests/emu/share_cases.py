@@ -20,8 +20,11 @@ def cases(host, vm, bare, workload, pvh, prompt, panic):
     audit = ((prompt, "share audit\r"), (r"share audit: ", "\r"))
     scan_all = (*type_scan_all, (each_of_four(r"scanned for sharing"), "\r"), *audit)
     figures = ((prompt, "share\r"), (r"index-full", "\r"))
-    press_key = tuple(step for i in range(1, 5) for step in (
-        (prompt, f"console g{i}\r"), (rf"-- g{i}: its last output", "x\x1d"), (rf"detached from g{i}", "\r")))
+
+    def press(i):
+        return (prompt, f"console g{i}\r"), (rf"-- g{i}: its last output", "x\x1d"), (rf"detached from g{i}", "\r")
+
+    press_key = tuple(step for i in range(1, 5) for step in press(i))
     all_wait = (each_of_four(r"\] WORKLOAD waiting"), "\r")
     all_ok = each_of_four(r"^g\d .*verdict ok")
     others_shared = tuple(rf"^  g{i}: .*merged-other=[1-9]" for i in range(1, 5))
@@ -51,12 +54,23 @@ def cases(host, vm, bare, workload, pvh, prompt, panic):
         (prompt, "stop g3\r"), (prompt, "start g3\r"), (r"\[g3\] WORKLOAD waiting", "\r"), *scan_all, *frames,
         *press_key), (rf"{NEARLY_ALL}; [5-9]\d{{3}} saved", all_ok), forbid=(panic, "NOT ALL"))
 
+    # Large pages are split for what is shared; when all of it was written they are joined again, with every byte.
+    both_joined = "".join(rf"(?=(?:.|\n)*g{i}: \d regions are 2 MiB pages again)" for i in (1, 2))
+    two = "".join(bare(f"g{i}", workload(seed=i, mib=12, ops=300) + ",wait=2,overwrite=1", "16M", pvh) for i in (1, 2))
+    yield case("join", host(**{FORCE: 0, LARGE: 1}) + two, (
+        (each_of_two(r"\] WORKLOAD waiting"), "\r"), *type_scan_all, (each_of_two(r"scanned for sharing"), "\r"),
+        *figures, *press(1), *press(2), (both_joined, "\r"),
+        *figures, (r"moving \d+", "\r"), *frames, *press(1), *press(2)),
+        (r"^  g[12]: .*merged-other=[1-9]", r"g[12]: [3-9] regions are 2 MiB pages again",
+         r"joined=[3-9], moving [1-9]\d{2}",
+         each_of_two(r"^g\d .*verdict ok")), forbid=(panic, "NOT ALL"))
+
     def linux(name, large):
-        guests = "".join(vm(f"g{i}", workload(seed=i, mib=32, ops=None, seconds=40), "128M") for i in (1, 2))
+        guests = "".join(vm(f"g{i}", workload(seed=i, mib=32, ops=None, seconds=24), "128M") for i in (1, 2))
         return case(name, host(**{FORCE: 1, LARGE: large}) + guests, (
             (each_of_two(r"\] BELLOWS-GUEST up"), "\r"), *type_scan_all, (each_of_two(r"scanned for sharing"), "\r"),
             *audit, (prompt, "memtop\r")),
-            (rf"{NEARLY_ALL}; \d{{4,}} saved", each_of_two(r"^g\d .*verdict ok")), timeout=120)
+            (rf"{NEARLY_ALL}; \d{{4,}} saved", each_of_two(r"^g\d .*verdict ok")), timeout=180)
 
     yield linux("linux", 0)
     yield linux("linux-large-pages", 1)

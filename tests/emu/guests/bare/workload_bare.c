@@ -10,10 +10,6 @@
 #define OPS_PER_LOOK 64
 #define NS_PER_CS    10000000u
 
-#define SERIAL_DATA   0x3f8
-#define SERIAL_STATUS 0x3fd
-#define SERIAL_READY  1
-
 static struct pvclock_time clock_page __attribute__((aligned(64)));
 
 static uint64_t tsc(void)
@@ -63,21 +59,22 @@ static void run_ops(struct workload *w, uint64_t ops, uint64_t end_ns)
 static void wait_for_key(void)
 {
 	print("WORKLOAD waiting\n");
-	while (!(in8(SERIAL_STATUS) & SERIAL_READY)) {
+	while (!key_pressed()) {
 		for (uint32_t i = 0; i < 20000; i++)
 			asm volatile("pause");
 	}
-	in8(SERIAL_DATA);
 }
 
-/* Verify everything, write to everything, verify everything. */
-static void overwrite(struct workload *w)
+/* Verify everything, write to everything, verify everything. @wait: when no page is like another. */
+static void overwrite(struct workload *w, bool wait)
 {
 	enum workload_profile profile = w->profile;
 
 	workload_verify_all(w);
 	w->profile = WORKLOAD_UNIQUE;
 	workload_fill(w);
+	if (wait)
+		wait_for_key();
 	workload_verify_all(w);
 	/* Again as it was. */
 	w->profile = profile;
@@ -132,7 +129,7 @@ void workload_run(const struct bare_boot *boot, const char *arguments)
 	if (list_number(arguments, "wait", 0))
 		wait_for_key();
 	if (list_number(arguments, "overwrite", 0))
-		overwrite(&w);
+		overwrite(&w, list_number(arguments, "wait", 0) > 1);
 	workload_verify_all(&w);
 	report(&w, mib, clock_ns() - start);
 	power_off();
