@@ -22,6 +22,7 @@ sys.path[:0] = [str(ROOT / "tests/emu"), str(ROOT / "tests/bench")]
 import cases
 import emulated
 import machine as machines
+import tools_cases
 import usb_image
 
 BUILD = machines.BUILD
@@ -132,6 +133,11 @@ def image_test():
                 (str(BUILD / ".image"),))
 
 
+def stranger_test():
+    return Test("qemu/tools-on-another-hypervisor",
+                lambda: Result(*tools_cases.run_stranger(BUILD / "runs/qemu-tools-stranger")), (str(BUILD / ".guests"),))
+
+
 def costs_test():
     """What make bench says of an exit and a fault, against the issue's targets."""
     def run():
@@ -236,7 +242,8 @@ def main():
     options = parse_arguments()
     tests = [*host_tests(), Test("unit/include-order", check_include_order),
              Test("unit/harness", check_harness, (str(BUILD / "guests/workload"),)),
-             Test("unit/bench", check_bench), *fuzz_tests(options), *emulator_tests(), image_test(), costs_test()]
+             Test("unit/bench", check_bench), *fuzz_tests(options), *emulator_tests(), image_test(), stranger_test(),
+             costs_test()]
     tests = [test for test in tests
              if matches(test.name, options.match) and (options.all or not test.long)]
     if options.list:

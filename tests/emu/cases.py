@@ -12,6 +12,7 @@ import disk_cases
 import hostile
 import machine as machines
 import session
+import tools_cases
 
 # Bochs runs about a tenth as fast as QEMU, but the firmware comes up sooner.
 BOCHS_PATIENCE = 4
@@ -323,6 +324,7 @@ CASES = [
          tcg_only=True, verdict="refused", expect=(r"cannot run here: .*(EPT|nested paging)",)),
 
     *(Case(**arguments) for arguments in disk_cases.cases(host, vm, WELL, PROMPT, PANIC)),
+    *(Case(**arguments) for arguments in tools_cases.cases(host, vm, PROMPT, PANIC)),
 ]
 
 
