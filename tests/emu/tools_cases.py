@@ -46,7 +46,7 @@ def cases(host, vm, prompt, panic):
 
     follow = steps(
         prompt, (r"\[g1\] TOOLS loaded", "memtop"), (r"^g1 +192\.0", "balloon g1 81M"),
-        (r"\[g1\] TOOLS moved \d+", "balloon"), (r"g1 +81\.0 +81\.0 +81\.0 .* ok$", "memtop"),
+        (r"\[g1\] maximum", "balloon"), (r"g1 +81\.0 +81\.0 +81\.0 .* ok$", "memtop"),
         (r"^g1 +192\.0", "balloon g1 off"), (r"\[g1\] TOOLS size 0", "memtop"), (r"^g1 +192\.0", None),
         (r"\[g1\] TOOLS unloaded", "poweroff"))
     yield case("follow", guest("follow", ALL_TOUCHED), follow, expect=(r"balloon driver 1\.0", r"WORKLOAD ok .* wrong=0"),
