@@ -1,6 +1,6 @@
 /*
- * bellows-guest: what an administrator of a guest sees of the balloon, and its switch. All of it goes
- * through the driver, by its files in sysfs; this program has no rights of its own.
+ * bellows-guest: what an administrator of a guest sees of the balloon, and its switch. All of it
+ * goes through the driver, by its files in sysfs; this program has no rights of its own.
  */
 #include <cpuid.h>
 #include <dirent.h>
@@ -213,7 +213,8 @@ static void print_help(FILE *to)
 	fprintf(to, "bellows-guest COMMAND: the memory balloon of this virtual machine\n\n");
 	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
 		fprintf(to, "  %-12s %s\n", commands[i].name, commands[i].what);
-	fprintf(to, "  %-12s %s\n  %-12s %s\n", "--help", "this text", "--version", "which version this is");
+	fprintf(to, "  %-12s %s\n  %-12s %s\n", "--help", "this text", "--version",
+		"which version this is");
 }
 
 int main(int argc, char **argv)

@@ -57,7 +57,7 @@ def cases(host, vm, prompt, panic):
         (r"\[g1\] TOOLS unloaded", "balloon"), (r"g1 +80\.0 +0\.0 .*no driver", "frames"),
         (r"all accounted for", None), (r"\[g1\] WORKLOAD ok .* wrong=0", "poweroff")),
         expect=(r"WORKLOAD ok profile=unique mib=100",))
-    yield case("restarted", guest("again"), steps(
+    yield case("restarted", guest("again", "reboot=a"), steps(
         prompt, (r"\[g1\] TOOLS loaded", "balloon g1 80M"), (r"\[g1\] TOOLS size 81920", None),
         (r"g1: reset", None), (r"\[g1\] TOOLS size 81920", "frames"), (r"all accounted for", "poweroff")))
 

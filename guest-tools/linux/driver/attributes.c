@@ -20,7 +20,7 @@
 #define KIB(pages) ((pages) << (PAGE_SHIFT - 10))
 
 NUMBER(size_kib, KIB(balloon_size(b)));
-NUMBER(large_kib, KIB(b->large_count * LARGE_PAGES));
+NUMBER(large_kib, KIB(b->large_count *LARGE_PAGES));
 NUMBER(target_kib, KIB(b->target_pages));
 NUMBER(maximum_kib, KIB(b->maximum_pages));
 NUMBER(backoff_ms, backoff_left_ms(&b->backoff, now_ms()));

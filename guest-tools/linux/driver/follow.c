@@ -117,7 +117,8 @@ static void relieve(struct balloon *b)
 		give_back(b, reserve - room);
 }
 
-/* No process dies while the balloon has something: the kernel tries again where it is freed some. */
+/* No process dies while the balloon has something: the kernel tries again where it is freed some.
+ */
 int balloon_oom(struct notifier_block *notifier, unsigned long unused, void *freed)
 {
 	struct balloon *b = container_of(notifier, struct balloon, on_oom);
@@ -165,6 +166,6 @@ void balloon_work(struct work_struct *work)
 		soon = follow(b);
 		report(b);
 	}
-	queue_delayed_work(system_freezable_wq, &b->work,
-		msecs_to_jiffies(soon ? REST_MS : POLL_MS));
+	queue_delayed_work(
+		system_freezable_wq, &b->work, msecs_to_jiffies(soon ? REST_MS : POLL_MS));
 }

@@ -16,7 +16,8 @@
 
 static bool enabled = true;
 module_param(enabled, bool, 0444);
-MODULE_PARM_DESC(enabled, "whether the balloon may inflate; bellows-guest(8) changes it at run time");
+MODULE_PARM_DESC(
+	enabled, "whether the balloon may inflate; bellows-guest(8) changes it at run time");
 
 /* --- Coming ----------------------------------------------------------------------------------- */
 

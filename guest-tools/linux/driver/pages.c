@@ -14,14 +14,15 @@
 #include "hv/abi/hypercall.h"
 
 /* A free page block or none: for a large page nothing is reclaimed or compacted. */
-#define LARGE_GFP ((GFP_HIGHUSER | __GFP_NOMEMALLOC | __GFP_NORETRY | __GFP_NOWARN) & ~__GFP_RECLAIM)
+#define LARGE_GFP                                                                                  \
+	((GFP_HIGHUSER | __GFP_NOMEMALLOC | __GFP_NORETRY | __GFP_NOWARN) & ~__GFP_RECLAIM)
 
 static unsigned int list_fill(struct balloon *b, const struct list_head *pages)
 {
 	unsigned int count = 0;
 	struct page *page;
 
-	list_for_each_entry(page, pages, lru)
+	list_for_each_entry (page, pages, lru)
 		b->list[count++] = page_to_pfn(page);
 	return count;
 }
@@ -40,7 +41,8 @@ static void free_all(struct list_head *pages, unsigned int order)
 {
 	struct page *page, *next;
 
-	list_for_each_entry_safe(page, next, pages, lru) {
+	list_for_each_entry_safe(page, next, pages, lru)
+	{
 		list_del(&page->lru);
 		__free_pages(page, order);
 	}
@@ -53,8 +55,7 @@ static unsigned int allocate(struct list_head *pages, u64 want, unsigned int ord
 	unsigned int count = 0;
 
 	for (; count < want && count < BELLOWS_BALLOON_LIST_MAX; count++) {
-		struct page *page =
-			order ? alloc_pages(LARGE_GFP, order) : balloon_page_alloc();
+		struct page *page = order ? alloc_pages(LARGE_GFP, order) : balloon_page_alloc();
 
 		if (!page)
 			break;
@@ -67,7 +68,7 @@ static void large_enter(struct balloon *b, struct list_head *pages)
 {
 	struct page *page;
 
-	list_for_each_entry(page, pages, lru) {
+	list_for_each_entry (page, pages, lru) {
 		for (unsigned int i = 0; i < LARGE_PAGES; i++)
 			__SetPageOffline(page + i);
 	}
@@ -84,8 +85,9 @@ unsigned int balloon_inflate(struct balloon *b, u64 want, unsigned int order)
 	if (!allocate(&pages, want, order))
 		return 0;
 	mutex_lock(&b->lock);
-	answer = b->attached ? balloon_move(b, BELLOWS_HC_BALLOON_INFLATE, list_fill(b, &pages), order)
-			     : BELLOWS_HC_E_STATE;
+	answer = b->attached
+			 ? balloon_move(b, BELLOWS_HC_BALLOON_INFLATE, list_fill(b, &pages), order)
+			 : BELLOWS_HC_E_STATE;
 	if (answer > 0)
 		count = answer;
 	else if (answer == BELLOWS_HC_E_EXIST && order == 0)
