@@ -156,7 +156,7 @@ static void large_split(struct balloon *b)
 	b->small_count += balloon_page_list_enqueue(&b->small, &pages);
 }
 
-/* One large page. Where a part of it was touched, the host has the rest only, and it is split. */
+/* One large page. Split where the host has a part of it only, or can give back no more than a part. */
 static u64 deflate_large(struct balloon *b, struct list_head *out)
 {
 	s64 answer = 1;
@@ -164,7 +164,7 @@ static u64 deflate_large(struct balloon *b, struct list_head *out)
 	b->list[0] = page_to_pfn(list_first_entry(&b->large, struct page, lru));
 	if (b->attached)
 		answer = balloon_move(b, BELLOWS_HC_BALLOON_DEFLATE, 1, BELLOWS_BALLOON_ORDER_2M);
-	if (answer == BELLOWS_HC_E_NOTFOUND)
+	if (answer == BELLOWS_HC_E_NOTFOUND || answer == BELLOWS_HC_E_LIMIT)
 		large_split(b);
 	if (answer != 1)
 		return 0;
