@@ -3,6 +3,7 @@
  * evicted, and what a touch waits for, is reclaim's and fault's.
  *
  * - swap_volume: a partition of the disk, whose slots are given to files
+ * - swap_directory: which files lie on a volume, and what room is left
  * - swap_file: NAME.vswp of one VM, its slots, and what is known of each
  * - swap_io: clusters of pages on their way to slots, or back
  * - swap_header: what stands at the beginning of the partition
@@ -17,6 +18,7 @@
 #ifndef MM_SWAP_H
 #define MM_SWAP_H
 
+#include "mm/swap_directory.h"
 #include "mm/swap_file.h"
 #include "mm/swap_io.h"
 #include "mm/swap_volume.h"

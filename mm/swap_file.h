@@ -18,7 +18,13 @@
 #include "mm/base/lock.h"
 #include "mm/swap_volume.h"
 
-struct swap_chunk;
+struct swap_io;
+
+/* What is known of 512 slots. */
+struct swap_chunk {
+	u64 *words;
+	u32 free;
+};
 
 struct swap_file {
 	struct list in_volume;      /* [volume's lock] */
@@ -27,15 +33,16 @@ struct swap_file {
 	u64 slot_count;             /* [I] */
 	u32 extent_count;           /* [I] */
 	struct swap_extent extents[SWAP_EXTENTS]; /* [I] in the order of the file's slots */
-	struct swap_chunk *chunks; /* [I] the slots' words, 512 together; contents [f] */
-	u64 chunk_count;           /* [I] */
-	u64 frame_count;           /* [I] frames that this struct and its chunks lie in */
+	struct swap_chunk *chunks;                /* [I] contents [f] */
+	u64 chunk_count;                          /* [I] */
+	u64 frame_count; /* [I] frames that this struct and its chunks lie in */
 	struct spinlock lock;
-	u64 used;                /* [f] slots not free */
-	u64 next;                /* [f] where the search for free ones begins */
-	struct list under_way;   /* [f] struct swap_io */
+	u64 used;              /* [f] slots not free */
+	u64 next;              /* [f] where the search for free ones begins */
+	struct list under_way; /* [f] struct swap_io, by .in_file */
+	u32 holds; /* [f] for I/O until its done() has returned, and for a swap_file_abandon() */
 	u32 delivering;          /* [f] done() now running for I/O that is not orphaned */
-	bool abandoned;          /* [f] */
+	bool abandoned;          /* [f] gone with its last hold */
 	struct swap_stats stats; /* [a] */
 };
 
@@ -45,7 +52,7 @@ u64 swap_file_overhead_frames(u64 slots);
 /**
  * Make @name (".vswp" is for the caller to append) of exactly @slots slots, at least 1.
  * Owns: *@out is the caller's until swap_file_abandon().
- * Returns 0; E_LIMIT (not so much room: swap_volume_free() tells how much there is, and in one
+ * Returns 0; E_LIMIT (not so much room: swap_directory_room() tells how much there is, and in one
  * piece); E_EXIST (a file of that name is there, on whatever volume); E_NOMEM; E_IO (the volume is
  * not ready, or its disk is dead). Nothing is left behind. Not with a lock held. Cost: O(slots /
  * 512 + extents squared); no I/O.
@@ -94,5 +101,22 @@ struct swap_run {
  * @slot: in use, not busy. Cost: O(most).
  */
 void swap_neighbours(struct swap_file *file, u64 slot, u32 most, struct swap_run *out);
+
+/* --- For swap_io ------------------------------------------------------------------------------ */
+
+/*
+ * @io, with pages in slots that are in use and not busy, begins: its slots are busy, and it is
+ * orphaned if the file is given up. @write: its io->sums are theirs from now on; else io->sums and
+ * .bytes tell what they are to hold.
+ */
+void swap_file_begin(struct swap_file *file, struct swap_io *io, bool write);
+/*
+ * It is over: slots that were doomed, and those of failed writes (.result), are free. Whether it is
+ * orphaned is settled now; its done() is called between the two.
+ */
+void swap_file_end(struct swap_file *file, struct swap_io *io);
+void swap_file_delivered(struct swap_file *file, bool orphaned);
+/* Where in the volume a slot lies. */
+u64 swap_file_volume_slot(const struct swap_file *file, u64 slot);
 
 #endif

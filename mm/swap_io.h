@@ -11,9 +11,10 @@
  * be gone. Such a done() touches neither file nor space; it lets go of the frames (frame_free() or
  * wherever they are from), and of the record.
  *
- * What goes out is summed with a secret key, and what comes back compared; a page that is wrong is
- * read once more before it is called corrupt. The disk's driver retries all other errors: one that
- * arrives here is final.
+ * What goes out is summed with a secret key, and what comes back compared. A page of a cluster that
+ * could not be read, and one whose sum is wrong, is read once more by itself, so that no page is
+ * lost for another's sake, or for one bad transfer. Besides, the disk's driver has retried what it
+ * could.
  */
 #ifndef MM_SWAP_IO_H
 #define MM_SWAP_IO_H
@@ -44,11 +45,12 @@ struct swap_io {
 	bool orphaned; /* in done(): see above */
 	/* swap's own. */
 	struct swap_file *file;
-	struct list in_file;  /* [file's lock] */
-	struct swap_io *next; /* in a list of free or waiting ones */
+	struct list in_file;  /* [f] */
+	struct swap_io *next; /* in the list of free ones */
 	struct blk_request request;
 	struct blk_segment segments[SWAP_CLUSTER_PAGES];
-	bool is_reread;
+	u32 sums[SWAP_CLUSTER_PAGES]; /* what the pages' are, or are to be */
+	u32 alone; /* the page that is read again, by itself; page_count and more: none */
 };
 
 /* Set aside the records, and draw the checksums' key: as the first volume is opened. E_NOMEM. */

@@ -4,8 +4,7 @@
  * Opening reads the header. A sound one is used, and its count of boots raised; where there is
  * none, or a damaged one, or one of another size, the volume is formatted (that the partition has
  * Bellows' own type is its owner's permission), and the log says so; one of a newer version is
- * refused. After that a volume holds an area of slots, from which files take extents. There is no
- * list of free space: it is what no file's extents cover.
+ * refused. After that a volume holds an area of slots, from which files take extents.
  *
  * This is the only file of mm that tells a disk to write swap, and swap_volume_submit() the one
  * place where it is made certain that nothing but the partition is written.
@@ -60,13 +59,17 @@ struct swap_volume {
 	u64 boots;                /* [R] as which it was opened since it was formatted: 1 .. */
 	char why[SWAP_WHY_BYTES]; /* SWAP_REFUSED: why */
 	struct spinlock lock;
-	struct list files;       /* [v] struct swap_file; an abandoned one until its I/O is done */
-	struct swap_io *waiting; /* [v] commands that the disk did not take yet, first come first */
-	struct swap_io **waiting_end;      /* [v] */
+	struct list files; /* [v] struct swap_file; an abandoned one until its I/O is done */
+	struct blk_request *waiting,
+		**waiting_end;             /* [v] the disk had no room for them, oldest first */
 	struct blk_request header_request; /* while SWAP_OPENING, */
-	void *header;                      /* and one page for it */
-	struct swap_stats stats;           /* [a] */
+	struct blk_segment header_segment;
+	void *header;            /* and one page for it */
+	struct swap_stats stats; /* [a] */
 };
+
+/* There are no volumes. Once, before any is opened. */
+void swap_init(void);
 
 /**
  * Begin to open the partition of @block_count blocks from @first_block on as a volume. It is in the
@@ -87,9 +90,6 @@ static inline enum swap_volume_state swap_volume_state(const struct swap_volume 
 /* All volumes by .next, in the order in which they were opened. NULL: none. */
 struct swap_volume *swap_volume_first(void);
 
-/* Slots that no file has; *@longest: the most that lie together. Cost: O(extents squared). */
-u64 swap_volume_free(struct swap_volume *volume, u64 *longest);
-
 /*
  * Give the disks what they had no room for. Where blk_poll() is called, after it: any CPU, often,
  * no lock held; it may call a swap_io's done().
@@ -98,19 +98,15 @@ void swap_volumes_poll(void);
 
 /* --- For swap_file and swap_io ------------------------------------------------------------- */
 
-/*
- * Slots for a file of @slots, as few extents as can be, into @extents[SWAP_EXTENTS]; how many, or 0
- * (not so many are free, or too scattered). Locks: the volume's is held; the file is to be put into
- * the list under it.
- */
-u32 swap_volume_find_room(struct swap_volume *volume, u64 slots, struct swap_extent *extents);
+/* Can it be written and read? */
+bool swap_volume_is_usable(const struct swap_volume *volume);
 
 /*
- * Start @io's request for @count slots from @slot on, all in one extent. Its done() is called from
- * blk_poll() or swap_volumes_poll(). Returns 0; E_IO (the disk is dead, or takes no such thing:
- * nothing is under way).
+ * Start @request (op, segments, done are set) for @count slots of the volume from @slot on. Its
+ * done() is called from blk_poll() or swap_volumes_poll(). Segments stay as they are until then.
+ * Returns 0; E_IO (the disk is dead, or takes no such thing: nothing is under way).
  */
 must_check err_t swap_volume_submit(
-	struct swap_volume *volume, struct swap_io *io, u64 slot, u32 count);
+	struct swap_volume *volume, struct blk_request *request, u64 slot, u32 count);
 
 #endif
