@@ -239,13 +239,16 @@ $(BUILD)/x2apic_on.efi: tests/emu/firmware/x2apic_on.c
 
 # --- Host tests --------------------------------------------------------------------------------
 #
-# A test is a file that opens with "/* SRCS: mm/x.c mm/base/fmt.c LIBS: -llz4 */": the sources it is
+# A test is a file that opens with "/* SRCS: mm/x.c mm/base/fmt.c LIBS: -lm */": the sources it is
 # linked with (the comment may go on over lines; shell patterns are allowed) and libraries, if any.
 
 tests_in   = $(patsubst %.c,$(BUILD)/%,$(shell grep -ls '^/\* SRCS:' /dev/null $(1)))
 test_words = $(shell sed '/\*\//q' $(1) | tr '\n*' ' %' | sed 's|^/% SRCS:||; s|%/.*||; s|%|\*|g')
 test_srcs  = $(wildcard $(shell echo '$(call test_words,$(1))' | sed 's/LIBS:.*//'))
 test_libs  = $(shell echo '$(call test_words,$(1))' | sed -n 's/.*LIBS://p')
+
+# What mm/ itself is linked with.
+MM_LIBS := -llz4
 
 HOST_TESTS := $(call tests_in,tests/unit/*.c tests/model/*.c)
 FUZZERS    := $(call tests_in,tests/fuzz/*.c)
@@ -273,7 +276,7 @@ host_objects = $(patsubst %.c,$(BUILD)/$(1)/%.o,$(2) $(call test_srcs,$(2)))
 $(BUILD)/tests/fuzz/%: $$(call host_objects,fuzzed,tests/fuzz/$$*.c)
 	@echo "  FUZZER  $@"
 	@mkdir -p $(@D)
-	@clang $(SANITIZE) -fsanitize=fuzzer -o $@ $^ $(call test_libs,tests/fuzz/$*.c)
+	@clang $(SANITIZE) -fsanitize=fuzzer -o $@ $^ $(MM_LIBS) $(call test_libs,tests/fuzz/$*.c)
 
 # Those that threads are to be watched in.
 TSAN := -fsanitize=thread -fno-omit-frame-pointer
@@ -284,12 +287,12 @@ $(BUILD)/tsan/%.o: %.c
 $(BUILD)/tests/%_tsan: $$(call host_objects,tsan,tests/$$*_tsan.c)
 	@echo "  TEST    $@"
 	@mkdir -p $(@D)
-	@gcc $(TSAN) -o $@ $^ -lpthread $(call test_libs,tests/$*_tsan.c)
+	@gcc $(TSAN) -o $@ $^ -lpthread $(MM_LIBS) $(call test_libs,tests/$*_tsan.c)
 
 $(BUILD)/tests/%: $$(call host_objects,host,tests/$$*.c)
 	@echo "  TEST    $@"
 	@mkdir -p $(@D)
-	@gcc $(SANITIZE) -o $@ $^ -lcmocka -lpthread $(call test_libs,tests/$*.c)
+	@gcc $(SANITIZE) -o $@ $^ -lcmocka -lpthread $(MM_LIBS) $(call test_libs,tests/$*.c)
 
 # --- Benches -----------------------------------------------------------------------------------
 #
@@ -307,7 +310,7 @@ $(BUILD)/bench/obj/%.o: %.c
 $(BUILD)/bench/bench_%: $$(call bench_objects,tests/bench/bench_$$*.c)
 	@echo "  BENCH   $@"
 	@mkdir -p $(@D)
-	@gcc -o $@ $^ -lpthread $(call test_libs,tests/bench/bench_$*.c)
+	@gcc -o $@ $^ -lpthread $(MM_LIBS) $(call test_libs,tests/bench/bench_$*.c)
 
 # The bare exit that the hypervisor's are measured against: a UEFI program.
 BARE_EXIT_OBJECTS := $(patsubst %,$(BUILD)/loader/%.o,$(sort $(wildcard tests/bench/bare_exit/*.c)))

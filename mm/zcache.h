@@ -42,15 +42,15 @@ struct zcache_object {
 /* Set aside LZ4's state and a buffer for each CPU. After frame_init_cpus(); once. E_NOMEM. */
 must_check err_t zcache_init_cpus(void);
 
-/* Frames that a cache of @most_frames takes as long as it is empty; part of its VM's overhead. */
-u64 zcache_overhead_frames(u64 most_frames);
+/* Frames that a cache takes besides the quota, from its beginning; part of its VM's overhead. */
+u64 zcache_overhead_frames(u64 page_count);
 
 /**
- * Make a cache that takes frames as it needs them, @most_frames at most (at least 1), and gives
- * them back.
+ * Make a cache that takes frames as it needs them, @most_frames at most, and gives them back.
+ * @page_count: pages of the VM: it never holds more objects.
  * Owns: *@out is the caller's until zcache_destroy(). Returns 0; E_NOMEM (nothing is left behind).
  */
-must_check err_t zcache_create(struct zcache **out, u64 most_frames);
+must_check err_t zcache_create(struct zcache **out, u64 page_count, u64 most_frames);
 
 /* The VM's end: free everything, objects included. Nobody uses it or its handles any more. */
 void zcache_destroy(struct zcache *zcache);
@@ -110,8 +110,8 @@ must_check err_t zcache_decode(pfn_t from, u32 bytes, pfn_t to);
 
 struct zcache_figures {
 	/* Now. */
-	u64 frames;        /* all; at most most_frames, or the overhead */
-	u64 object_frames; /* of them, those that hold objects; the others are table */
+	u64 frames;        /* without the overhead; at most most_frames */
+	u64 object_frames; /* of them, those that hold objects; the others hold the table */
 	u64 most_frames;
 	u64 objects;
 	u64 lz4_bytes; /* what LZ4 made of their pages */

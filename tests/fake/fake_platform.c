@@ -5,6 +5,7 @@
 #include "mm/memsched.h"
 #include "mm/share.h"
 #include "mm/tlb.h"
+#include "mm/zcache.h"
 #include <setjmp.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -84,6 +85,27 @@ bool platform_random(u64 *out)
 	/* The same in every run. */
 	*out = rng_next(&fake.random);
 	return true;
+}
+
+static __thread bool in_library;
+
+static void library_move(bool inside)
+{
+	if (in_library == inside) {
+		fprintf(stderr, "a library's fence is %s twice\n", inside ? "entered" : "left");
+		abort();
+	}
+	in_library = inside;
+}
+
+void platform_library_begin(void)
+{
+	library_move(true);
+}
+
+void platform_library_end(void)
+{
+	library_move(false);
 }
 
 void platform_log(enum log_level level, const char *line)
@@ -217,7 +239,7 @@ void fake_start(u32 cpu_count, const struct frame_range *ranges, u32 range_count
 	frame_test_hooks = (struct frame_test_hooks){
 		.alloc_fails = alloc_fails, .allocated = frame_allocated, .freed = frame_freed};
 	frame_init(fake.table, fake.regions, PFN(fake.frame_count), ranges, range_count);
-	if (frame_init_cpus() || tlb_init_cpus() || share_init()) {
+	if (frame_init_cpus() || tlb_init_cpus() || share_init() || zcache_init_cpus()) {
 		fprintf(stderr, "no room for %u CPUs in %llu frames\n", cpu_count,
 			(unsigned long long)fake.frame_count);
 		abort();
