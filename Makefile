@@ -98,11 +98,13 @@ HV_FLAGS := -std=gnu11 -O2 -g -ffreestanding -mgeneral-regs-only -mno-red-zone -
 HV_SOURCES := $(sort $(shell find mm drivers hv -name '*.[cS]'))
 HV_OBJECTS := $(patsubst %,$(BUILD)/hv/%.o,$(HV_SOURCES))
 LINKER_SCRIPT := hv/x86/linker.ld
+# Of libraries only what is referred to gets in: see hv/x86/library.h.
+HV_LIBRARIES := $(shell gcc -print-file-name=liblz4.a)
 
-$(BUILD)/bellows.elf: $(HV_OBJECTS) $(LINKER_SCRIPT)
+$(BUILD)/bellows.elf: $(HV_OBJECTS) $(HV_LIBRARIES) $(LINKER_SCRIPT)
 	@echo "  LD      $@"
 	@ld -nostdlib -static -no-pie -z max-page-size=4096 -z noexecstack --no-warn-rwx-segments \
-		-T $(LINKER_SCRIPT) -o $@ $(HV_OBJECTS)
+		-T $(LINKER_SCRIPT) -o $@ $(HV_OBJECTS) $(HV_LIBRARIES)
 
 # The console's font, as drivers/font.S takes it in.
 FONT := /usr/share/consolefonts/Unifont-APL8x16.psf.gz

@@ -14,6 +14,7 @@
 #include "hv/version.h"
 #include "hv/x86/cpu.h"
 #include "hv/x86/fpu.h"
+#include "hv/x86/library.h"
 #include "hv/x86/irq.h"
 #include "hv/x86/lapic.h"
 #include "hv/x86/paging.h"
@@ -29,6 +30,7 @@
 #include "mm/memsched.h"
 #include "mm/share.h"
 #include "mm/tlb.h"
+#include "mm/zcache.h"
 
 #define FATAL_SECONDS 30u
 
@@ -148,7 +150,7 @@ static void init_mm(void)
 	keep_boot_info();
 	paging_init_frames(&info);
 	smp_init_cpus(&info);
-	if (frame_init_cpus() || tlb_init_cpus() || share_init())
+	if (frame_init_cpus() || tlb_init_cpus() || share_init() || zcache_init_cpus())
 		panic("no memory for the per-CPU parts of mm");
 	memsched_init();
 }
@@ -157,6 +159,7 @@ static void init_mm(void)
 static void main_continue(void)
 {
 	fpu_init_cpu();
+	library_init_cpu();
 	irq_init_cpu();
 	time_init();
 	time_init_cpu();

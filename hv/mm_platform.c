@@ -3,6 +3,7 @@
 #include "hv/x86/cpu.h"
 #include "hv/x86/insn.h"
 #include "hv/x86/irq.h"
+#include "hv/x86/library.h"
 #include "hv/x86/paging.h"
 #include "hv/x86/panic.h"
 #include "hv/x86/random.h"
@@ -41,6 +42,16 @@ u64 platform_now_ns(void)
 bool platform_random(u64 *out)
 {
 	return random_u64(out);
+}
+
+void platform_library_begin(void)
+{
+	library_begin();
+}
+
+void platform_library_end(void)
+{
+	library_end();
 }
 
 void platform_panic(const char *what)

@@ -179,10 +179,15 @@ void vcpu_attach(struct vcpu *vcpu)
 		hv_ops->load(virt);
 		cpu->loaded = virt;
 	}
-	if (cpu->fpu_owner != virt) {
-		fpu_switch(cpu->fpu_owner ? &cpu->fpu_owner->fpu : NULL, &virt->fpu);
-		cpu->fpu_owner = virt;
-	}
+}
+
+/* Also after an exit: a library may have used the registers. */
+static void attach_fpu(struct virt_vcpu *virt, struct cpu *cpu)
+{
+	if (cpu->fpu_owner == virt)
+		return;
+	fpu_switch(cpu->fpu_owner ? &cpu->fpu_owner->fpu : NULL, &virt->fpu);
+	cpu->fpu_owner = virt;
 }
 
 void vcpu_detach(struct vcpu *vcpu)
@@ -225,6 +230,7 @@ void vcpu_run(struct vcpu *vcpu, u64 slice_end)
 	while (running) {
 		if (vcpu->attention)
 			attend(vcpu);
+		attach_fpu(&vcpu->virt, cpu);
 		hv_ops->run(&vcpu->virt, &exit);
 		vcpu->exits[exit.kind]++;
 		if (vcpu->virt.tpr != vcpu->tpr_class)

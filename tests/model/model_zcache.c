@@ -40,7 +40,6 @@ static struct {
 	pfn_t frame; /* pages pass through it */
 	struct page pages[PAGES];
 	u64 objects;
-	u64 done[8]; /* how often each step was taken */
 	u64 stored, too_large, over_quota, out_of_frames;
 } model;
 
