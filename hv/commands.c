@@ -10,6 +10,7 @@
 #include "hv/sched.h"
 #include "hv/share.h"
 #include "hv/verdict.h"
+#include "hv/vm_swap.h"
 #include "hv/x86/cpu.h"
 #include "hv/x86/power.h"
 #include "hv/x86/time.h"
@@ -247,6 +248,7 @@ static const struct command commands[] = {
 	{"cpus", "", "the host's CPUs: state, how much they idled", 1, 1, command_cpus},
 	{"pci", "", "the devices on the host's PCI buses", 1, 1, command_pci},
 	{"disks", "", "NVMe controllers, disks, partitions", 1, 1, command_disks},
+	{"swap", "", "swap volumes, VMs' swap files", 1, 1, command_swap},
 	{"console", "NAME", "a VM's serial line; Ctrl-] comes back", 2, 2, run_console},
 	{"start", "NAME [WORDS]", "power a VM on, with more words on its command line", 2,
 		WORDS_MOST, run_start},

@@ -78,6 +78,7 @@ struct vm_config {
 	bool share_enable;                  /* sched.mem.pshare.enable */
 	char share_salt[CONFIG_NAME_BYTES]; /* sched.mem.pshare.salt; "" = its own */
 	char swap_dir[CONFIG_PATH_BYTES];   /* sched.swap.dir; "" = first swap volume */
+	u32 swap_dir_line;                  /* where it stands; 0: nowhere */
 };
 
 struct config {

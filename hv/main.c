@@ -12,6 +12,7 @@
 #include "hv/sched.h"
 #include "hv/terminal.h"
 #include "hv/version.h"
+#include "hv/vm_swap.h"
 #include "hv/x86/cpu.h"
 #include "hv/x86/fpu.h"
 #include "hv/x86/library.h"
@@ -172,6 +173,7 @@ static void main_continue(void)
 	smp_start_all(&info, cpu_work);
 	boot_times_mark("other CPUs");
 	disks_init();
+	vm_swap_open_volumes();
 	boot_times_mark("disks");
 	report();
 	sched_run(&info);

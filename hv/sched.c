@@ -13,6 +13,7 @@
 #include "hv/terminal.h"
 #include "hv/verdict.h"
 #include "hv/vm_disk.h"
+#include "hv/vm_swap.h"
 #include "hv/x86/cpu.h"
 #include "hv/x86/panic.h"
 #include "hv/x86/paging.h"
@@ -20,6 +21,7 @@
 #include "hv/x86/time.h"
 #include "mm/base/log.h"
 #include "mm/base/str.h"
+#include "mm/swap_volume.h"
 
 /* A parked vCPU tries again after so long even if nobody woke it. */
 #define PARK_RETRY_NS 1000000ull
@@ -149,6 +151,18 @@ static void carry_out_requests(void)
 	}
 }
 
+/* When swap volumes are ready, or known not to be: the console works meanwhile. */
+static void start_vms(void)
+{
+	struct vm *vm;
+
+	list_for_each_entry (vm, &vms, all) {
+		/* What goes wrong is logged, and kept in vm->why. */
+		if (vm->config->autostart && vm_start(vm) != 0)
+			continue;
+	}
+}
+
 /*
  * One VM at a time is started, the others that are to be wait: so the first one runs soon. Returns
  * whether there is one.
@@ -222,6 +236,7 @@ noreturn_fn static void loop(void)
 {
 	struct sched_cpu *sc = &cpus[this_cpu()->id];
 	u64 console_due = 0, start_turn_end = 0;
+	bool have_begun = false;
 
 	for (;;) {
 		bool is_starting;
@@ -229,6 +244,7 @@ noreturn_fn static void loop(void)
 
 		cpu_take_pending();
 		disks_poll();
+		swap_volumes_poll();
 		vm_disks_work();
 		if (time_tsc() >= console_due) {
 			console_poll();
@@ -239,6 +255,10 @@ noreturn_fn static void loop(void)
 		balloon_work();
 		if (config.host.autostop && all_ended())
 			finish();
+		if (!have_begun && vm_swap_is_settled()) {
+			start_vms();
+			have_begun = true;
+		}
 		wake_sleepers(sc);
 		is_starting = continue_start();
 		if (is_starting && time_tsc() < start_turn_end)
@@ -300,17 +320,6 @@ static void create_vms(void)
 	}
 }
 
-static void start_vms(void)
-{
-	struct vm *vm;
-
-	list_for_each_entry (vm, &vms, all) {
-		/* What goes wrong is logged, and kept in vm->why. */
-		if (vm->config->autostart && vm_start(vm) != 0)
-			continue;
-	}
-}
-
 static void init_queues(void)
 {
 	cpus = kmem_alloc(cpu_count() * sizeof(*cpus));
@@ -338,6 +347,5 @@ noreturn_fn void sched_run(const struct boot_info *info)
 	console_start();
 	create_vms();
 	share_report();
-	start_vms();
 	loop();
 }

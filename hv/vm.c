@@ -11,12 +11,14 @@
 #include "hv/share_salt.h"
 #include "hv/vm_boot.h"
 #include "hv/vm_disk.h"
+#include "hv/vm_swap.h"
 #include "hv/x86/insn.h"
 #include "hv/x86/msr.h"
 #include "hv/x86/paging.h"
 #include "hv/x86/time.h"
 #include "mm/balloon.h"
 #include "mm/share.h"
+#include "mm/swap.h"
 #include "mm/base/fmt.h"
 #include "mm/base/log.h"
 #include "mm/base/str.h"
@@ -111,11 +113,9 @@ static bool large_pages_no_exec(void)
 	return !(capabilities & ARCH_CAP_PSCHANGE_MC_NO);
 }
 
-/* The reservation where one is stated; else, until memory can be reclaimed, all of it. */
 static u64 promised_bytes(const struct vm *vm)
 {
-	return vm->config->reservation_given ? vm->config->reservation_bytes
-					     : vm->config->memory_bytes;
+	return vm_is_promised_all(vm) ? vm->config->memory_bytes : vm->config->reservation_bytes;
 }
 
 static struct space_config space_config_of(const struct vm *vm)
@@ -141,9 +141,10 @@ static err_t admit(struct vm *vm)
 	vm->admitted = (struct memsched_request){
 		.memory_frames = frames_of(config->memory_bytes),
 		.promised_frames = frames_of(promised_bytes(vm)),
-		.overhead_frames = space_overhead_frames(&space) + vm_disk_frames(vm) +
-				   vm->vcpu_count * (frames_of(sizeof(struct vcpu)) +
-							    frames_of(fpu_area_bytes()) + 4),
+		.overhead_frames =
+			space_overhead_frames(&space) + vm_swap_frames(vm) + vm_disk_frames(vm) +
+			vm->vcpu_count *
+				(frames_of(sizeof(struct vcpu)) + frames_of(fpu_area_bytes()) + 4),
 	};
 	return memsched_power_on(&vm->admitted, vm->why, sizeof(vm->why));
 }
@@ -274,9 +275,16 @@ no_devices:
 	return err;
 }
 
+static void abandon_swap(struct vm *vm)
+{
+	if (vm->swap)
+		swap_file_abandon(vm->swap);
+	vm->swap = NULL;
+}
+
 static err_t try_start(struct vm *vm)
 {
-	struct space_config space = space_config_of(vm);
+	struct space_config space;
 	err_t err;
 
 	vm->why[0] = '\0';
@@ -287,9 +295,13 @@ static err_t try_start(struct vm *vm)
 	err = vm_disk_find(vm, vm->why, sizeof(vm->why));
 	if (err)
 		return err;
-	err = admit(vm);
+	err = vm_swap_create(vm, vm->why, sizeof(vm->why));
 	if (err)
 		goto close_disk;
+	err = admit(vm);
+	if (err)
+		goto abandon_swap;
+	space = space_config_of(vm);
 	err = space_create(&vm->space, &space);
 	if (err) {
 		fmt_snprintf(vm->why, sizeof(vm->why), "its memory: %s", err_name(err));
@@ -305,6 +317,8 @@ destroy_space:
 	vm->space = NULL;
 take_back_promise:
 	memsched_power_off(&vm->admitted);
+abandon_swap:
+	abandon_swap(vm);
 close_disk:
 	vm_disk_close(vm);
 	return err;
@@ -345,6 +359,7 @@ static void release(struct vm *vm)
 	vm->vdev = NULL;
 	space_destroy(vm->space);
 	vm->space = NULL;
+	abandon_swap(vm);
 	memsched_power_off(&vm->admitted);
 }
 

@@ -74,6 +74,7 @@ struct vm {
 	u32 vcpu_count;                   /* [I] */
 	struct vm_boot *boot;             /* [l] NULL unless starting: vm_boot.c's */
 	bool is_reset;                    /* [l] it is starting again */
+	struct swap_file *swap;           /* [l] NULL unless it is on, and has one */
 	struct memsched_request admitted; /* [l] what memsched was told */
 	u64 tsc_origin;                   /* [l] host TSC at which the guest's was 0 */
 	u64 origin_ns;                    /* [l] host time at that moment */
@@ -103,6 +104,12 @@ static inline const char *vm_name(const struct vm *vm)
 static inline bool vm_is_on(const struct vm *vm)
 {
 	return vm->state == VM_STARTING || vm->state == VM_RUNNING;
+}
+
+/* Is it promised all of its memory? A VM that is on, or about to be. */
+static inline bool vm_is_promised_all(const struct vm *vm)
+{
+	return !vm->config->reservation_given && !vm->swap;
 }
 
 /* Make a VM that is off. Owns: the caller, for ever. NULL: no memory. */

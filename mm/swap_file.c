@@ -154,15 +154,6 @@ static void drop_hold(struct swap_file *file)
 	}
 }
 
-/* The caller holds the lock. */
-static void orphan_all(struct swap_file *file)
-{
-	struct swap_io *io;
-
-	list_for_each_entry (io, &file->under_way, in_file)
-		io->orphaned = true;
-}
-
 /* A done() that began before its I/O could be orphaned runs on another CPU, and not for long. */
 static void wait_for_deliveries(struct swap_file *file)
 {
@@ -172,30 +163,17 @@ static void wait_for_deliveries(struct swap_file *file)
 
 void swap_file_abandon(struct swap_file *file)
 {
+	struct swap_io *io;
+
 	swap_directory_forget_name(file);
 	spin_lock(&file->lock);
-	orphan_all(file);
+	list_for_each_entry (io, &file->under_way, in_file)
+		io->orphaned = true;
 	file->holds++;
 	file->abandoned = true;
 	spin_unlock(&file->lock);
 	wait_for_deliveries(file);
 	drop_hold(file);
-}
-
-void swap_file_clear(struct swap_file *file)
-{
-	spin_lock(&file->lock);
-	orphan_all(file);
-	for (u64 slot = 0; slot < file->slot_count; slot++) {
-		u64 *word = word_of(file, slot);
-
-		if (*word & WORD_BUSY)
-			*word |= WORD_DOOMED;
-		else if (*word)
-			free_word(file, slot);
-	}
-	spin_unlock(&file->lock);
-	wait_for_deliveries(file);
 }
 
 /* --- Places ----------------------------------------------------------------------------------- */
@@ -332,17 +310,6 @@ void swap_slot_free(struct swap_file *file, u64 slot)
 	else
 		free_word(file, slot);
 	spin_unlock(&file->lock);
-}
-
-bool swap_slot_is_object(struct swap_file *file, u64 slot)
-{
-	u64 word;
-
-	spin_lock(&file->lock);
-	word = *word_of(file, slot);
-	spin_unlock(&file->lock);
-	CHECK(word & WORD_USED);
-	return (word & WORD_OBJECT) != 0;
 }
 
 static bool is_readable(const struct swap_file *file, u64 slot)

@@ -68,17 +68,11 @@ must_check err_t swap_file_create(
  */
 void swap_file_abandon(struct swap_file *file);
 
-/* Free all slots, as a VM's reset does; I/O under way is orphaned, and waited for, as above. */
-void swap_file_clear(struct swap_file *file);
-
 /*
  * Free a slot that is in use. Any time: one that is busy is freed when its command is done, and a
  * reader of it still gets its old contents. Cost: O(1).
  */
 void swap_slot_free(struct swap_file *file, u64 slot);
-
-/* Does a slot that is in use hold a compressed object, not a page? Its length is read with it. */
-bool swap_slot_is_object(struct swap_file *file, u64 slot);
 
 /* Slots in use now, those of CLEAN pages among them; doomed ones too. */
 u64 swap_file_used(const struct swap_file *file);

@@ -7,7 +7,7 @@
  *
  * done() runs from blk_poll() or swap_volumes_poll(), in root mode, on any CPU, with no lock held;
  * it can run before the function that submitted has returned. It is called exactly once, also when
- * the disk dies. io->orphaned: the file has been abandoned or cleared meanwhile, and its space may
+ * the disk dies. io->orphaned: the file has been abandoned meanwhile, and its space may
  * be gone. Such a done() touches neither file nor space; it lets go of the frames (frame_free() or
  * wherever they are from), and of the record.
  *

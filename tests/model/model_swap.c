@@ -3,7 +3,7 @@
 /*
  * Random operations on swap files and their slots against a naive model: for each file an array
  * that says what each slot holds. Commands complete late and in any order, fail, bring wrong bits,
- * find the disk full or dead; slots are freed and files cleared and abandoned with commands under
+ * find the disk full or dead; slots are freed and files abandoned with commands under
  * way. After each step the counts agree, and what a read calls right is right. In the end all
  * frames are back, and nothing outside the partition was written.
  */
@@ -19,7 +19,6 @@
 
 struct model_slot {
 	bool used, busy, doomed;
-	bool object;
 	u64 what; /* its contents' seed, and the page number it was written for */
 	u32 bytes;
 };
@@ -242,10 +241,8 @@ static void write_out(void)
 		struct model_slot *slot = &f->slots[io->pages[i].slot];
 
 		assert_false(slot->used);
-		*slot = (struct model_slot){.used = true,
-			.object = io->pages[i].bytes != PAGE_BYTES,
-			.what = io->pages[i].gfn.v,
-			.bytes = io->pages[i].bytes};
+		*slot = (struct model_slot){
+			.used = true, .what = io->pages[i].gfn.v, .bytes = io->pages[i].bytes};
 	}
 	c->io = io;
 	start(c, f, true);
@@ -272,7 +269,6 @@ static void check_neighbours(const struct model_file *f, u64 slot, const struct 
 
 		assert_true(s->used && !s->busy);
 		assert_int_equal(run->gfns[i].v, s->what);
-		assert_int_equal(swap_slot_is_object(f->file, run->first + i), s->object);
 	}
 }
 
@@ -330,24 +326,6 @@ static void abandon(struct model_file *f)
 	f->file = NULL;
 }
 
-/* The slots of orphans are the file's again when the orphans have ended: the model lets them end at
- * once. */
-static void clear(void)
-{
-	struct model_file *f = any_file();
-
-	if (!f)
-		return;
-	orphan(f);
-	swap_file_clear(f->file);
-	while (rig.disk.pending_count) {
-		fake_blk_run(&rig.disk, 1);
-		swap_volumes_poll();
-	}
-	memset(f->slots, 0, sizeof(f->slots));
-	assert_int_equal(swap_file_used(f->file), 0);
-}
-
 static void complete(void)
 {
 	fake_blk_run(&rig.disk, (u32)rng_below(&m.rng, 4));
@@ -400,8 +378,6 @@ static void step(void)
 		create();
 	else if (dice < 985)
 		abandon(any_file());
-	else if (dice < 988)
-		clear();
 	else
 		make_trouble();
 	check_counts();

@@ -71,6 +71,22 @@ static void test_the_smallest_gap_that_holds_it_is_taken(void **state)
 	assert_int_equal(d->extents[0].first, 180);
 }
 
+static void test_files_of_one_slot_lie_side_by_side(void **state)
+{
+	struct swap_file *a = rig_file("a.vswp", 1), *b = rig_file("b.vswp", 1);
+	struct swap_file *rest = rig_file("rest.vswp", RIG_SLOTS - 3), *last;
+
+	(void)state;
+	last = rig_file("last.vswp", 1);
+	assert_int_equal(last->extents[0].first, RIG_SLOTS - 1);
+	swap_file_abandon(b);
+	assert_int_equal(room(), 1);
+	b = rig_file("again.vswp", 1);
+	assert_int_equal(a->extents[0].first, 0);
+	assert_int_equal(b->extents[0].first, 1);
+	assert_int_equal(rest->extents[0].first, 2);
+}
+
 static void test_a_file_takes_the_longest_gaps_when_none_holds_it(void **state)
 {
 	struct swap_file *gaps[8], *between[8], *file;
@@ -196,6 +212,7 @@ int main(void)
 		TEST(test_a_file_has_exactly_the_slots_asked_in_one_piece),
 		TEST(test_a_full_volume_says_how_much_there_is),
 		TEST(test_the_smallest_gap_that_holds_it_is_taken),
+		TEST(test_files_of_one_slot_lie_side_by_side),
 		TEST(test_a_file_takes_the_longest_gaps_when_none_holds_it),
 		TEST(test_room_in_too_many_pieces_is_refused),
 		TEST(test_a_name_is_given_once_and_free_again_after_the_end),

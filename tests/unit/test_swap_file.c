@@ -190,33 +190,6 @@ static void test_page_numbers_are_hints_of_28_bits(void **state)
 	assert_int_equal(run.gfns[0].v, 77);
 }
 
-static void test_a_slot_knows_whether_it_holds_an_object(void **state)
-{
-	struct swap_file *file = rig_file("a.vswp", 4);
-	struct swap_io *io = cluster(2, 0);
-
-	(void)state;
-	io->pages[1].bytes = 1234;
-	assert_int_equal(swap_slots_take(file, io), 0);
-	assert_false(swap_slot_is_object(file, io->pages[0].slot));
-	assert_true(swap_slot_is_object(file, io->pages[1].slot));
-	swap_io_give(io);
-}
-
-static void test_clear_frees_all_slots(void **state)
-{
-	struct swap_file *file = rig_file("a.vswp", 64);
-	u64 first;
-
-	(void)state;
-	while (take(file, 32, 0, &first))
-		;
-	swap_slot_free(file, 9);
-	swap_file_clear(file);
-	assert_int_equal(swap_file_used(file), 0);
-	assert_int_equal(take(file, 32, 0, &first), 32);
-}
-
 static struct swap_file *wrong_file;
 
 static void free_twice(void *slot)
@@ -259,8 +232,6 @@ int main(void)
 		TEST(test_neighbours_are_the_used_slots_about_one),
 		TEST(test_neighbours_end_with_the_extent_and_the_transfer_limit),
 		TEST(test_page_numbers_are_hints_of_28_bits),
-		TEST(test_a_slot_knows_whether_it_holds_an_object),
-		TEST(test_clear_frees_all_slots),
 		TEST(test_freeing_a_free_slot_or_none_is_a_bug),
 		TEST(test_nothing_is_taken_for_a_dead_disk),
 	};

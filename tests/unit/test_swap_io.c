@@ -481,22 +481,6 @@ static void test_orphans_of_a_dead_disk_end_too(void **state)
 	assert_int_equal(frame_free_count(), rig.free_frames);
 }
 
-static void test_clear_orphans_and_frees_when_the_disk_has_let_go(void **state)
-{
-	struct swap_file *file = rig_file("a.vswp", 16);
-	u64 slot = write_out(file, 4, 9);
-
-	(void)state;
-	begin_read(file, slot, 2);
-	swap_file_clear(file);
-	assert_int_equal(swap_file_used(file), 2);
-	run();
-	assert_int_equal(seen.orphaned, 1);
-	assert_int_equal(swap_file_used(file), 0);
-	assert_int_equal(write_out(file, 8, 77), slot + 4);
-	swap_file_abandon(file);
-}
-
 static void test_faults_find_records_when_reclaim_has_taken_its_part(void **state)
 {
 	u32 writes = 0, reads = 0;
@@ -583,7 +567,6 @@ int main(void)
 		TEST(test_neighbours_under_way_are_left_out),
 		TEST(test_abandon_orphans_what_is_under_way),
 		TEST(test_orphans_of_a_dead_disk_end_too),
-		TEST(test_clear_orphans_and_frees_when_the_disk_has_let_go),
 		TEST(test_faults_find_records_when_reclaim_has_taken_its_part),
 		TEST(test_abandon_waits_for_a_done_that_runs),
 	};
