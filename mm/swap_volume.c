@@ -162,8 +162,9 @@ printf_like(2, 3) static void refuse(struct swap_volume *volume, const char *fmt
 
 static void ready(struct swap_volume *volume)
 {
-	log_info("swap: %s: %llu MiB in %llu slots, opened %llu time%s", volume->name,
-		(unsigned long long)(volume->slot_count * PAGE_BYTES >> 20),
+	log_info("swap: %s: %llu.%llu MiB in %llu slots, opened %llu time%s", volume->name,
+		(unsigned long long)(volume->slot_count >> 8),
+		(unsigned long long)((volume->slot_count & 0xff) * 10 >> 8),
 		(unsigned long long)volume->slot_count, (unsigned long long)volume->boots,
 		volume->boots == 1 ? "" : "s");
 	settle(volume, SWAP_READY);

@@ -14,6 +14,7 @@ import host_cases
 import hostile
 import machine as machines
 import session
+import swap_cases
 import virtio_cases
 
 # Bochs runs about a tenth as fast as QEMU, but the firmware comes up sooner.
@@ -302,6 +303,7 @@ CASES = [
 
     *(Case(**arguments) for arguments in balloon_cases.cases(host, bare, workload, PVH, WELL, PROMPT, PANIC)),
     *(Case(**arguments) for arguments in disk_cases.cases(host, vm, WELL, PROMPT, PANIC)),
+    *(Case(**arguments) for arguments in swap_cases.cases(host, bare, WELL, PROMPT, PANIC)),
     *(Case(**arguments) for arguments in virtio_cases.cases(host, vm, bare, WELL, PROMPT, PANIC)),
     *(Case(**arguments) for arguments in host_cases.cases(host, vm, bare, PROMPT, PANIC)),
 ]
