@@ -228,18 +228,6 @@ void zcache_put_back(struct zcache *zcache, u64 handle)
 	spin_unlock(&zcache->lock);
 }
 
-err_t zcache_decode(pfn_t from, u32 bytes, pfn_t to)
-{
-	const u8 *object = platform_frame_va(from);
-	u32 checksum;
-
-	if (bytes <= sizeof(checksum) || bytes > ZCACHE_OBJECT_BYTES_MAX)
-		return E_CORRUPT;
-	memcpy(&checksum, object, sizeof(checksum));
-	return zcache_unpack(checksum, object + sizeof(checksum), bytes - sizeof(checksum),
-		platform_frame_va(to));
-}
-
 void zcache_figures(struct zcache *zcache, struct zcache_figures *out)
 {
 	spin_lock(&zcache->lock);

@@ -106,3 +106,15 @@ err_t zcache_unpack(u32 checksum, const u8 *lz4, u32 lz4_bytes, void *page)
 	platform_library_end();
 	return made == (int)PAGE_BYTES ? 0 : E_CORRUPT;
 }
+
+err_t zcache_decode(pfn_t from, u32 bytes, pfn_t to)
+{
+	const u8 *object = platform_frame_va(from);
+	u32 checksum;
+
+	if (bytes <= sizeof(checksum) || bytes > ZCACHE_OBJECT_BYTES_MAX)
+		return E_CORRUPT;
+	memcpy(&checksum, object, sizeof(checksum));
+	return zcache_unpack(checksum, object + sizeof(checksum), bytes - sizeof(checksum),
+		platform_frame_va(to));
+}
