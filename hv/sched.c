@@ -9,9 +9,11 @@
 #include "hv/console.h"
 #include "hv/disks.h"
 #include "hv/hv_ops.h"
+#include "hv/join.h"
 #include "hv/share.h"
 #include "hv/terminal.h"
 #include "hv/verdict.h"
+#include "hv/vm_disk.h"
 #include "hv/x86/cpu.h"
 #include "hv/x86/panic.h"
 #include "hv/x86/paging.h"
@@ -194,7 +196,7 @@ static void idle(struct sched_cpu *sc, u64 console_due)
 			return;
 		earliest = min(earliest, vcpu->wake_tsc);
 	}
-	if (earliest <= time_tsc() || disks_must_poll())
+	if (earliest <= time_tsc() || disks_must_poll() || vm_disks_are_urgent())
 		return;
 	time_arm(earliest);
 	cpu_idle();
@@ -228,6 +230,7 @@ noreturn_fn static void loop(void)
 
 		cpu_take_pending();
 		disks_poll();
+		vm_disks_work();
 		if (time_tsc() >= console_due) {
 			console_poll();
 			console_due = time_tsc() + console_ticks;
@@ -246,7 +249,7 @@ noreturn_fn static void loop(void)
 			run_one(vcpu);
 			start_turn_end = time_tsc() + start_turn_ticks;
 			share_work(false);
-		} else if (!is_starting && !share_work(true)) {
+		} else if (!is_starting && !share_work(true) && !join_work()) {
 			idle(sc, console_due);
 		}
 	}

@@ -48,11 +48,17 @@ static unsigned long long mib_down(u64 frames)
 	return frames / frames_of(MIB(1));
 }
 
+static u64 unpromised(const struct memsched_snapshot *now)
+{
+	u64 taken = now->fixed_frames + now->promised_frames + now->overhead_frames;
+
+	return taken < now->total_frames ? now->total_frames - taken : 0;
+}
+
 err_t memsched_admit(const struct memsched_snapshot *now, const struct memsched_request *vm,
 	char *why, size_t why_bytes)
 {
-	u64 taken = now->fixed_frames + now->promised_frames + now->overhead_frames;
-	u64 left = taken < now->total_frames ? now->total_frames - taken : 0;
+	u64 left = unpromised(now);
 
 	/* Written so that no sum of configured sizes can wrap around. */
 	if (vm->overhead_frames <= left && vm->promised_frames <= left - vm->overhead_frames)
@@ -173,6 +179,14 @@ void memsched_promise_set(struct memsched_request *vm, u64 frames)
 	CHECK(sched.promised_frames >= vm->promised_frames);
 	sched.promised_frames = sched.promised_frames - vm->promised_frames + frames;
 	vm->promised_frames = frames;
+}
+
+u64 memsched_unpromised_frames(void)
+{
+	struct memsched_snapshot now;
+
+	memsched_snapshot_get(&now);
+	return unpromised(&now);
 }
 
 bool memsched_large_pages_ok(void)

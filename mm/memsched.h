@@ -50,8 +50,11 @@ const char *mem_state_name(enum mem_state state);
 void memsched_init(void);
 must_check err_t memsched_power_on(const struct memsched_request *vm, char *why, size_t why_bytes);
 void memsched_power_off(const struct memsched_request *vm);
-/* What an admitted VM is promised from now on; the sum may then be more than there is. */
+/* What an admitted VM is promised from now on: more than before by memsched_unpromised_frames() at
+ * most. */
 void memsched_promise_set(struct memsched_request *vm, u64 frames);
+/* What another VM could still be promised. */
+u64 memsched_unpromised_frames(void);
 void memsched_snapshot_get(struct memsched_snapshot *out);
 
 /*

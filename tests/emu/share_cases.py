@@ -1,5 +1,8 @@
 """Cases of page sharing: guests that are partly alike wait with their memory as it is, are scanned, and write to
-every page afterwards; each verifies. `share audit` says how much of what is alike is shared."""
+every page afterwards; each verifies. `share audit` says how much of what is alike is shared. And of what sharing
+splits and the hypervisor joins again: 2 MiB mappings."""
+import time
+
 SALT = "sched.mem.pshare.salt"
 LARGE = "Mem.AllocGuestLargePage"
 FORCE = "Mem.ShareForceSalting"
@@ -52,11 +55,23 @@ def cases(host, vm, bare, workload, pvh, prompt, panic):
         *press_key), (rf"{NEARLY_ALL}; [5-9]\d{{3}} saved", all_ok), forbid=(panic, "NOT ALL"))
 
     def linux(name, large):
-        guests = "".join(vm(f"g{i}", workload(seed=i, mib=32, ops=None, seconds=40), "128M") for i in (1, 2))
+        guests = "".join(vm(f"g{i}", workload(seed=i, mib=32, ops=None, seconds=24), "128M") for i in (1, 2))
         return case(name, host(**{FORCE: 1, LARGE: large}) + guests, (
             (each_of_two(r"\] BELLOWS-GUEST up"), "\r"), *type_scan_all, (each_of_two(r"scanned for sharing"), "\r"),
             *audit, (prompt, "memtop\r")),
-            (rf"{NEARLY_ALL}; \d{{4,}} saved", each_of_two(r"^g\d .*verdict ok")), timeout=120)
+            (rf"{NEARLY_ALL}; \d{{4,}} saved", each_of_two(r"^g\d .*verdict ok")), timeout=180)
 
     yield linux("linux", 0)
     yield linux("linux-large-pages", 1)
+
+    # Hidden while the guest uses all of them, its 2 MiB mappings are split; once it idles they come together again.
+    def hide(machine):
+        time.sleep(2)
+        machine.write(b"hide g1\r")
+
+    yield dict(name="join", verdict="stopped", forbid=(panic,), expect=(r"WORKLOAD ok", r"^powering off"), timeout=120,
+               config=host(autostop="no") + vm("g1", workload(mib=64, ops=None, seconds=20, profile="unique"), "128M",
+                                               extra="bellows.halt=stay", **{"sched.mem.pshare.enable": "no"}),
+               script=((r"\] BELLOWS-GUEST up", "\r"), (prompt, hide), *((r"pages hidden\n", hide),) * 2,
+                       (r"\] WORKLOAD ok", None), (r"g1: [1-9]\d* regions are mapped by 2 MiB again", "\r"),
+                       (prompt, "frames\r"), (r"all accounted for", "\r"), (prompt, "poweroff\r")))
