@@ -9,6 +9,7 @@
 #include "hv/console.h"
 #include "hv/disks.h"
 #include "hv/hv_ops.h"
+#include "hv/join.h"
 #include "hv/share.h"
 #include "hv/terminal.h"
 #include "hv/verdict.h"
@@ -268,7 +269,7 @@ noreturn_fn static void loop(void)
 			run_one(vcpu);
 			start_turn_end = time_tsc() + start_turn_ticks;
 			share_work(false);
-		} else if (!is_starting && !share_work(true)) {
+		} else if (!is_starting && !share_work(true) && !join_work()) {
 			idle(sc, console_due);
 		}
 	}

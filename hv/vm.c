@@ -7,6 +7,7 @@
 #include "hv/guest_disk.h"
 #include "hv/hv_ops.h"
 #include "hv/sched.h"
+#include "hv/join.h"
 #include "hv/share.h"
 #include "hv/share_salt.h"
 #include "hv/vm_boot.h"
@@ -390,6 +391,7 @@ void vm_continue_start(struct vm *vm, u64 until)
 	}
 	start_time(vm);
 	share_vm_began(vm);
+	join_vm_began(vm);
 	vm->state = VM_RUNNING;
 	if (vm->is_reset) {
 		vm->resets++;
