@@ -10,6 +10,7 @@
  * it.
  */
 #include "mm/balloon.h"
+#include "mm/evicted.h"
 #include "mm/space_entry.h"
 #include "mm/platform.h"
 
@@ -23,16 +24,8 @@ static u64 ballooned_entry(const struct space *space)
 /* What stood in an entry loses its page; the frame, if it had one, goes to @gather. */
 static void entry_give_up(struct space *space, u64 old, struct tlb_gather *gather)
 {
-	const struct slat_format *f = space->format;
-	enum page_state state = slat_state(f, old);
-
-	space_count_state(space, state, PAGE_BALLOONED, 1);
-	if (state == PAGE_PRIVATE || state == PAGE_SHARED)
-		tlb_gather_put(gather, slat_pfn(f, old));
-	else if (state == PAGE_HIDDEN)
-		tlb_gather_put(gather, PFN(slat_payload(old)));
-	else if (state == PAGE_ZERO)
-		tlb_gather_note(gather);
+	space_count_state(space, slat_state(space->format, old), PAGE_BALLOONED, 1);
+	evicted_forget(space, old, gather);
 }
 
 /* --- Inflating ------------------------------------------------------------------------------- */

@@ -8,6 +8,7 @@
 #include "mm/space_entry.h"
 #include "mm/fault.h"
 #include "mm/frame.h"
+#include "mm/reclaim.h"
 #include "mm/base/check.h"
 
 static err_t fault_error(enum fault_result result)
@@ -37,18 +38,12 @@ static void mark_dirty(struct space *space, gfn_t gfn)
 	slat_set_bits(entry, f->accessed_bit | f->dirty_bit);
 }
 
-err_t space_pin(struct space *space, gfn_t gfn, bool write, pfn_t *out)
+static enum fault_result try_once(struct space *space, gfn_t gfn, bool write, pfn_t *out)
 {
 	u32 access = write ? SLAT_WRITE : SLAT_READ;
 	enum fault_result result = FAULT_DONE;
 	pfn_t frame;
 
-	if (!space_is_ram(space, gfn))
-		return E_RANGE;
-	if (__atomic_add_fetch(&space->stats.pins, 1, __ATOMIC_RELAXED) > SPACE_PINS_MAX) {
-		stats_sub(&space->stats.pins, 1);
-		return E_BUSY;
-	}
 	spin_lock(space_region_lock(space, gfn));
 	u64 leaf = space_leaf(space, gfn, &frame);
 
@@ -63,6 +58,23 @@ err_t space_pin(struct space *space, gfn_t gfn, bool write, pfn_t *out)
 		*out = frame;
 	}
 	spin_unlock(space_region_lock(space, gfn));
+	return result;
+}
+
+err_t space_pin(struct space *space, gfn_t gfn, bool write, pfn_t *out)
+{
+	enum fault_result result;
+	u32 tries = 0;
+
+	if (!space_is_ram(space, gfn))
+		return E_RANGE;
+	if (__atomic_add_fetch(&space->stats.pins, 1, __ATOMIC_RELAXED) > SPACE_PINS_MAX) {
+		stats_sub(&space->stats.pins, 1);
+		return E_BUSY;
+	}
+	do {
+		result = try_once(space, gfn, write, out);
+	} while (result == FAULT_NOMEM && (result = reclaim_for_fault(space, tries++)) == FAULT_DONE);
 	if (result != FAULT_DONE)
 		stats_sub(&space->stats.pins, 1);
 	return fault_error(result);
