@@ -411,6 +411,7 @@ const char *frame_kind_name(enum frame_kind kind)
 		[FRAME_ZERO] = "zero",
 		[FRAME_PRIVATE] = "private",
 		[FRAME_SHARED] = "shared",
+		[FRAME_ZCACHE] = "zcache",
 		[FRAME_GATHER] = "gather",
 		[FRAME_ORPHAN] = "orphan",
 	};

@@ -22,6 +22,7 @@ enum frame_kind {
 	FRAME_ZERO,          /* the host's one zero frame */
 	FRAME_PRIVATE,       /* one guest's page */
 	FRAME_SHARED,        /* several guests' page */
+	FRAME_ZCACHE,        /* a compression cache's: evicted pages, compressed */
 	FRAME_GATHER,        /* unmapped, waits for a flush */
 	FRAME_ORPHAN,        /* unmapped, freed with its last pin */
 	FRAME_KIND_COUNT

@@ -40,6 +40,13 @@ u64 platform_now_ns(void);
 /* 64 random bits good enough for keys; false if there is no such source. */
 bool platform_random(u64 *out);
 
+/*
+ * Between these a library that uses vector registers, a stack protector and the red zone may be
+ * called (LZ4). Not nested; the calling CPU does nothing else meanwhile.
+ */
+void platform_library_begin(void);
+void platform_library_end(void);
+
 /* Keep and show a line (no newline at its end). Never waits. */
 void platform_log(enum log_level level, const char *line);
 
