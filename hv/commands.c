@@ -6,6 +6,7 @@
 #include "hv/exit.h"
 #include "hv/host_commands.h"
 #include "hv/log.h"
+#include "hv/reclaim.h"
 #include "hv/sched.h"
 #include "hv/share.h"
 #include "hv/verdict.h"
@@ -264,6 +265,8 @@ static const struct command commands[] = {
 		4, command_share},
 	{"balloon", "[NAME SIZE|off]", "how the balloons fare; how large one is to be", 1, 3,
 		command_balloon},
+	{"reclaim", "NAME SIZE", "take so much memory from a VM now, or as much as there is", 3, 3,
+		command_reclaim},
 	{"hide", "NAME [every N]", "debug: make all its pages fault again, now or every N exits", 2,
 		4, run_hide},
 	{"disk", "test NAME", "debug: write, read and verify a partition of the test type", 3, 4,

@@ -14,6 +14,7 @@
 #include "hv/x86/paging.h"
 #include "hv/x86/time.h"
 #include "mm/balloon.h"
+#include "mm/reclaim.h"
 #include "mm/share.h"
 #include "mm/base/fmt.h"
 #include "mm/base/log.h"
@@ -116,6 +117,14 @@ static u64 promised_bytes(const struct vm *vm)
 					     : vm->config->memory_bytes;
 }
 
+/* Mem.MemZipMaxPct of its memory, in frames. */
+static u64 zip_most_frames(const struct vm *vm)
+{
+	const struct host_config *host = &sched_config()->host;
+
+	return host->zip_enable ? frames_of(vm->config->memory_bytes) * host->zip_max_pct / 100 : 0;
+}
+
 static struct space_config space_config_of(const struct vm *vm)
 {
 	return (struct space_config){
@@ -128,6 +137,8 @@ static struct space_config space_config_of(const struct vm *vm)
 		.share_salt =
 			share_salt_of(sched_config(), (u32)(vm->config - sched_config()->vms)),
 		.promised_bytes = promised_bytes(vm),
+		.vcpu_count = vm->vcpu_count,
+		.zip_most_frames = zip_most_frames(vm),
 	};
 }
 
@@ -308,6 +319,7 @@ err_t vm_start(struct vm *vm)
 	vm->verdict = VM_VERDICT_NONE;
 	vm->state = VM_OFF;
 	vm->hide_every = vm->hide_countdown = vm->config->debug_hide_every;
+	vm->reclaim_every = vm->reclaim_countdown = vm->config->debug_reclaim_every;
 	vm->balloon.asked_pages = 0;
 	err = try_start(vm);
 	if (err) {
@@ -468,6 +480,14 @@ void vm_figures_get(const struct vm *vm, struct vm_figures *out)
 		ticks += vm->vcpus[i].run_tsc;
 	}
 	out->run_ns = time_ns_from_tsc(ticks);
+}
+
+void vm_debug_reclaim(struct vm *vm)
+{
+	if (--vm->reclaim_countdown > 0)
+		return;
+	vm->reclaim_countdown = vm->reclaim_every;
+	reclaim_everything(vm->space);
 }
 
 void vm_debug_hide(struct vm *vm)

@@ -94,12 +94,6 @@ u64 evict_io_handle(u64 payload)
 	return frame_owner(page_of(payload)->frame);
 }
 
-/* @page's entry now, or NULL. Region held. */
-static u64 *entry_of(const struct space *space, const struct swap_page *page)
-{
-	return space_page_entry(space, page->gfn);
-}
-
 static bool is_absent_as(const struct space *space, const u64 *entry, enum page_state state, u64 payload)
 {
 	return entry && slat_load(entry) == slat_make_absent(space->format, state, payload);

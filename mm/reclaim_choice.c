@@ -136,7 +136,7 @@ u32 reclaim_choose(struct space *space, struct evict_batch *batch, u32 want, enu
 	struct choice c = {
 		.space = space,
 		.batch = batch,
-		.effort = randomly ? max(effort, RECLAIM_ANY) : effort,
+		.effort = randomly && effort < RECLAIM_ANY ? RECLAIM_ANY : effort,
 		.min_age = effort == RECLAIM_COLD ? reclaim_age_to_evict(space) : 0,
 		.want = (u32)min(min(want, EVICT_BATCH_PAGES), may_lose),
 	};

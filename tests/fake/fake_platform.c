@@ -2,6 +2,7 @@
 #include "tests/fake/fake_platform.h"
 #include "tests/fake/rng.h"
 #include "mm/base/lock.h"
+#include "mm/fault_guard.h"
 #include "mm/memsched.h"
 #include "mm/share.h"
 #include "mm/tlb.h"
@@ -24,6 +25,8 @@ static struct {
 	size_t table_bytes, regions_bytes;
 	u64 *serials;
 	void (*kick)(u32 cpu);
+	void (*wake)(struct space *space);
+	u64 wakes;
 	u64 fail_nth, alloc_count;
 	struct rng random;
 	bool fail_after;
@@ -92,6 +95,23 @@ void platform_log(enum log_level level, const char *line)
 		return;
 	if (fake.log_count++ < LOG_LINES_MAX && !fake.log_quiet)
 		fprintf(stderr, "mm: %s\n", line);
+}
+
+void platform_wake(struct space *space)
+{
+	fake.wakes++;
+	if (fake.wake)
+		fake.wake(space);
+}
+
+u64 fake_wakes(void)
+{
+	return fake.wakes;
+}
+
+void fake_on_wake(void (*wake)(struct space *space))
+{
+	fake.wake = wake;
 }
 
 void platform_panic(const char *what)
