@@ -58,9 +58,9 @@ static void join_command(struct space *space, gfn_t gfn, u64 *entry, enum page_s
 		(struct swap_page){.gfn = gfn, .frame = frame, .bytes = PAGE_BYTES};
 }
 
-static bool command_has_room(const struct evict_batch *batch)
+static bool command_has_room(const struct space *space, const struct evict_batch *batch)
 {
-	return batch->io && batch->io->page_count < SWAP_CLUSTER_PAGES;
+	return batch->io && batch->io->page_count < space->swap->volume->cluster_pages;
 }
 
 enum evict_taken evict_choose(struct space *space, gfn_t gfn, u64 *entry, struct evict_batch *batch)
@@ -82,7 +82,7 @@ enum evict_taken evict_choose(struct space *space, gfn_t gfn, u64 *entry, struct
 		hide(space, gfn, entry, frame, batch);
 		return EVICT_CHOSEN;
 	}
-	if (!command_has_room(batch))
+	if (!command_has_room(space, batch))
 		return EVICT_NOT;
 	frame_pin(frame);
 	join_command(space, gfn, entry, PAGE_SHARED, frame, batch);
@@ -153,7 +153,7 @@ static bool page_decide(struct space *space, gfn_t gfn, u64 *entry, pfn_t frame,
 		slat_set_absent(entry, gone);
 		return true;
 	}
-	if (command_has_room(batch))
+	if (command_has_room(space, batch))
 		join_command(space, gfn, entry, PAGE_HIDDEN, frame, batch);
 	else
 		unhide(space, entry, frame);

@@ -120,11 +120,8 @@ static err_t object_unfold(const struct swap_page *page)
 	return zcache_decode(from, page->bytes, page->frame);
 }
 
-/*
- * Region held; the page waits for this. One that cannot be read is lost if it was read alone; else it is
- * read again, alone, when it is wanted: a command with one bad block fails as a whole.
- */
-static void page_arrive(struct space *space, u64 *entry, struct swap_page *page, bool alone)
+/* Region held; the page waits for this. If it cannot be read, whoever touches it is told so. */
+static void page_arrive(struct space *space, u64 *entry, struct swap_page *page)
 {
 	const struct slat_format *f = space->format;
 	err_t err = page->result;
@@ -132,12 +129,10 @@ static void page_arrive(struct space *space, u64 *entry, struct swap_page *page,
 	if (!err && page->bytes != PAGE_BYTES)
 		err = object_unfold(page);
 	if (err) {
-		u64 lost = alone ? SWAPPED_LOST : 0;
-
-		slat_set_absent(entry, slat_make_absent(f, PAGE_SWAPPED, page->slot | lost));
+		slat_set_absent(
+			entry, slat_make_absent(f, PAGE_SWAPPED, page->slot | SWAPPED_LOST));
 		space_count_state(space, PAGE_LOADING, PAGE_SWAPPED, 1);
 		frame_put(page->frame);
-		__atomic_store_n(&space->read_alone, true, __ATOMIC_RELAXED);
 		return;
 	}
 	frame_set_owner(page->frame, clean_owner_word(page->slot));
@@ -154,7 +149,7 @@ static void page_read(struct space *space, struct swap_io *io, u32 index)
 	u64 *entry = space_page_entry(space, page->gfn);
 
 	if (is_absent_as(space, entry, PAGE_LOADING, payload_of(io, index)))
-		page_arrive(space, entry, page, io->page_count == 1);
+		page_arrive(space, entry, page);
 	else
 		swap_slot_free(space->swap, page->slot);
 	spin_unlock(space_region_lock(space, page->gfn));
@@ -194,15 +189,16 @@ static bool neighbour_take(struct space *space, gfn_t gfn, struct window *w, u32
 		return false;
 	w->run.gfns[place] = other;
 	w->frames[place] = frame_alloc(FRAME_PRIVATE);
-	return !pfn_is_none(w->frames[place]);
+	if (pfn_is_none(w->frames[place]))
+		return false;
+	frame_set_owner(w->frames[place], space_owner_word(space, other));
+	return true;
 }
 
 /* Region held. Around @slot, which is @gfn's. */
 static void window_open(struct space *space, gfn_t gfn, u64 slot, pfn_t frame, struct window *w)
 {
-	bool alone = __atomic_load_n(&space->read_alone, __ATOMIC_RELAXED);
-
-	swap_neighbours(space->swap, slot, alone ? 1 : READ_AHEAD_PAGES, &w->run);
+	swap_neighbours(space->swap, slot, READ_AHEAD_PAGES, &w->run);
 	w->first = (u32)(slot - w->run.first);
 	w->end = w->first + 1;
 	w->run.gfns[w->first] = gfn;
@@ -454,7 +450,7 @@ u32 evict_io_write_objects(struct space *space)
 	io->context = space;
 	io->done = objects_done;
 	io->page_count = 0;
-	for (u32 i = 0; i < SWAP_CLUSTER_PAGES && object_join(space, io); i++)
+	for (u32 i = 0; i < space->swap->volume->cluster_pages && object_join(space, io); i++)
 		;
 	given = io->page_count;
 	taken = given && swap_slots_take(space->swap, io) == E_OK ? io->page_count : 0;

@@ -60,7 +60,8 @@ static u64 upper_table_count(const struct space_config *config)
 
 u64 space_overhead_frames(const struct space_config *config)
 {
-	u64 zcache = config->zip_most_frames ? zcache_overhead_frames(config->zip_most_frames) : 0;
+	u64 pages = config->memory_bytes >> PAGE_SHIFT;
+	u64 zcache = config->zip_most_frames ? zcache_overhead_frames(pages) : 0;
 
 	return struct_frames(config) + tlb_domain_frames() + upper_table_count(config) +
 	       region_count(config) + zcache;
@@ -203,7 +204,8 @@ err_t space_create(struct space **out, const struct space_config *config)
 	if (!err)
 		err = table_reserve_fill(space);
 	if (!err && config->zip_most_frames)
-		err = zcache_create(&space->zcache, config->zip_most_frames);
+		err = zcache_create(
+			&space->zcache, space->page_count, config->zip_most_frames);
 	if (err) {
 		space_free_frame(space);
 		return err;

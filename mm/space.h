@@ -86,7 +86,6 @@ struct space {
 	u32 guard_count;            /* [I] */
 	struct zcache *zcache;      /* [I] NULL: none */
 	struct swap_file *swap;     /* [I] NULL: none */
-	bool read_alone;            /* [a] a read failed: no more read-ahead */
 	bool waits;                 /* [a] for a frame, or a command's record: reclaim.h */
 	struct space_share share;
 	struct space_ages ages;
