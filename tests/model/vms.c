@@ -195,8 +195,13 @@ static void vm_destroy(struct vm *vm)
 static void vm_create(struct vm *vm)
 {
 	u64 bytes = options->memory_bytes + below(REGION_BYTES / PAGE_BYTES) * PAGE_BYTES;
-	struct space_config config = {"model", bytes, options->format, options->large_pages,
-		options->large_pages_no_exec, chance(20), options->share ? (u32)below(3) : 0, 0};
+	struct space_config config = {.name = "model",
+		.memory_bytes = bytes,
+		.format = options->format,
+		.large_pages = options->large_pages,
+		.large_pages_no_exec = options->large_pages_no_exec,
+		.no_dirty_bits = chance(20),
+		.share_salt = options->share ? (u32)below(3) : 0};
 	u64 free_before = frame_free_count();
 	err_t err = space_create(&vm->space, &config);
 
