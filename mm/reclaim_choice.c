@@ -95,8 +95,9 @@ static void region_choose(struct choice *c, u64 index, u64 end)
 {
 	struct space *space = c->space;
 	gfn_t gfn = space_page_gfn(space, index);
+	struct spinlock *lock = space_region_lock(space, gfn);
 
-	spin_lock(space_region_lock(space, gfn));
+	spin_lock(lock);
 	if (slat_is_large(space->format, slat_load(space_region_entry(space, gfn))))
 		space_split(space, gfn);
 	u64 *entry = space_page_entry(space, gfn);
@@ -111,7 +112,7 @@ static void region_choose(struct choice *c, u64 index, u64 end)
 		reclaim_age_gone(space, age);
 		c->taken++;
 	}
-	spin_unlock(space_region_lock(space, gfn));
+	spin_unlock(lock);
 }
 
 static void walk(struct choice *c, u64 most)
