@@ -111,11 +111,12 @@ static bool is_writing(const struct space *space, const u64 *entry, pfn_t frame)
 
 /* --- Coming in ------------------------------------------------------------------------------- */
 
-/* What was read is a compressed object: make it a page, in place. */
-static err_t object_unfold(const struct swap_page *page)
+err_t evict_io_unfold(const struct swap_page *page)
 {
 	pfn_t from = PFN(decode_frames.v + platform_cpu_id());
 
+	if (page->bytes == PAGE_BYTES)
+		return E_OK;
 	memcpy(platform_frame_va(from), platform_frame_va(page->frame), page->bytes);
 	return zcache_decode(from, page->bytes, page->frame);
 }
@@ -126,8 +127,8 @@ static void page_arrive(struct space *space, u64 *entry, struct swap_page *page)
 	const struct slat_format *f = space->format;
 	err_t err = page->result;
 
-	if (!err && page->bytes != PAGE_BYTES)
-		err = object_unfold(page);
+	if (!err)
+		err = evict_io_unfold(page);
 	if (err) {
 		slat_set_absent(
 			entry, slat_make_absent(f, PAGE_SWAPPED, page->slot | SWAPPED_LOST));

@@ -44,6 +44,9 @@ u32 evict_io_write(struct space *space, struct swap_io *io);
  */
 u32 evict_io_write_objects(struct space *space);
 
+/* What was read into @page->frame may be a compressed object: make it a page, in place. E_CORRUPT. */
+must_check err_t evict_io_unfold(const struct swap_page *page);
+
 /* Pages now being written out, of all spaces; most of them will be free frames soon. */
 u64 evict_io_pages_leaving(void);
 

@@ -39,7 +39,7 @@ static void own(struct space *space, u64 *entry, enum page_state state, pfn_t fr
 
 /* --- Zipped ---------------------------------------------------------------------------------- */
 
-static void frame_fill(pfn_t frame, u32 value)
+void evicted_fill(pfn_t frame, u32 value)
 {
 	u32 *words = platform_frame_va(frame);
 
@@ -75,7 +75,7 @@ static enum fault_result zipped_resolve(struct space *space, gfn_t gfn, u64 *ent
 
 	if (pfn_is_none(frame))
 		return FAULT_NOMEM;
-	frame_fill(frame, (u32)payload);
+	evicted_fill(frame, (u32)payload);
 	own(space, entry, PAGE_ZIPPED, frame);
 	stats_add(&space->stats.faults_fill, 1);
 	return FAULT_DONE;
@@ -169,6 +169,30 @@ enum fault_result evicted_resolve(struct space *space, gfn_t gfn, u64 *entry)
 		CHECK(!"page state");
 		return FAULT_CORRUPT;
 	}
+}
+
+bool evicted_overwrite(struct space *space, gfn_t gfn, enum fault_result *result)
+{
+	u64 *entry = space_page_entry(space, gfn);
+	u64 old = entry ? slat_load(entry) : 0;
+	enum page_state state = slat_state(space->format, old);
+	struct tlb_gather gather;
+
+	if (state != PAGE_ZIPPED && state != PAGE_SWAPPED && state != PAGE_LOADING &&
+		state != PAGE_ZIPPED_WRITING)
+		return false;
+	pfn_t frame = frame_for_evicted(space, gfn);
+
+	*result = pfn_is_none(frame) ? FAULT_NOMEM : FAULT_DONE;
+	if (pfn_is_none(frame))
+		return true;
+	evicted_fill(frame, 0);
+	tlb_gather_start(&gather, &space->tlb);
+	own(space, entry, state, frame);
+	evicted_forget(space, old, &gather);
+	tlb_gather_finish(&gather);
+	stats_add(&space->stats.overwritten, 1);
+	return true;
 }
 
 /* --- Letting go ------------------------------------------------------------------------------ */

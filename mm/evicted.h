@@ -37,6 +37,16 @@ must_check enum fault_result evicted_resolve(struct space *space, gfn_t gfn, u64
  */
 void evicted_forget(struct space *space, u64 old, struct tlb_gather *gather);
 
+/*
+ * @gfn will be overwritten as a whole. If its contents are evicted, they are dropped, and it has a
+ * zeroed frame of its own: *@result is FAULT_DONE, or FAULT_NOMEM and nothing is changed. False: it is
+ * no such page. Locks: region held.
+ */
+bool evicted_overwrite(struct space *space, gfn_t gfn, enum fault_result *result);
+
+/* All of @frame is one 32-bit value. */
+void evicted_fill(pfn_t frame, u32 value);
+
 /* A WRITING page is not evicted after all: it is PRIVATE, or SHARED, again. Locks: region held. */
 void evicted_keep(struct space *space, u64 *entry);
 

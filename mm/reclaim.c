@@ -16,6 +16,7 @@
 #include "mm/promise.h"
 #include "mm/reclaim_age.h"
 #include "mm/reclaim_choice.h"
+#include "mm/reclaim_shared.h"
 #include "mm/space_registry.h"
 #include "mm/zcache.h"
 
@@ -48,6 +49,7 @@ err_t reclaim_init(void)
 	reclaim.end_pages = min_free * END_PCT / 100;
 	reclaim.is_short = reclaim.has_batch = false;
 	reclaim.fruitless = reclaim.waiting = 0;
+	reclaim_shared_init();
 	err_t err = evict_io_init();
 
 	if (!err)
@@ -128,6 +130,30 @@ static bool batch_start(struct space *space, u64 pages)
 	return false;
 }
 
+/* Lock held. Shared pages, as nothing else is left. False: there are none either. */
+static bool shared_start(void)
+{
+	struct space *space;
+	enum reclaim_swept swept = reclaim_choose_shared(&reclaim.batch, &space);
+
+	if (swept == RECLAIM_SWEPT_SOME) {
+		reclaim.has_batch = true;
+		space_release(space);
+	}
+	return swept != RECLAIM_SWEPT_NOTHING;
+}
+
+/* Lock held. A batch of the space that has most to lose. False: there is nothing at all. */
+static bool any_start(void)
+{
+	struct space *space = reclaim_space();
+	bool started = space && batch_start(space, EVICT_BATCH_PAGES);
+
+	if (space)
+		space_release(space);
+	return started || shared_start();
+}
+
 /* Lock held. With hysteresis; what is leaving is as good as free. */
 static bool is_short(void)
 {
@@ -174,14 +200,7 @@ static bool work_some(u64 end_ns)
 			return true;
 		if (sweep_some(end_ns))
 			continue;
-		struct space *space = reclaim_space();
-
-		if (!space)
-			return false;
-		bool started = batch_start(space, EVICT_BATCH_PAGES);
-
-		space_release(space);
-		if (!started)
+		if (!any_start())
 			return false;
 		if (!batch_go_on(end_ns))
 			return true;
@@ -232,6 +251,18 @@ void reclaim_everything(struct space *space)
 
 /* --- For a fault ----------------------------------------------------------------------------- */
 
+/* Shared pages, with the background's batch; if another CPU has it, that one does what can be done. */
+static bool direct_shared(void)
+{
+	if (!spin_trylock(&reclaim.lock))
+		return true;
+	bool chosen = !batch_go_on(~0ull) || shared_start();
+
+	batch_go_on(~0ull);
+	spin_unlock(&reclaim.lock);
+	return chosen;
+}
+
 /* A small batch. Whether anything was chosen. */
 static bool direct_batch(void)
 {
@@ -240,13 +271,13 @@ static bool direct_batch(void)
 	u32 chosen = 0;
 
 	if (!space)
-		return false;
+		return direct_shared();
 	for (u32 effort = RECLAIM_COLD; !chosen && effort <= RECLAIM_ANY; effort++) {
 		chosen = reclaim_choose(space, &batch, DIRECT_PAGES, (enum reclaim_effort)effort);
 		evict_some(&batch, space, ~0ull);
 	}
 	space_release(space);
-	return chosen != 0;
+	return chosen || direct_shared();
 }
 
 enum fault_result reclaim_for_fault(struct space *space, u32 tries)

@@ -80,12 +80,12 @@ static bool is_victim(const struct choice *c, u64 leaf, u32 *age)
 	enum page_state state = slat_state(f, leaf);
 
 	*age = 0;
-	if (state == PAGE_HIDDEN || (state == PAGE_SHARED && c->effort == RECLAIM_SHARED))
+	if (state == PAGE_HIDDEN)
 		return true;
 	if (state != PAGE_PRIVATE && state != PAGE_CLEAN)
 		return false;
 	*age = reclaim_age(slat_pfn(f, leaf));
-	if (c->effort >= RECLAIM_ANY)
+	if (c->effort == RECLAIM_ANY)
 		return true;
 	return !(leaf & (f->accessed_bit | SLAT_WALKED)) && *age >= c->min_age;
 }
@@ -137,13 +137,13 @@ u32 reclaim_choose(struct space *space, struct evict_batch *batch, u32 want, enu
 	struct choice c = {
 		.space = space,
 		.batch = batch,
-		.effort = randomly && effort < RECLAIM_ANY ? RECLAIM_ANY : effort,
+		.effort = randomly ? RECLAIM_ANY : effort,
 		.min_age = effort == RECLAIM_COLD ? reclaim_age_to_evict(space) : 0,
 		.want = (u32)min(min(want, EVICT_BATCH_PAGES), may_lose),
 	};
 
 	evict_begin(batch, space);
-	walk(&c, effort >= RECLAIM_ANY ? space->page_count : LOOK_MOST);
+	walk(&c, effort == RECLAIM_ANY ? space->page_count : LOOK_MOST);
 	evict_flush(batch);
 	return c.taken;
 }

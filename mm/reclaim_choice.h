@@ -9,7 +9,6 @@ enum reclaim_effort {
 	RECLAIM_COLD,   /* pages not used for the longest time */
 	RECLAIM_UNUSED, /* not used since the last sweep */
 	RECLAIM_ANY,    /* any that may go at all; the guest's page tables among them */
-	RECLAIM_SHARED, /* and shared ones */
 };
 
 /*

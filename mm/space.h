@@ -131,6 +131,13 @@ bool space_range_is_ram(const struct space *space, gpa_t gpa, u64 bytes);
 must_check err_t space_pin(struct space *space, gfn_t gfn, bool write, pfn_t *out);
 void space_unpin(struct space *space, pfn_t pfn);
 
+/*
+ * Pin @gfn for a device that is going to write all of the page, so that what it holds now is not
+ * needed: where it is not in memory, it is not fetched but reads as zeros until the device has
+ * written. Otherwise as space_pin() for writing; where that fails, the page is as it was.
+ */
+must_check err_t space_pin_overwrite(struct space *space, gfn_t gfn, pfn_t *out);
+
 /* The state of a page now (console, tests). */
 enum page_state space_page_state(struct space *space, gfn_t gfn);
 

@@ -6,7 +6,7 @@
  * will be written is made the guest's own first and marked dirty here.
  */
 #include "mm/space_entry.h"
-#include "mm/fault.h"
+#include "mm/evicted.h"
 #include "mm/frame.h"
 #include "mm/reclaim.h"
 #include "mm/base/check.h"
@@ -38,9 +38,11 @@ static void mark_dirty(struct space *space, gfn_t gfn)
 	slat_set_bits(entry, f->accessed_bit | f->dirty_bit);
 }
 
-static enum fault_result try_once(struct space *space, gfn_t gfn, bool write, pfn_t *out)
+enum purpose { TO_READ, TO_WRITE, TO_OVERWRITE };
+
+static enum fault_result try_once(struct space *space, gfn_t gfn, enum purpose purpose, pfn_t *out)
 {
-	u32 access = write ? SLAT_WRITE : SLAT_READ;
+	u32 access = purpose == TO_READ ? SLAT_READ : SLAT_WRITE;
 	enum fault_result result = FAULT_DONE;
 	pfn_t frame;
 
@@ -48,11 +50,12 @@ static enum fault_result try_once(struct space *space, gfn_t gfn, bool write, pf
 	u64 leaf = space_leaf(space, gfn, &frame);
 
 	if ((slat_rights(space->format, leaf) & access) == 0) {
-		result = fault_resolve(space, gfn, access);
+		if (purpose != TO_OVERWRITE || !evicted_overwrite(space, gfn, &result))
+			result = fault_resolve(space, gfn, access);
 		space_leaf(space, gfn, &frame);
 	}
 	if (result == FAULT_DONE) {
-		if (write)
+		if (purpose != TO_READ)
 			mark_dirty(space, gfn);
 		frame_pin(frame);
 		*out = frame;
@@ -61,7 +64,7 @@ static enum fault_result try_once(struct space *space, gfn_t gfn, bool write, pf
 	return result;
 }
 
-err_t space_pin(struct space *space, gfn_t gfn, bool write, pfn_t *out)
+static err_t pin(struct space *space, gfn_t gfn, enum purpose purpose, pfn_t *out)
 {
 	enum fault_result result;
 	u32 tries = 0;
@@ -73,11 +76,21 @@ err_t space_pin(struct space *space, gfn_t gfn, bool write, pfn_t *out)
 		return E_BUSY;
 	}
 	do {
-		result = try_once(space, gfn, write, out);
+		result = try_once(space, gfn, purpose, out);
 	} while (result == FAULT_NOMEM && (result = reclaim_for_fault(space, tries++)) == FAULT_DONE);
 	if (result != FAULT_DONE)
 		stats_sub(&space->stats.pins, 1);
 	return fault_error(result);
+}
+
+err_t space_pin(struct space *space, gfn_t gfn, bool write, pfn_t *out)
+{
+	return pin(space, gfn, write ? TO_WRITE : TO_READ, out);
+}
+
+err_t space_pin_overwrite(struct space *space, gfn_t gfn, pfn_t *out)
+{
+	return pin(space, gfn, TO_OVERWRITE, out);
 }
 
 void space_unpin(struct space *space, pfn_t pfn)

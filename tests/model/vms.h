@@ -38,7 +38,7 @@ struct world {
 	u64 steps, accesses, nomem, clears, destroyed, kick_accesses;
 	u64 scans, races, merges, breaks;
 	u64 zipped, filled, swapped, cleaned, objects, came_back, read_ahead;
-	u64 waits, ballooned, lost;
+	u64 shared_out, waits, ballooned, lost;
 	struct vm *scanned; /* in the middle of a merge: this VM cannot end */
 };
 

@@ -8,6 +8,7 @@
 #include "mm/evicted.h"
 #include "mm/reclaim.h"
 #include "mm/reclaim_choice.h"
+#include "mm/reclaim_shared.h"
 #include "mm/space_registry.h"
 #include "mm/swap.h"
 #include "mm/zcache.h"
@@ -93,6 +94,18 @@ void out_finish(void)
 	}
 }
 
+/* Shared pages are otherwise evicted only when nothing else is left. */
+static void shared_begin(void)
+{
+	struct space *space;
+
+	if (reclaim_choose_shared(&batch, &space) != RECLAIM_SWEPT_SOME)
+		return;
+	has_batch = true;
+	world.shared_out += batch.io->page_count;
+	space_release(space);
+}
+
 void step_evict(struct vm *vm)
 {
 	u64 dice = below(100);
@@ -112,9 +125,11 @@ void step_evict(struct vm *vm)
 		evict_io_write_objects(vm->space);
 	else if (dice < 90)
 		reclaim_everything(vm->space);
+	else if (!has_batch && dice < 95)
+		shared_begin();
 	else if (!has_batch) {
 		reclaim_choose(vm->space, &batch, 1 + (u32)below(EVICT_BATCH_PAGES),
-			(enum reclaim_effort)below(RECLAIM_SHARED + 1));
+			(enum reclaim_effort)below(RECLAIM_ANY + 1));
 		has_batch = true;
 	}
 }

@@ -126,9 +126,10 @@ void step_pin(struct vm *vm)
 	if (!vm)
 		return;
 	gfn_t gfn = space_page_gfn(vm->space, any_page(vm->space));
-	bool write = chance(60);
+	bool write = chance(60), overwrite = options->reclaim && write && chance(30);
 
-	switch (space_pin(vm->space, gfn, write, &pin->pfn)) {
+	switch (overwrite ? space_pin_overwrite(vm->space, gfn, &pin->pfn)
+			  : space_pin(vm->space, gfn, write, &pin->pfn)) {
 	case E_OK:
 		break;
 	case E_NOMEM:
@@ -153,6 +154,8 @@ void step_pin(struct vm *vm)
 		pin->frozen = malloc(PAGE_BYTES);
 		memcpy(pin->frozen, platform_frame_va(pin->pfn), PAGE_BYTES);
 	}
+	if (overwrite)
+		pin_fill(pin);
 	pin_write(pin);
 }
 

@@ -4,6 +4,7 @@
 /* One page's way out of memory and back, through every state. */
 #include "tests/unit/reclaim_rig.h"
 #include "mm/balloon.h"
+#include "mm/space_peek.h"
 
 static struct space *space;
 
@@ -358,6 +359,73 @@ static void pages_brought_in_for_a_vcpu_stay_until_it_moves_on(void **state)
 	fault_guard_use(NULL, 0);
 }
 
+static void a_page_that_is_overwritten_is_not_fetched(void **state)
+{
+	pfn_t pfn;
+
+	(void)state;
+	for (u64 page = 7; page <= 8; page++) {
+		rig_fill(space, page, page == 7 ? RIG_RANDOM : RIG_SMALL);
+		rig_evict(space, page);
+	}
+	rig_complete();
+	u64 reads = rig.disk.reads;
+
+	for (u64 page = 7; page <= 8; page++) {
+		assert_int_equal(space_pin_overwrite(space, GFN(page), &pfn), 0);
+		assert_int_equal(rig_read(space, page), 0);
+		memset(platform_frame_va(pfn), 0x11, PAGE_BYTES);
+		space_unpin(space, pfn);
+		assert_int_equal(rig_read(space, page), 0x1111111111111111);
+	}
+	assert_int_equal(rig.disk.reads, reads);
+	assert_int_equal(swap_file_used(space->swap), 0);
+	assert_int_equal(space->stats.overwritten, 2);
+}
+
+static err_t peek_result;
+
+static void peeked(struct space_peek *peek, err_t result)
+{
+	(void)peek;
+	peek_result = result;
+}
+
+static void a_device_reads_a_page_where_it_is(void **state)
+{
+	static const struct {
+		enum rig_kind kind;
+		enum page_state state;
+		err_t answer;
+	} pages[] = {{RIG_SMALL, PAGE_ZIPPED, E_OK}, {RIG_VALUE, PAGE_ZIPPED, E_OK},
+		{RIG_RANDOM, PAGE_SWAPPED, E_WAIT}};
+	struct space_peek peek = {.to = frame_alloc(FRAME_HV), .done = peeked};
+	u8 bytes[PAGE_BYTES];
+
+	(void)state;
+	for (u64 page = 0; page < ARRAY_COUNT(pages); page++) {
+		rig_fill(space, page, pages[page].kind);
+		assert_int_equal(space_peek(space, GFN(page), &peek), E_EXIST);
+		rig_evict(space, page);
+		rig_complete();
+		peek_result = 1;
+		assert_int_equal(space_peek(space, GFN(page), &peek), pages[page].answer);
+		rig_complete();
+		assert_int_equal(peek_result, pages[page].answer == E_WAIT ? 0 : 1);
+		rig_bytes(page, pages[page].kind, bytes);
+		assert_memory_equal(platform_frame_va(peek.to), bytes, PAGE_BYTES);
+		assert_int_equal(rig_state(space, page), pages[page].state);
+	}
+	assert_int_equal(space_peek(space, GFN(1024), &peek), E_RANGE);
+	/* The VM ends while its page is read. */
+	assert_int_equal(space_peek(space, GFN(2), &peek), E_WAIT);
+	rig_end(space);
+	rig_complete();
+	assert_int_equal(peek_result, E_NOTFOUND);
+	frame_free(peek.to);
+	space = rig_space("one", 1024, 64, 1024);
+}
+
 static void neighbours_that_were_written_together_are_read_together(void **state)
 {
 	struct evict_batch batch;
@@ -399,6 +467,8 @@ int main(void)
 		CASE(an_object_is_written_as_it_is_and_comes_back),
 		CASE(an_object_that_could_not_be_written_stays_in_the_cache),
 		CASE(pages_brought_in_for_a_vcpu_stay_until_it_moves_on),
+		CASE(a_page_that_is_overwritten_is_not_fetched),
+		CASE(a_device_reads_a_page_where_it_is),
 		CASE(neighbours_that_were_written_together_are_read_together),
 	};
 
