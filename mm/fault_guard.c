@@ -44,11 +44,21 @@ void fault_guard_moved_on(void)
 		guard->next = 0;
 }
 
+static bool has(const struct fault_guard *guard, gfn_t gfn)
+{
+	for (u32 i = 0; i < FAULT_GUARD_PAGES; i++) {
+		if (__atomic_load_n(&guard->pages[i], __ATOMIC_RELAXED) == gfn.v + 1)
+			return true;
+	}
+	return false;
+}
+
 void fault_guard_add(struct space *space, gfn_t gfn)
 {
 	struct user *user = &users[platform_cpu_id()];
 
-	if (user->space != space || !user->guard)
+	/* A page may fault several times, to be read, to be there, to be written: it counts once. */
+	if (user->space != space || !user->guard || has(user->guard, gfn))
 		return;
 	__atomic_store_n(&user->guard->pages[user->guard->next], gfn.v + 1, __ATOMIC_RELAXED);
 	user->guard->next = (user->guard->next + 1) % FAULT_GUARD_PAGES;
@@ -57,10 +67,8 @@ void fault_guard_add(struct space *space, gfn_t gfn)
 bool fault_guard_covers(const struct space *space, gfn_t gfn)
 {
 	for (u32 i = 0; i < space->guard_count; i++) {
-		for (u32 k = 0; k < FAULT_GUARD_PAGES; k++) {
-			if (__atomic_load_n(&space->guards[i].pages[k], __ATOMIC_RELAXED) == gfn.v + 1)
-				return true;
-		}
+		if (has(&space->guards[i], gfn))
+			return true;
 	}
 	return false;
 }
