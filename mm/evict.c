@@ -12,6 +12,9 @@
 #include "mm/space_registry.h"
 #include "mm/zcache.h"
 
+#define REFUSED_MOST 512u
+#define REST_NS      100000000ull
+
 void evict_begin(struct evict_batch *batch, struct space *space)
 {
 	batch->number = space->number;
@@ -134,6 +137,15 @@ static bool frameless_entry(struct space *space, gfn_t gfn, pfn_t frame, struct 
 	return true;
 }
 
+/* Cache and swap file are full, it seems: try no more for a while. */
+static void note_refused(struct space *space)
+{
+	if (__atomic_add_fetch(&space->refused_in_row, 1, __ATOMIC_RELAXED) < REFUSED_MOST)
+		return;
+	__atomic_store_n(&space->refused_in_row, 0, __ATOMIC_RELAXED);
+	__atomic_store_n(&space->rests_until_ns, platform_now_ns() + REST_NS, __ATOMIC_RELAXED);
+}
+
 /* Region held. It may be used again: nothing came of it. */
 static void unhide(struct space *space, u64 *entry, pfn_t frame)
 {
@@ -141,6 +153,7 @@ static void unhide(struct space *space, u64 *entry, pfn_t frame)
 		entry, slat_make_leaf(space->format, frame, SPACE_RIGHTS_ALL, PAGE_PRIVATE, false));
 	space_count_state(space, PAGE_HIDDEN, PAGE_PRIVATE, 1);
 	stats_add(&space->stats.evict_refused, 1);
+	note_refused(space);
 }
 
 /* Region held. Returns whether the frame is free of its page; the pin is still there. */
@@ -151,6 +164,7 @@ static bool page_decide(struct space *space, gfn_t gfn, u64 *entry, pfn_t frame,
 	if (frameless_entry(space, gfn, frame, batch, &gone)) {
 		space_count_state(space, PAGE_HIDDEN, gone ? PAGE_ZIPPED : PAGE_UNTOUCHED, 1);
 		slat_set_absent(entry, gone);
+		__atomic_store_n(&space->refused_in_row, 0, __ATOMIC_RELAXED);
 		return true;
 	}
 	if (command_has_room(space, batch))
@@ -195,11 +209,17 @@ static void abandon(struct evict_batch *batch)
 
 static void finish(struct evict_batch *batch, struct space *space)
 {
-	if (batch->io && batch->io->page_count)
-		evict_io_write(space, batch->io);
-	else if (batch->io)
-		swap_io_give(batch->io);
+	struct swap_io *io = batch->io;
+	u32 given = io ? io->page_count : 0;
+	u32 taken = given ? evict_io_write(space, io) : 0;
+
+	if (io && !given)
+		swap_io_give(io);
 	batch->io = NULL;
+	if (taken)
+		__atomic_store_n(&space->refused_in_row, 0, __ATOMIC_RELAXED);
+	for (u32 i = taken; i < given; i++)
+		note_refused(space);
 	if (batch->cache_is_full && space->swap)
 		evict_io_write_objects(space);
 }

@@ -27,13 +27,14 @@ static struct {
 } bounce;
 
 static u64 pages_leaving;   /* [a] */
+static u64 objects_leaving; /* [a] */
 static pfn_t decode_frames; /* [I] one for each CPU: where an object is decompressed from */
 
 err_t evict_io_init(void)
 {
 	spin_init(&bounce.lock, LOCK_RANK_BOUNCE);
 	bounce.head = BOUNCE_END;
-	pages_leaving = 0;
+	pages_leaving = objects_leaving = 0;
 	decode_frames = frame_alloc_run(FRAME_HV, platform_cpu_count());
 	if (pfn_is_none(decode_frames))
 		return E_NOMEM;
@@ -72,6 +73,11 @@ static void bounce_give(pfn_t frame)
 u64 evict_io_pages_leaving(void)
 {
 	return __atomic_load_n(&pages_leaving, __ATOMIC_RELAXED);
+}
+
+bool evict_io_is_writing(void)
+{
+	return evict_io_pages_leaving() || __atomic_load_n(&objects_leaving, __ATOMIC_RELAXED);
 }
 
 static u64 payload_of(const struct swap_io *io, u32 index)
@@ -404,6 +410,7 @@ static void objects_end(struct space *space, struct swap_io *io, u32 first, u32 
 static void objects_done(struct swap_io *io)
 {
 	objects_end(io->orphaned ? NULL : io->context, io, 0, io->page_count, E_OK);
+	__atomic_fetch_sub(&objects_leaving, io->page_count, __ATOMIC_RELAXED);
 	swap_io_give(io);
 	reclaim_wake();
 }
@@ -456,8 +463,10 @@ u32 evict_io_write_objects(struct space *space)
 	given = io->page_count;
 	taken = given && swap_slots_take(space->swap, io) == E_OK ? io->page_count : 0;
 	objects_end(space, io, taken, given, E_LIMIT);
+	__atomic_fetch_add(&objects_leaving, taken, __ATOMIC_RELAXED);
 	if (taken && swap_write(space->swap, io) == E_OK)
 		return taken;
+	__atomic_fetch_sub(&objects_leaving, taken, __ATOMIC_RELAXED);
 	objects_end(space, io, 0, taken, E_IO);
 	swap_io_give(io);
 	return 0;

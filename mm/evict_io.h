@@ -49,5 +49,7 @@ must_check err_t evict_io_unfold(const struct swap_page *page);
 
 /* Pages now being written out, of all spaces; most of them will be free frames soon. */
 u64 evict_io_pages_leaving(void);
+/* Is anything being written out, objects too? */
+bool evict_io_is_writing(void);
 
 #endif

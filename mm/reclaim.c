@@ -26,8 +26,6 @@
 #define SWEEP_NS       1000000000ull
 #define DIRECT_PAGES   8u
 #define DIRECT_TRIES   4u
-/* Direct batches in a row that freed nothing, after which nothing can be freed. */
-#define FRUITLESS_MOST 100u
 
 static struct {
 	struct spinlock lock;
@@ -36,7 +34,6 @@ static struct {
 	bool is_short;         /* [reclaim] between begin and end */
 	bool has_batch;        /* [reclaim] */
 	struct evict_batch batch; /* [reclaim] */
-	u32 fruitless;         /* [a] */
 	u32 waiting;           /* [a] spaces that reclaim_wake() may have to wake */
 } reclaim;
 
@@ -48,7 +45,7 @@ err_t reclaim_init(void)
 	reclaim.begin_pages = min_free * BEGIN_PCT / 100;
 	reclaim.end_pages = min_free * END_PCT / 100;
 	reclaim.is_short = reclaim.has_batch = false;
-	reclaim.fruitless = reclaim.waiting = 0;
+	reclaim.waiting = 0;
 	reclaim_shared_init();
 	err_t err = evict_io_init();
 
@@ -290,13 +287,7 @@ enum fault_result reclaim_for_fault(struct space *space, u32 tries)
 		return FAULT_WAIT;
 	bool chosen = direct_batch();
 
-	if (frame_free_count() > before) {
-		__atomic_store_n(&reclaim.fruitless, 0, __ATOMIC_RELAXED);
+	if (frame_free_count() > before)
 		return FAULT_DONE;
-	}
-	if (evict_io_pages_leaving())
-		return FAULT_WAIT;
-	if (!chosen || __atomic_add_fetch(&reclaim.fruitless, 1, __ATOMIC_RELAXED) > FRUITLESS_MOST)
-		return FAULT_NOMEM;
-	return FAULT_WAIT;
+	return chosen || evict_io_is_writing() ? FAULT_WAIT : FAULT_NOMEM;
 }

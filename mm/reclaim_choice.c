@@ -39,7 +39,8 @@ u64 reclaim_space_pages(const struct space *space)
 	u64 kept = space->promised_pages + space_pages_in_state(space, PAGE_WRITING);
 	u64 consumed = space_consumed_pages(space);
 
-	if (!space->zcache && !space->swap)
+	if ((!space->zcache && !space->swap) ||
+		platform_now_ns() < __atomic_load_n(&space->rests_until_ns, __ATOMIC_RELAXED))
 		return 0;
 	return consumed > kept ? consumed - kept : 0;
 }

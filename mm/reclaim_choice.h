@@ -13,7 +13,7 @@ enum reclaim_effort {
 
 /*
  * May @space lose pages now, and how many: those above its reservation, less what is leaving. 0
- * where it has neither compression cache nor swap file.
+ * where it has neither compression cache nor swap file, or both are full.
  */
 u64 reclaim_space_pages(const struct space *space);
 

@@ -86,6 +86,8 @@ struct space {
 	u32 guard_count;            /* [I] */
 	struct zcache *zcache;      /* [I] NULL: none */
 	struct swap_file *swap;     /* [I] NULL: none */
+	u32 refused_in_row;         /* [a] pages that found no room, since the last that did: evict.c */
+	u64 rests_until_ns;         /* [a] it has nothing to lose until then */
 	bool waits;                 /* [a] for a frame, or a command's record: reclaim.h */
 	struct space_share share;
 	struct space_ages ages;

@@ -11,6 +11,7 @@ import re
 import disk_cases
 import hostile
 import machine as machines
+import reclaim_cases
 import session
 
 # Bochs runs about a tenth as fast as QEMU, but the firmware comes up sooner.
@@ -323,6 +324,7 @@ CASES = [
          tcg_only=True, verdict="refused", expect=(r"cannot run here: .*(EPT|nested paging)",)),
 
     *(Case(**arguments) for arguments in disk_cases.cases(host, vm, WELL, PROMPT, PANIC)),
+    *(Case(**arguments) for arguments in reclaim_cases.cases(host, vm, bare, workload, PROMPT, PANIC, PVH)),
 ]
 
 
