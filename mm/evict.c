@@ -12,7 +12,7 @@
 #include "mm/space_registry.h"
 #include "mm/zcache.h"
 
-#define REFUSED_MOST 512u
+#define REFUSED_MOST 256u
 #define REST_NS      100000000ull
 
 void evict_begin(struct evict_batch *batch, struct space *space)
@@ -146,11 +146,14 @@ static void note_refused(struct space *space)
 	__atomic_store_n(&space->rests_until_ns, platform_now_ns() + REST_NS, __ATOMIC_RELAXED);
 }
 
-/* Region held. It may be used again: nothing came of it. */
-static void unhide(struct space *space, u64 *entry, pfn_t frame)
+/* Region held. Nothing came of it. It counts as used, or it would be the first to be chosen again. */
+static void unhide(struct space *space, gfn_t gfn, u64 *entry, pfn_t frame)
 {
-	slat_set_absent(
-		entry, slat_make_leaf(space->format, frame, SPACE_RIGHTS_ALL, PAGE_PRIVATE, false));
+	const struct slat_format *f = space->format;
+
+	frame_set_owner(frame, space_owner_word(space, gfn));
+	slat_set_absent(entry, slat_make_leaf(f, frame, SPACE_RIGHTS_ALL, PAGE_PRIVATE, false) |
+				       f->accessed_bit | f->dirty_bit);
 	space_count_state(space, PAGE_HIDDEN, PAGE_PRIVATE, 1);
 	stats_add(&space->stats.evict_refused, 1);
 	note_refused(space);
@@ -170,7 +173,7 @@ static bool page_decide(struct space *space, gfn_t gfn, u64 *entry, pfn_t frame,
 	if (command_has_room(space, batch))
 		join_command(space, gfn, entry, PAGE_HIDDEN, frame, batch);
 	else
-		unhide(space, entry, frame);
+		unhide(space, gfn, entry, frame);
 	return false;
 }
 

@@ -32,7 +32,7 @@
 #define PAGES     300u
 #define USED      64u
 #define BLOCK     512u
-#define WAITS_MAX 300u
+#define WAITS_MAX 1000u
 
 static struct fake_blk disk;
 static bool of_disk;

@@ -3,7 +3,7 @@
 #include "mm/promise.h"
 
 #define HOARD_MAX  4096u
-#define WAITS_MAX  300u
+#define WAITS_MAX  1000u
 
 struct world world;
 const struct world_options *options;
