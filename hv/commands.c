@@ -127,6 +127,7 @@ static void run_memtop(u32 count, char **words)
 			MIB_OF(f.balloon_target_pages), MIB_OF(f.balloon_maximum_pages),
 			(ull)f.faults, (ull)exits);
 	}
+	reclaim_show();
 	console_printf("exits by reason:\n");
 	list_for_each_entry (vm, sched_vms(), all) {
 		struct vm_figures f;

@@ -13,8 +13,9 @@
 #include "mm/base/log.h"
 #include "mm/base/str.h"
 #include "mm/reclaim.h"
+#include "mm/zcache.h"
 
-#define SLICE_NS     100000ull
+#define SLICE_NS      100000ull
 #define SLICES_A_TURN 10u
 
 typedef unsigned long long ull;
@@ -48,8 +49,9 @@ static void say_done(const struct vm *vm, u64 freed)
 {
 	const struct space_stats *s = &vm->space->stats, *b = &command.before;
 
-	log_info("%s: reclaimed %llu.%llu MiB of %llu.%llu in %llu us: %llu pages compressed, %llu "
-		 "of one value, %llu written to swap, %llu clean; %llu found no room, %llu were in use",
+	log_info(
+		"%s: reclaimed %llu.%llu MiB of %llu.%llu in %llu us: %llu pages compressed, %llu "
+		"of one value, %llu written to swap, %llu clean; %llu found no room, %llu were in use",
 		vm_name(vm), MIB_OF(freed), MIB_OF(command.wanted_frames),
 		(ull)((time_now_ns() - command.began_ns) / 1000),
 		(ull)(stats_get(&s->evicted_zip) - b->evicted_zip),
@@ -99,6 +101,42 @@ bool reclaim_turn(void)
 	return more;
 }
 
+static void show_one(const struct vm *vm)
+{
+	const struct space *space = vm->space;
+	const struct space_stats *s = &space->stats;
+	struct zcache_figures zip = {0};
+	u64 waits = 0;
+
+	if (space->zcache)
+		zcache_figures(space->zcache, &zip);
+	for (u32 i = 0; i < vm->vcpu_count; i++)
+		waits += vm->vcpus[i].parks;
+	console_printf(
+		"%-16s %7llu.%llu %7llu.%llu %7llu.%llu %8llu %8llu %8llu %8llu %8llu %8llu %8llu\n",
+		vm_name(vm), MIB_OF(zip.most_frames), MIB_OF(zip.frames),
+		MIB_OF(space_pages_in_state(space, PAGE_SWAPPED) +
+			space_pages_in_state(space, PAGE_LOADING)),
+		(ull)(stats_get(&s->evicted_zip) + stats_get(&s->evicted_fill)),
+		(ull)(stats_get(&s->faults_zip) + stats_get(&s->faults_fill)),
+		(ull)(stats_get(&s->evicted_swap) + stats_get(&s->evicted_object)),
+		(ull)stats_get(&s->faults_swap), (ull)stats_get(&s->read_ahead),
+		(ull)stats_get(&s->evicted_clean), (ull)waits);
+}
+
+void reclaim_show(void)
+{
+	const struct vm *vm;
+
+	console_printf("%-16s %9s %9s %9s %8s %8s %8s %8s %8s %8s %8s\n", "compressed, swap",
+		"CACHESZ", "CACHEUSD", "SWCUR", "ZIP", "UNZIP", "SWW", "SWR", "AHEAD", "CLEAN",
+		"WAITS");
+	list_for_each_entry (vm, sched_vms(), all) {
+		if (vm->state == VM_RUNNING)
+			show_one(vm);
+	}
+}
+
 void command_reclaim(u32 count, char **words)
 {
 	struct vm *vm = sched_find_vm(words[1]);
@@ -109,7 +147,8 @@ void command_reclaim(u32 count, char **words)
 		console_printf("no running VM is called \"%s\"; try vms\n", words[1]);
 		return;
 	}
-	if (ini_parse_bytes((struct ini_str){words[2], strlen(words[2])}, &bytes) != 0 || bytes < PAGE_BYTES) {
+	if (ini_parse_bytes((struct ini_str){words[2], strlen(words[2])}, &bytes) != 0 ||
+		bytes < PAGE_BYTES) {
 		console_printf("reclaim NAME SIZE, with a size such as 64M\n");
 		return;
 	}

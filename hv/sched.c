@@ -21,6 +21,7 @@
 #include "hv/x86/time.h"
 #include "mm/base/log.h"
 #include "mm/base/str.h"
+#include "mm/reclaim_choice.h"
 
 /*
  * What a parked vCPU waits for wakes it. It tries again by itself all the same: frames also come free
@@ -361,6 +362,7 @@ noreturn_fn void sched_run(const struct boot_info *info)
 	boot_files_init(info);
 	init_queues();
 	read_config(info);
+	reclaim_choose_randomly(config.host.victims == CONFIG_VICTIMS_RANDOM);
 	console_start();
 	create_vms();
 	share_report();

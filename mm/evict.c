@@ -51,11 +51,13 @@ static void drop_clean(struct space *space, u64 *entry, pfn_t frame, struct evic
 	tlb_gather_put(&batch->gather, frame);
 }
 
-/* Region held. The page, read-only from now on, joins the command. A shared one's bytes stay as they are. */
-static void join_command(struct space *space, gfn_t gfn, u64 *entry, enum page_state from, pfn_t frame,
-	struct evict_batch *batch)
+/* Region held. The page, read-only from now on, joins the command. A shared one's bytes stay as
+ * they are. */
+static void join_command(struct space *space, gfn_t gfn, u64 *entry, enum page_state from,
+	pfn_t frame, struct evict_batch *batch)
 {
-	slat_exchange(entry, slat_make_leaf(space->format, frame, SPACE_RIGHTS_READ_ONLY, PAGE_WRITING, false));
+	slat_exchange(entry,
+		slat_make_leaf(space->format, frame, SPACE_RIGHTS_READ_ONLY, PAGE_WRITING, false));
 	space_count_state(space, from, PAGE_WRITING, 1);
 	batch->io->pages[batch->io->page_count++] =
 		(struct swap_page){.gfn = gfn, .frame = frame, .bytes = PAGE_BYTES};
@@ -73,7 +75,8 @@ enum evict_taken evict_choose(struct space *space, gfn_t gfn, u64 *entry, struct
 	enum page_state state = slat_state(f, leaf);
 	pfn_t frame = state == PAGE_HIDDEN ? PFN(slat_payload(leaf)) : slat_pfn(f, leaf);
 
-	if (state != PAGE_PRIVATE && state != PAGE_HIDDEN && state != PAGE_CLEAN && state != PAGE_SHARED)
+	if (state != PAGE_PRIVATE && state != PAGE_HIDDEN && state != PAGE_CLEAN &&
+		state != PAGE_SHARED)
 		return EVICT_NOT;
 	if (frame_pin_count(frame) || fault_guard_covers(space, gfn))
 		return EVICT_NOT;
@@ -114,14 +117,17 @@ static bool is_filled(pfn_t frame, u32 *value)
 	return true;
 }
 
-/* Region held; the page is hidden and cannot change. What its entry is to be if no frame is needed. */
-static bool frameless_entry(struct space *space, gfn_t gfn, pfn_t frame, struct evict_batch *batch, u64 *out)
+/* Region held; the page is hidden and cannot change. What its entry is to be if no frame is needed.
+ */
+static bool frameless_entry(
+	struct space *space, gfn_t gfn, pfn_t frame, struct evict_batch *batch, u64 *out)
 {
 	u64 handle;
 	u32 value;
 
 	if (is_filled(frame, &value)) {
-		*out = value ? slat_make_absent(space->format, PAGE_ZIPPED, ZIPPED_FILL | value) : 0;
+		*out = value ? slat_make_absent(space->format, PAGE_ZIPPED, ZIPPED_FILL | value)
+			     : 0;
 		stats_add(value ? &space->stats.evicted_fill : &space->stats.evicted_zero, 1);
 		return true;
 	}
@@ -146,7 +152,8 @@ static void note_refused(struct space *space)
 	__atomic_store_n(&space->rests_until_ns, platform_now_ns() + REST_NS, __ATOMIC_RELAXED);
 }
 
-/* Region held. Nothing came of it. It counts as used, or it would be the first to be chosen again. */
+/* Region held. Nothing came of it. It counts as used, or it would be the first to be chosen again.
+ */
 static void unhide(struct space *space, gfn_t gfn, u64 *entry, pfn_t frame)
 {
 	const struct slat_format *f = space->format;
@@ -160,7 +167,8 @@ static void unhide(struct space *space, gfn_t gfn, u64 *entry, pfn_t frame)
 }
 
 /* Region held. Returns whether the frame is free of its page; the pin is still there. */
-static bool page_decide(struct space *space, gfn_t gfn, u64 *entry, pfn_t frame, struct evict_batch *batch)
+static bool page_decide(
+	struct space *space, gfn_t gfn, u64 *entry, pfn_t frame, struct evict_batch *batch)
 {
 	u64 gone;
 
@@ -186,7 +194,8 @@ static void page_evict(struct space *space, gfn_t gfn, pfn_t frame, struct evict
 
 	if (entry && slat_load(entry) == slat_make_absent(space->format, PAGE_HIDDEN, frame.v)) {
 		is_free = page_decide(space, gfn, entry, frame, batch);
-		is_written = !is_free && slat_state(space->format, slat_load(entry)) == PAGE_WRITING;
+		is_written =
+			!is_free && slat_state(space->format, slat_load(entry)) == PAGE_WRITING;
 	} else {
 		stats_add(&space->stats.evict_kept, 1);
 	}

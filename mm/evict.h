@@ -43,15 +43,16 @@ enum evict_taken {
  * @entry is @gfn's; put it into the batch if that can be. Batches are full at EVICT_BATCH_PAGES, of
  * shared pages where their command is. Locks: region held.
  */
-enum evict_taken evict_choose(struct space *space, gfn_t gfn, u64 *entry, struct evict_batch *batch);
+enum evict_taken evict_choose(
+	struct space *space, gfn_t gfn, u64 *entry, struct evict_batch *batch);
 
 /* One flush round for all that was chosen; CLEAN pages' frames are free. Locks: none held. */
 void evict_flush(struct evict_batch *batch);
 
 /*
  * Decide on pages of a flushed batch until @end_ns (one is decided in any case), and start the
- * command with the last. @space: the batch's, held, or NULL: it is gone. Returns whether the batch is
- * through. Locks: none held. Cost: a compression a page.
+ * command with the last. @space: the batch's, held, or NULL: it is gone. Returns whether the batch
+ * is through. Locks: none held. Cost: a compression a page.
  */
 bool evict_some(struct evict_batch *batch, struct space *space, u64 end_ns);
 

@@ -16,10 +16,10 @@
 #include "mm/zcache.h"
 #include "mm/base/str.h"
 
-#define BOUNCE_FRAMES     64u
-#define BOUNCE_END        (~0ull)
-#define READ_AHEAD_PAGES  8u
-#define GFN_HINT_MASK     BITS(27, 0) /* what a slot knows of a page number: struct swap_run */
+#define BOUNCE_FRAMES    64u
+#define BOUNCE_END       (~0ull)
+#define READ_AHEAD_PAGES 8u
+#define GFN_HINT_MASK    BITS(27, 0) /* what a slot knows of a page number: struct swap_run */
 
 static struct {
 	struct spinlock lock;
@@ -87,7 +87,8 @@ static u64 payload_of(const struct swap_io *io, u32 index)
 
 static const struct swap_page *page_of(u64 payload)
 {
-	return &swap_io_find((u32)(payload / SWAP_CLUSTER_PAGES))->pages[payload % SWAP_CLUSTER_PAGES];
+	return &swap_io_find((u32)(payload / SWAP_CLUSTER_PAGES))
+			->pages[payload % SWAP_CLUSTER_PAGES];
 }
 
 pfn_t evict_io_frame(u64 payload)
@@ -100,7 +101,8 @@ u64 evict_io_handle(u64 payload)
 	return frame_owner(page_of(payload)->frame);
 }
 
-static bool is_absent_as(const struct space *space, const u64 *entry, enum page_state state, u64 payload)
+static bool is_absent_as(
+	const struct space *space, const u64 *entry, enum page_state state, u64 payload)
 {
 	return entry && slat_load(entry) == slat_make_absent(space->format, state, payload);
 }
@@ -231,8 +233,8 @@ static void io_fill(struct space *space, struct swap_io *io, const struct window
 }
 
 /* Region held. All of @io's pages, from @from to @to. */
-static void pages_turn(struct space *space, const struct swap_io *io, enum page_state from,
-	enum page_state to)
+static void pages_turn(
+	struct space *space, const struct swap_io *io, enum page_state from, enum page_state to)
 {
 	for (u32 i = 0; i < io->page_count; i++) {
 		u64 payload = to == PAGE_LOADING ? payload_of(io, i) : io->pages[i].slot;
@@ -281,9 +283,9 @@ static void page_leave(
 
 	if (in_use && !shared) {
 		frame_set_owner(page->frame, clean_owner_word(page->slot));
-		slat_exchange(entry, slat_make_leaf(f, page->frame, SPACE_RIGHTS_READ_ONLY,
-					     PAGE_CLEAN, false) |
-					     f->accessed_bit);
+		slat_exchange(entry,
+			slat_make_leaf(f, page->frame, SPACE_RIGHTS_READ_ONLY, PAGE_CLEAN, false) |
+				f->accessed_bit);
 		space_count_state(space, PAGE_WRITING, PAGE_CLEAN, 1);
 		return;
 	}
@@ -298,7 +300,8 @@ static void page_leave(
 	tlb_gather_put(gather, page->frame);
 }
 
-static void page_written(struct space *space, const struct swap_page *page, struct tlb_gather *gather)
+static void page_written(
+	struct space *space, const struct swap_page *page, struct tlb_gather *gather)
 {
 	spin_lock(space_region_lock(space, page->gfn));
 	u64 *entry = space_page_entry(space, page->gfn);
@@ -370,7 +373,8 @@ u32 evict_io_write(struct space *space, struct swap_io *io)
 
 /* --- Compressed objects going out ------------------------------------------------------------ */
 
-/* Region held. An object's way out is over; where it did not succeed it is in the cache as before. */
+/* Region held. An object's way out is over; where it did not succeed it is in the cache as before.
+ */
 static void object_leave(struct space *space, struct swap_io *io, u32 index, err_t result)
 {
 	const struct slat_format *f = space->format;

@@ -134,8 +134,8 @@ void evicted_keep(struct space *space, u64 *entry)
 	u32 rights = shared ? SPACE_RIGHTS_READ_ONLY : SPACE_RIGHTS_ALL;
 
 	/* It counts as used, or it would be the first to be chosen again. */
-	slat_exchange(entry, slat_make_leaf(f, slat_pfn(f, leaf), rights, state, false) |
-				     f->accessed_bit);
+	slat_exchange(entry,
+		slat_make_leaf(f, slat_pfn(f, leaf), rights, state, false) | f->accessed_bit);
 	space_count_state(space, PAGE_WRITING, state, 1);
 }
 

@@ -24,8 +24,8 @@
 _Static_assert(SLAT_PAYLOAD_BITS == 39, "bit 38 is the highest of a payload");
 
 /*
- * @gfn's @entry is ZIPPED, SWAPPED, LOADING, CLEAN, WRITING or ZIPPED_WRITING, and does not allow the
- * access. Returns FAULT_DONE; FAULT_WAIT (it is being read, or no command can be started now);
+ * @gfn's @entry is ZIPPED, SWAPPED, LOADING, CLEAN, WRITING or ZIPPED_WRITING, and does not allow
+ * the access. Returns FAULT_DONE; FAULT_WAIT (it is being read, or no command can be started now);
  * FAULT_NOMEM (no frame; nothing is changed); FAULT_CORRUPT (its contents are lost).
  * Locks: region held. Cost: a decompression, or starting a read.
  */
@@ -39,8 +39,8 @@ void evicted_forget(struct space *space, u64 old, struct tlb_gather *gather);
 
 /*
  * @gfn will be overwritten as a whole. If its contents are evicted, they are dropped, and it has a
- * zeroed frame of its own: *@result is FAULT_DONE, or FAULT_NOMEM and nothing is changed. False: it is
- * no such page. Locks: region held.
+ * zeroed frame of its own: *@result is FAULT_DONE, or FAULT_NOMEM and nothing is changed. False: it
+ * is no such page. Locks: region held.
  */
 bool evicted_overwrite(struct space *space, gfn_t gfn, enum fault_result *result);
 

@@ -29,12 +29,12 @@
 
 static struct {
 	struct spinlock lock;
-	u64 begin_pages;       /* [I] */
-	u64 end_pages;         /* [I] */
-	bool is_short;         /* [reclaim] between begin and end */
-	bool has_batch;        /* [reclaim] */
+	u64 begin_pages;          /* [I] */
+	u64 end_pages;            /* [I] */
+	bool is_short;            /* [reclaim] between begin and end */
+	bool has_batch;           /* [reclaim] */
 	struct evict_batch batch; /* [reclaim] */
-	u32 waiting;           /* [a] spaces that reclaim_wake() may have to wake */
+	u32 waiting;              /* [a] spaces that reclaim_wake() may have to wake */
 } reclaim;
 
 err_t reclaim_init(void)
@@ -110,7 +110,8 @@ static bool batch_go_on(u64 end_ns)
 	return !reclaim.has_batch;
 }
 
-/* Lock held. Choose a batch of @space, trying harder where there is nothing. False: nothing can go. */
+/* Lock held. Choose a batch of @space, trying harder where there is nothing. False: nothing can go.
+ */
 static bool batch_start(struct space *space, u64 pages)
 {
 	u32 want = (u32)min(pages, (u64)EVICT_BATCH_PAGES);
@@ -248,7 +249,8 @@ void reclaim_everything(struct space *space)
 
 /* --- For a fault ----------------------------------------------------------------------------- */
 
-/* Shared pages, with the background's batch; if another CPU has it, that one does what can be done. */
+/* Shared pages, with the background's batch; if another CPU has it, that one does what can be done.
+ */
 static bool direct_shared(void)
 {
 	if (!spin_trylock(&reclaim.lock))

@@ -3,8 +3,8 @@
  * reservations. In the background in slices, while free memory is below a threshold; by command
  * from one space; and directly, in small batches, for a fault that finds no frame.
  *
- * What reclaim itself needs is set aside beforehand: frames for compressed objects on their way out,
- * records for commands, and a reserve of free frames that only the compression cache may use.
+ * What reclaim itself needs is set aside beforehand: frames for compressed objects on their way
+ * out, records for commands, and a reserve of free frames that only the compression cache may use.
  */
 #ifndef MM_RECLAIM_H
 #define MM_RECLAIM_H
@@ -36,9 +36,9 @@ bool reclaim_from(struct space *space, u64 pages, u64 most_ns);
 void reclaim_everything(struct space *space);
 
 /*
- * A fault of @space, for the @tries'th time (from 0), found no frame. Returns FAULT_DONE: try again;
- * FAULT_WAIT: frames are to come, and vCPUs that wait will be woken; FAULT_NOMEM: nothing can be
- * reclaimed. Locks: none held. Cost: a batch of 8 pages; more where nothing cold is left.
+ * A fault of @space, for the @tries'th time (from 0), found no frame. Returns FAULT_DONE: try
+ * again; FAULT_WAIT: frames are to come, and vCPUs that wait will be woken; FAULT_NOMEM: nothing
+ * can be reclaimed. Locks: none held. Cost: a batch of 8 pages; more where nothing cold is left.
  */
 must_check enum fault_result reclaim_for_fault(struct space *space, u32 tries);
 

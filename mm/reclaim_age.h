@@ -11,8 +11,8 @@ u32 reclaim_age(pfn_t frame);
 
 /*
  * Go on with a sweep over @space, or begin one, until @end_ns (a region at least): clears A bits,
- * and ages what had none. Returns whether it ended, with one flush round. Locks: RECLAIM held; takes
- * regions'.
+ * and ages what had none. Returns whether it ended, with one flush round. Locks: RECLAIM held;
+ * takes regions'.
  */
 bool reclaim_sweep(struct space *space, u64 end_ns);
 

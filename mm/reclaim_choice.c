@@ -1,7 +1,7 @@
 /*
- * The victims: from a random page of the space on, those in a row that are old enough. So the choice
- * among equals is random, and what is evicted together lies together, in the guest's memory and then
- * in the swap file.
+ * The victims: from a random page of the space on, those in a row that are old enough. So the
+ * choice among equals is random, and what is evicted together lies together, in the guest's memory
+ * and then in the swap file.
  */
 #include "mm/reclaim_choice.h"
 #include "mm/platform.h"
@@ -11,7 +11,7 @@
 
 #define LOOK_MOST 4096u /* pages, unless any will do */
 
-static bool is_random;     /* [a] */
+static bool is_random;   /* [a] */
 static u64 random_state; /* [a] */
 
 void reclaim_choose_randomly(bool randomly)
@@ -131,7 +131,8 @@ static void walk(struct choice *c, u64 most)
 	}
 }
 
-u32 reclaim_choose(struct space *space, struct evict_batch *batch, u32 want, enum reclaim_effort effort)
+u32 reclaim_choose(
+	struct space *space, struct evict_batch *batch, u32 want, enum reclaim_effort effort)
 {
 	bool randomly = __atomic_load_n(&is_random, __ATOMIC_RELAXED);
 	u64 may_lose = reclaim_space_pages(space);

@@ -24,7 +24,8 @@ struct space *reclaim_space(void);
  * Choose up to @want pages of @space, held, into an empty @batch, and flush. Returns how many were
  * chosen or gone. Locks: none held. Cost: O(want), by @effort up to O(pages).
  */
-u32 reclaim_choose(struct space *space, struct evict_batch *batch, u32 want, enum reclaim_effort effort);
+u32 reclaim_choose(
+	struct space *space, struct evict_batch *batch, u32 want, enum reclaim_effort effort);
 
 /* Mem.VictimPolicy: how long pages have not been used counts for nothing. */
 void reclaim_choose_randomly(bool randomly);

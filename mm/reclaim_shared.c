@@ -12,7 +12,7 @@ static struct {
 	u64 next_page; /* in it */
 	u32 class;     /* frames whose number is this modulo CLASSES */
 	u32 idle;      /* classes in a row in which nothing was found */
-} sweep;           /* [reclaim] */
+} sweep;               /* [reclaim] */
 
 void reclaim_shared_init(void)
 {
@@ -63,7 +63,8 @@ static u32 space_choose(struct space *space, struct evict_batch *batch, u32 *loo
 	u32 taken = 0;
 
 	evict_begin(batch, space);
-	while (!taken && may_lose(space) && sweep.next_page < space->page_count && *looked < LOOK_MOST) {
+	while (!taken && may_lose(space) && sweep.next_page < space->page_count &&
+		*looked < LOOK_MOST) {
 		u64 from = sweep.next_page;
 
 		taken = region_choose(space, batch);

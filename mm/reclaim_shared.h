@@ -1,11 +1,11 @@
 /*
  * Shared pages as victims, when nothing else is left.
  *
- * There is no way from a shared frame back to its sharers, and taking the page from one of them frees
- * nothing. So a sweep over all spaces takes those pages whose frame is one of a class, one in 64 of
- * all frames, from every sharer that may lose them; then the frames of that class are free, and the
- * next sweep takes the next class. Each sharer gets a slot of its own; a sharer's compressed copies
- * would cost more than the frame.
+ * There is no way from a shared frame back to its sharers, and taking the page from one of them
+ * frees nothing. So a sweep over all spaces takes those pages whose frame is one of a class, one in
+ * 64 of all frames, from every sharer that may lose them; then the frames of that class are free,
+ * and the next sweep takes the next class. Each sharer gets a slot of its own; a sharer's
+ * compressed copies would cost more than the frame.
  */
 #ifndef MM_RECLAIM_SHARED_H
 #define MM_RECLAIM_SHARED_H

@@ -1,4 +1,5 @@
-/* Looking at absent pages: see space_peek.h. A slot that is freed meanwhile is still read as it was. */
+/* Looking at absent pages: see space_peek.h. A slot that is freed meanwhile is still read as it
+ * was. */
 #include "mm/space_peek.h"
 #include "mm/evict_io.h"
 #include "mm/evicted.h"

@@ -49,5 +49,5 @@ def cases(host, vm, bare, workload, prompt, panic, pvh):
     every = r"(?:^g\d .*verdict ok(?:.|\n)*?){6}"
     yield dict(name="reclaim-six-small", config=six(24, "40M", 1500), memory=128, forbid=(panic,), expect=(every,),
                disks=(Disk(name="swap", mib=320, partitions=(("swap", "swap", 300),)),), timeout=180)
-    yield dict(name="reclaim-six", config=six(160, "256M", 4000), memory=440, forbid=(panic,), expect=(every,),
+    yield dict(name="reclaim-six", config=six(160, "256M", 4000), memory=424, forbid=(panic,), expect=(every,),
                disks=(Disk(name="swap", mib=2100, partitions=(("swap", "swap", 2048),)),), timeout=900, long=True)

@@ -237,7 +237,7 @@ void fake_start(u32 cpu_count, const struct frame_range *ranges, u32 range_count
 	frame_test_hooks = (struct frame_test_hooks){
 		.alloc_fails = alloc_fails, .allocated = frame_allocated, .freed = frame_freed};
 	frame_init(fake.table, fake.regions, PFN(fake.frame_count), ranges, range_count);
-	if (frame_init_cpus() || tlb_init_cpus() || share_init()) {
+	if (frame_init_cpus() || tlb_init_cpus() || fault_guard_init_cpus() || share_init()) {
 		fprintf(stderr, "no room for %u CPUs in %llu frames\n", cpu_count,
 			(unsigned long long)fake.frame_count);
 		abort();

@@ -3,9 +3,9 @@
    mm/base/lock.c mm/base/check.c mm/base/log.c mm/base/fmt.c */
 /*
  * Each allocation and each command to the disk fails in turn, alone or with all that follow, while
- * pages of all kinds are evicted, brought back, written, evicted again and given up. No byte is ever
- * wrong: a page is served as it was, or not at all; what a failed write concerns stays in memory;
- * and all frames and slots come back.
+ * pages of all kinds are evicted, brought back, written, evicted again and given up. No byte is
+ * ever wrong: a page is served as it was, or not at all; what a failed write concerns stays in
+ * memory; and all frames and slots come back.
  */
 #include "tests/fake/fake_blk.h"
 #include "tests/fake/fake_guest.h"
@@ -52,7 +52,7 @@ static void content_make(u32 page, u64 seed)
 	struct rng rng = {seed * 1000 + page + 1};
 
 	for (u32 at = 0; at < PAGE_BYTES; at += 8) {
-		u64 word = page % 3 == 0 ? rng_next(&rng)
+		u64 word = page % 3 == 0   ? rng_next(&rng)
 			   : page % 3 == 1 ? page + seed
 					   : 0x0101010101010101ull * (page + at / 64 + seed);
 

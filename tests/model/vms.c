@@ -2,8 +2,8 @@
 #include "tests/model/vms_private.h"
 #include "mm/promise.h"
 
-#define HOARD_MAX  4096u
-#define WAITS_MAX  1000u
+#define HOARD_MAX 4096u
+#define WAITS_MAX 1000u
 
 struct world world;
 const struct world_options *options;
@@ -434,10 +434,10 @@ bool world_run(const struct world_options *chosen)
 		       "written; back: %llu, %llu read ahead; %llu waits, %llu ballooned, %llu lost\n",
 			(unsigned long long)world.zipped, (unsigned long long)world.filled,
 			(unsigned long long)world.swapped, (unsigned long long)world.shared_out,
-			(unsigned long long)world.cleaned,
-			(unsigned long long)world.objects, (unsigned long long)world.came_back,
-			(unsigned long long)world.read_ahead, (unsigned long long)world.waits,
-			(unsigned long long)world.ballooned, (unsigned long long)world.lost);
+			(unsigned long long)world.cleaned, (unsigned long long)world.objects,
+			(unsigned long long)world.came_back, (unsigned long long)world.read_ahead,
+			(unsigned long long)world.waits, (unsigned long long)world.ballooned,
+			(unsigned long long)world.lost);
 	fflush(stdout);
 	if (options->reclaim)
 		out_stop();

@@ -112,4 +112,3 @@ void check(void)
 	if (fake_guest_violations() && !options->stop_on_violation)
 		wrong("a stale translation was used");
 }
-

@@ -37,7 +37,8 @@ static void figures_keep(const struct space *space)
 	world.cleaned += space->stats.evicted_clean;
 	world.objects += space->stats.evicted_object;
 	world.read_ahead += space->stats.read_ahead;
-	world.came_back += space->stats.faults_zip + space->stats.faults_fill + space->stats.faults_swap;
+	world.came_back +=
+		space->stats.faults_zip + space->stats.faults_fill + space->stats.faults_swap;
 }
 
 void vm_destroy(struct vm *vm)
@@ -109,4 +110,3 @@ void vm_clear(struct vm *vm)
 	model_forget(vm);
 	world.clears++;
 }
-

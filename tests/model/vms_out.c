@@ -1,6 +1,7 @@
 /*
- * Pages go out of memory and come back, by every way and at any moment: batches that stand half done
- * over other steps, a disk that completes in any order and fails now and then, balloons. See vms.h.
+ * Pages go out of memory and come back, by every way and at any moment: batches that stand half
+ * done over other steps, a disk that completes in any order and fails now and then, balloons. See
+ * vms.h.
  */
 #include "tests/model/vms_private.h"
 #include "mm/balloon.h"

@@ -70,7 +70,8 @@ static void pin_fill(struct pin *pin)
 	if (!pin->orphan) {
 		struct vm *vm = &world.vms[pin->vm];
 
-		memcpy(model_page(vm, space_page_index(vm->space, pin->gfn), true), bytes, PAGE_BYTES);
+		memcpy(model_page(vm, space_page_index(vm->space, pin->gfn), true), bytes,
+			PAGE_BYTES);
 	}
 	for (u32 i = 0; i < PINS_MAX; i++) {
 		if (world.pins[i].orphan && world.pins[i].pfn.v == pin->pfn.v)
@@ -158,4 +159,3 @@ void step_pin(struct vm *vm)
 		pin_fill(pin);
 	pin_write(pin);
 }
-

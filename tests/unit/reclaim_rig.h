@@ -37,7 +37,8 @@ static void rig_start(u64 frames)
 	fake_guest_start();
 	fake_blk_init(&rig.disk, RIG_BLOCK, (RIG_SLOTS + 1) * (PAGE_BYTES / RIG_BLOCK));
 	swap_init();
-	assert_int_equal(swap_volume_open(&rig.disk.device, 0, rig.disk.device.block_count, "test"), 0);
+	assert_int_equal(
+		swap_volume_open(&rig.disk.device, 0, rig.disk.device.block_count, "test"), 0);
 	rig.volume = swap_volume_first();
 	while (swap_volume_state(rig.volume) == SWAP_OPENING)
 		fake_blk_run(&rig.disk, 1);
@@ -99,7 +100,8 @@ static inline u32 rig_access(struct space *space, u64 page, u32 access, u64 *val
 	enum fault_result result;
 	u32 waits = 0;
 
-	while ((result = fake_guest_access(space, gpa, access, value, sizeof(*value))) == FAULT_WAIT) {
+	while ((result = fake_guest_access(space, gpa, access, value, sizeof(*value))) ==
+		FAULT_WAIT) {
 		assert_true(++waits < 100);
 		rig_complete();
 	}
@@ -129,7 +131,7 @@ static inline void rig_bytes(u64 seed, enum rig_kind kind, u8 *out)
 	struct rng rng = {seed + 1};
 
 	for (u32 at = 0; at < PAGE_BYTES; at += 8) {
-		u64 word = kind == RIG_RANDOM   ? rng_next(&rng)
+		u64 word = kind == RIG_RANDOM  ? rng_next(&rng)
 			   : kind == RIG_VALUE ? (u32)seed * 0x100000001ull
 					       : (at % 64 ? 0x2020202020202020ull : seed + at);
 

@@ -76,7 +76,8 @@ static void a_page_that_does_not_shrink_is_written_and_read_back(void **state)
 
 	u64 value;
 
-	assert_int_equal(fake_guest_access(space, GPA(7 * PAGE_BYTES), SLAT_READ, &value, 8), FAULT_WAIT);
+	assert_int_equal(
+		fake_guest_access(space, GPA(7 * PAGE_BYTES), SLAT_READ, &value, 8), FAULT_WAIT);
 	fake_guest_leave();
 	assert_int_equal(rig_state(space, 7), PAGE_LOADING);
 	assert_true(space_audit(space));
@@ -100,7 +101,8 @@ static void several_faults_on_a_page_under_read_join(void **state)
 
 	for (u32 cpu = 0; cpu < 2; cpu++) {
 		fake_cpu_set(cpu);
-		assert_int_equal(fake_guest_access(space, GPA(7 * PAGE_BYTES), SLAT_READ, &value, 8),
+		assert_int_equal(
+			fake_guest_access(space, GPA(7 * PAGE_BYTES), SLAT_READ, &value, 8),
 			FAULT_WAIT);
 		fake_guest_leave();
 	}
@@ -146,7 +148,8 @@ static void a_write_during_the_write_out_wins(void **state)
 	(void)state;
 	rig_fill(space, 7, RIG_RANDOM);
 	rig_evict(space, 7);
-	assert_int_equal(fake_guest_access(space, GPA(7 * PAGE_BYTES), SLAT_WRITE, &value, 8), FAULT_DONE);
+	assert_int_equal(
+		fake_guest_access(space, GPA(7 * PAGE_BYTES), SLAT_WRITE, &value, 8), FAULT_DONE);
 	fake_guest_leave();
 	assert_int_equal(rig_state(space, 7), PAGE_PRIVATE);
 	/* It is not chosen again while the device may still read the frame. */
@@ -164,7 +167,8 @@ static void a_page_read_during_the_write_out_stays_clean(void **state)
 	(void)state;
 	rig_fill(space, 7, RIG_RANDOM);
 	rig_evict(space, 7);
-	assert_int_equal(fake_guest_access(space, GPA(7 * PAGE_BYTES), SLAT_READ, &value, 8), FAULT_DONE);
+	assert_int_equal(
+		fake_guest_access(space, GPA(7 * PAGE_BYTES), SLAT_READ, &value, 8), FAULT_DONE);
 	fake_guest_leave();
 	rig_complete();
 	assert_int_equal(rig_state(space, 7), PAGE_CLEAN);
@@ -193,10 +197,12 @@ static void a_page_that_cannot_be_read_is_lost_to_its_vm(void **state)
 	rig_complete();
 	rig.disk.fail_nth = 1;
 	rig.disk.fail_all_after = true;
-	assert_int_equal(fake_guest_access(space, GPA(7 * PAGE_BYTES), SLAT_READ, &value, 8), FAULT_WAIT);
+	assert_int_equal(
+		fake_guest_access(space, GPA(7 * PAGE_BYTES), SLAT_READ, &value, 8), FAULT_WAIT);
 	fake_guest_leave();
 	rig_complete();
-	assert_int_equal(fake_guest_access(space, GPA(7 * PAGE_BYTES), SLAT_READ, &value, 8), FAULT_CORRUPT);
+	assert_int_equal(
+		fake_guest_access(space, GPA(7 * PAGE_BYTES), SLAT_READ, &value, 8), FAULT_CORRUPT);
 	fake_guest_leave();
 	assert_true(space_audit(space));
 }
@@ -211,7 +217,8 @@ static void a_dead_disk_is_said_at_once(void **state)
 	rig_evict(space, 7);
 	rig_complete();
 	fake_blk_kill(&rig.disk);
-	assert_int_equal(fake_guest_access(space, GPA(7 * PAGE_BYTES), SLAT_READ, &value, 8), FAULT_CORRUPT);
+	assert_int_equal(
+		fake_guest_access(space, GPA(7 * PAGE_BYTES), SLAT_READ, &value, 8), FAULT_CORRUPT);
 	fake_guest_leave();
 	/* What is in memory stays there. */
 	rig_evict(space, 8);
@@ -282,7 +289,8 @@ static void the_balloon_frees_every_state(void **state)
 	put_in_every_state();
 	for (u32 i = 0; i < ARRAY_COUNT(every_state); i++)
 		pages[i] = every_state[i].page;
-	assert_int_equal(balloon_inflate(space, pages, ARRAY_COUNT(pages), 0, &why), ARRAY_COUNT(pages));
+	assert_int_equal(
+		balloon_inflate(space, pages, ARRAY_COUNT(pages), 0, &why), ARRAY_COUNT(pages));
 	assert_true(space_audit(space));
 	rig_complete();
 	assert_true(space_audit(space));

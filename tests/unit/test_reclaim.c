@@ -222,7 +222,8 @@ static void with_everything_reclaimed_after_each_access_a_guest_finishes(void **
 			for (u32 i = 0; i < 25; i++) {
 				enum page_state s = rig_state(space, pages[i]);
 
-				present += s == PAGE_PRIVATE || s == PAGE_CLEAN || s == PAGE_WRITING;
+				present +=
+					s == PAGE_PRIVATE || s == PAGE_CLEAN || s == PAGE_WRITING;
 			}
 		}
 		fault_guard_moved_on();
