@@ -24,8 +24,8 @@
 #include "mm/reclaim_choice.h"
 
 /*
- * What a parked vCPU waits for wakes it. It tries again by itself all the same: frames also come free
- * by ways that tell nobody, such as a balloon.
+ * What a parked vCPU waits for wakes it. It tries again by itself all the same: frames also come
+ * free by ways that tell nobody, such as a balloon.
  */
 #define PARK_RETRY_NS 10000000ull
 

@@ -199,7 +199,8 @@ void vcpu_detach(struct vcpu *vcpu)
 }
 
 /*
- * Pages that were brought in for an instruction stay until another one exits: this one needs no more.
+ * Pages that were brought in for an instruction stay until another one exits: this one needs no
+ * more.
  */
 static void move_guard(struct vcpu *vcpu)
 {

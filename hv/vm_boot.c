@@ -2,8 +2,9 @@
  * From boot files to a guest that can be entered. What the kernel file holds decides how it is
  * started: an ELF file by PVH or Multiboot (elf_boot), anything else as a bzImage (linux_boot).
  *
- * Files are large, other VMs are running, and the host may have to make room first: what elf_boot and
- * linux_boot hand out is noted, and copied bit by bit. What is small may lie on a stack, and is kept.
+ * Files are large, other VMs are running, and the host may have to make room first: what elf_boot
+ * and linux_boot hand out is noted, and copied bit by bit. What is small may lie on a stack, and is
+ * kept.
  */
 #include "hv/vm_boot.h"
 #include "hv/boot_files.h"

@@ -207,7 +207,8 @@ enum fault_result fault_handle(struct space *space, gpa_t gpa, u32 access)
 	stats_add(&space->stats.faults, 1);
 	do {
 		result = try_once(space, gfn, access);
-	} while (result == FAULT_NOMEM && (result = reclaim_for_fault(space, tries++)) == FAULT_DONE);
+	} while (result == FAULT_NOMEM &&
+		 (result = reclaim_for_fault(space, tries++)) == FAULT_DONE);
 	if (result == FAULT_WAIT)
 		stats_add(&space->stats.faults_waited, 1);
 	return result;

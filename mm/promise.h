@@ -19,7 +19,8 @@ void promise_init(void);
  */
 void promise_reserve(u64 pages);
 
-/* Free frames that nobody is owed and reclaim does not need: what VMs above their promise may take. */
+/* Free frames that nobody is owed and reclaim does not need: what VMs above their promise may take.
+ */
 u64 promise_spare_pages(void);
 
 /* @space's consumption changed: note what it is still owed, to within 64 pages. Cost: O(1), seldom a shared write. */

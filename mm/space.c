@@ -204,8 +204,7 @@ err_t space_create(struct space **out, const struct space_config *config)
 	if (!err)
 		err = table_reserve_fill(space);
 	if (!err && config->zip_most_frames)
-		err = zcache_create(
-			&space->zcache, space->page_count, config->zip_most_frames);
+		err = zcache_create(&space->zcache, space->page_count, config->zip_most_frames);
 	if (err) {
 		space_free_frame(space);
 		return err;

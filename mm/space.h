@@ -53,8 +53,8 @@ struct space_share {
 
 /* How long pages have not been used, in sweeps: reclaim_age.c. */
 struct space_ages {
-	u64 next_page; /* [a] of the sweep under way, by page index */
-	u64 swept_ns;  /* [a] when the last one ended; 0: never */
+	u64 next_page;         /* [a] of the sweep under way, by page index */
+	u64 swept_ns;          /* [a] when the last one ended; 0: never */
 	u64 pages[SPACE_AGES]; /* [a] as of the last sweep, less what was evicted since */
 	u64 found[SPACE_AGES]; /* [reclaim] by the sweep under way */
 };
@@ -86,9 +86,9 @@ struct space {
 	u32 guard_count;            /* [I] */
 	struct zcache *zcache;      /* [I] NULL: none */
 	struct swap_file *swap;     /* [I] NULL: none */
-	u32 refused_in_row;         /* [a] pages that found no room, since the last that did: evict.c */
-	u64 rests_until_ns;         /* [a] it has nothing to lose until then */
-	bool waits;                 /* [a] for a frame, or a command's record: reclaim.h */
+	u32 refused_in_row; /* [a] pages that found no room, since the last that did: evict.c */
+	u64 rests_until_ns; /* [a] it has nothing to lose until then */
+	bool waits;         /* [a] for a frame, or a command's record: reclaim.h */
 	struct space_share share;
 	struct space_ages ages;
 	struct space_stats stats;

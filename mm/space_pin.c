@@ -77,7 +77,8 @@ static err_t pin(struct space *space, gfn_t gfn, enum purpose purpose, pfn_t *ou
 	}
 	do {
 		result = try_once(space, gfn, purpose, out);
-	} while (result == FAULT_NOMEM && (result = reclaim_for_fault(space, tries++)) == FAULT_DONE);
+	} while (result == FAULT_NOMEM &&
+		 (result = reclaim_for_fault(space, tries++)) == FAULT_DONE);
 	if (result != FAULT_DONE)
 		stats_sub(&space->stats.pins, 1);
 	return fault_error(result);
