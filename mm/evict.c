@@ -163,7 +163,9 @@ static void unhide(struct space *space, gfn_t gfn, u64 *entry, pfn_t frame)
 				       f->accessed_bit | f->dirty_bit);
 	space_count_state(space, PAGE_HIDDEN, PAGE_PRIVATE, 1);
 	stats_add(&space->stats.evict_refused, 1);
-	note_refused(space);
+	/* With a swap file all that lacks is a command's record, or room in it. */
+	if (!space->swap)
+		note_refused(space);
 }
 
 /* Region held. Returns whether the frame is free of its page; the pin is still there. */

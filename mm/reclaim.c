@@ -35,7 +35,7 @@ static struct {
 	bool has_batch;           /* [reclaim] */
 	struct evict_batch batch; /* [reclaim] */
 	u32 waiting;              /* [a] spaces that reclaim_wake() may have to wake */
-} reclaim;
+} reclaim = {.lock = SPINLOCK(LOCK_RANK_RECLAIM)};
 
 err_t reclaim_init(void)
 {

@@ -18,7 +18,7 @@ static int setup(void **state)
 
 static enum rig_kind kind_of(u64 page)
 {
-	return page % 10 == 0 ? RIG_VALUE : page % 2 ? RIG_SMALL : RIG_RANDOM;
+	return page % 10 == 0 ? RIG_VALUE : page % 4 == 1 ? RIG_SMALL : RIG_RANDOM;
 }
 
 /* As rig_fill(), waiting where it must. */
