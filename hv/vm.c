@@ -467,8 +467,7 @@ void vm_figures_get(const struct vm *vm, struct vm_figures *out)
 	out->shared_saved_pages = shared.saved_millipages / 1000;
 	out->hint_pages = shared.hint_pages;
 	/* Of what it shares, its part. */
-	out->consumed_pages = stats_get(&stats->pages_by_state[PAGE_PRIVATE]) +
-			      stats_get(&stats->pages_by_state[PAGE_HIDDEN]) + out->shared_pages -
+	out->consumed_pages = space_consumed_pages(vm->space) + out->shared_pages -
 			      out->shared_saved_pages;
 	balloon_figures(vm, out);
 	out->peak_consumed_pages = stats_get(&stats->peak_consumed_pages);
