@@ -18,6 +18,7 @@
 #include "hv/x86/paging.h"
 #include "hv/x86/time.h"
 #include "mm/balloon.h"
+#include "mm/reclaim.h"
 #include "mm/share.h"
 #include "mm/swap.h"
 #include "mm/base/fmt.h"
@@ -119,6 +120,14 @@ static u64 promised_bytes(const struct vm *vm)
 	return vm_is_promised_all(vm) ? vm->config->memory_bytes : vm->config->reservation_bytes;
 }
 
+/* Mem.MemZipMaxPct of its memory, in frames. */
+static u64 zip_most_frames(const struct vm *vm)
+{
+	const struct host_config *host = &sched_config()->host;
+
+	return host->zip_enable ? frames_of(vm->config->memory_bytes) * host->zip_max_pct / 100 : 0;
+}
+
 static struct space_config space_config_of(const struct vm *vm)
 {
 	return (struct space_config){
@@ -131,6 +140,9 @@ static struct space_config space_config_of(const struct vm *vm)
 		.share_salt =
 			share_salt_of(sched_config(), (u32)(vm->config - sched_config()->vms)),
 		.promised_bytes = promised_bytes(vm),
+		.vcpu_count = vm->vcpu_count,
+		.zip_most_frames = zip_most_frames(vm),
+		.swap = vm->swap,
 	};
 }
 
@@ -276,10 +288,11 @@ no_devices:
 	return err;
 }
 
-static void abandon_swap(struct vm *vm)
+/* The swap file goes with it. */
+static void destroy_space(struct vm *vm)
 {
-	if (vm->swap)
-		swap_file_abandon(vm->swap);
+	space_destroy(vm->space);
+	vm->space = NULL;
 	vm->swap = NULL;
 }
 
@@ -314,12 +327,13 @@ static err_t try_start(struct vm *vm)
 	return 0;
 
 destroy_space:
-	space_destroy(vm->space);
-	vm->space = NULL;
+	destroy_space(vm);
 take_back_promise:
 	memsched_power_off(&vm->admitted);
 abandon_swap:
-	abandon_swap(vm);
+	if (vm->swap)
+		swap_file_abandon(vm->swap);
+	vm->swap = NULL;
 close_disk:
 	vm_disk_close(vm);
 	return err;
@@ -336,6 +350,7 @@ err_t vm_start(struct vm *vm)
 	vm->verdict = VM_VERDICT_NONE;
 	vm->state = VM_OFF;
 	vm->hide_every = vm->hide_countdown = vm->config->debug_hide_every;
+	vm->reclaim_every = vm->reclaim_countdown = vm->config->debug_reclaim_every;
 	vm->balloon.asked_pages = 0;
 	err = try_start(vm);
 	if (err) {
@@ -358,9 +373,7 @@ static void release(struct vm *vm)
 	vm_disk_close(vm);
 	vdev_destroy(vm->vdev);
 	vm->vdev = NULL;
-	space_destroy(vm->space);
-	vm->space = NULL;
-	abandon_swap(vm);
+	destroy_space(vm);
 	memsched_power_off(&vm->admitted);
 }
 
@@ -487,9 +500,8 @@ void vm_figures_get(const struct vm *vm, struct vm_figures *out)
 	out->shared_saved_pages = shared.saved_millipages / 1000;
 	out->hint_pages = shared.hint_pages;
 	/* Of what it shares, its part. */
-	out->consumed_pages = stats_get(&stats->pages_by_state[PAGE_PRIVATE]) +
-			      stats_get(&stats->pages_by_state[PAGE_HIDDEN]) + out->shared_pages -
-			      out->shared_saved_pages;
+	out->consumed_pages =
+		space_consumed_pages(vm->space) + out->shared_pages - out->shared_saved_pages;
 	balloon_figures(vm, out);
 	out->peak_consumed_pages = stats_get(&stats->peak_consumed_pages);
 	out->zero_pages = stats_get(&stats->pages_by_state[PAGE_ZERO]);
@@ -500,6 +512,14 @@ void vm_figures_get(const struct vm *vm, struct vm_figures *out)
 		ticks += vm->vcpus[i].run_tsc;
 	}
 	out->run_ns = time_ns_from_tsc(ticks);
+}
+
+void vm_debug_reclaim(struct vm *vm)
+{
+	if (--vm->reclaim_countdown > 0)
+		return;
+	vm->reclaim_countdown = vm->reclaim_every;
+	reclaim_everything(vm->space);
 }
 
 void vm_debug_hide(struct vm *vm)

@@ -13,6 +13,7 @@ import disk_cases
 import host_cases
 import hostile
 import machine as machines
+import reclaim_cases
 import session
 import swap_cases
 import share_cases
@@ -259,6 +260,7 @@ CASES = [
     *(Case(**arguments) for arguments in tools_cases.cases(host, vm, PROMPT, PANIC)),
     *(Case(**arguments) for arguments in virtio_cases.cases(host, vm, bare, WELL, PROMPT, PANIC)),
     *(Case(**arguments) for arguments in host_cases.cases(host, vm, bare, PROMPT, PANIC)),
+    *(Case(**arguments) for arguments in reclaim_cases.cases(host, vm, bare, workload, PROMPT, PANIC, PVH)),
 ]
 
 
