@@ -312,6 +312,17 @@ void swap_slot_free(struct swap_file *file, u64 slot)
 	spin_unlock(&file->lock);
 }
 
+bool swap_slot_is_object(struct swap_file *file, u64 slot)
+{
+	u64 word;
+
+	spin_lock(&file->lock);
+	word = *word_of(file, slot);
+	spin_unlock(&file->lock);
+	CHECK(word & WORD_USED);
+	return (word & WORD_OBJECT) != 0;
+}
+
 static bool is_readable(const struct swap_file *file, u64 slot)
 {
 	return (*word_of(file, slot) & (WORD_USED | WORD_BUSY)) == WORD_USED;

@@ -74,6 +74,9 @@ void swap_file_abandon(struct swap_file *file);
  */
 void swap_slot_free(struct swap_file *file, u64 slot);
 
+/* Does a slot that is in use hold a compressed object, not a page? Its length is read with it. */
+bool swap_slot_is_object(struct swap_file *file, u64 slot);
+
 /* Slots in use now, those of CLEAN pages among them; doomed ones too. */
 u64 swap_file_used(const struct swap_file *file);
 

@@ -269,6 +269,8 @@ static void check_neighbours(const struct model_file *f, u64 slot, const struct 
 
 		assert_true(s->used && !s->busy);
 		assert_int_equal(run->gfns[i].v, s->what);
+		assert_int_equal(
+			swap_slot_is_object(f->file, run->first + i), s->bytes != PAGE_BYTES);
 	}
 }
 
