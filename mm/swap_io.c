@@ -134,20 +134,32 @@ static err_t check_page(struct swap_io *io, u32 index)
 
 /* --- The end of a command --------------------------------------------------------------------- */
 
+/* A file's first failure of each kind is told; after that the counts are. */
+static void tell(const struct swap_file *file, const u64 *counter, const char *what)
+{
+	if (stats_get(counter) == 1)
+		log_error("swap: %s on %s: a page %s", file->name, file->volume->name, what);
+}
+
+static void count_failure(struct swap_file *file, bool write, err_t result)
+{
+	if (write) {
+		COUNT(file, write_errors, 1);
+		tell(file, &file->stats.write_errors, "could not be written; it stays in memory");
+	} else if (result == E_CORRUPT) {
+		COUNT(file, corrupt, 1);
+		tell(file, &file->stats.corrupt, "is not what was written");
+	} else {
+		COUNT(file, read_errors, 1);
+		tell(file, &file->stats.read_errors, "could not be read");
+	}
+}
+
 static void count_results(struct swap_io *io)
 {
-	struct swap_file *file = io->file;
-	bool write = io->request.op == BLK_WRITE;
-
 	for (u32 i = 0; i < io->page_count; i++) {
-		if (io->pages[i].result == 0)
-			continue;
-		if (write)
-			COUNT(file, write_errors, 1);
-		else if (io->pages[i].result == E_CORRUPT)
-			COUNT(file, corrupt, 1);
-		else
-			COUNT(file, read_errors, 1);
+		if (io->pages[i].result)
+			count_failure(io->file, io->request.op == BLK_WRITE, io->pages[i].result);
 	}
 }
 

@@ -151,7 +151,10 @@ static void sharers_use(const struct slat_format *format)
 	u64 alike = 7;
 
 	for (u32 i = 0; i < 2; i++) {
-		struct space_config config = {"sharer", MIB(1), format, false, false, false, 1, 0};
+		struct space_config config = {.name = "sharer",
+			.memory_bytes = MIB(1),
+			.format = format,
+			.share_salt = 1};
 
 		REQUIRE(space_create(&sharers[i], &config) == E_OK);
 		for (u64 page = 0; page < SHARED_PAGES; page++)
