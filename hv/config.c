@@ -97,6 +97,8 @@ static const struct key vm_keys[] = {
 	{"debug.hypercalls", KIND_BOOL, VM(debug_hypercalls), 0, 0, YES_NO, {0}},
 	{"debug.hide", KIND_NUMBER, VM(debug_hide_every), 0, 1000000000,
 		"exits, from 0 (never) to 1000000000", {0}},
+	{"debug.reclaim", KIND_NUMBER, VM(debug_reclaim_every), 0, 1000000000,
+		"exits, from 0 (never) to 1000000000", {0}},
 	{"sched.mem.maxmemctl", KIND_AMOUNT, VM(balloon_max), 0, SPACE_MEMORY_MAX,
 		"a percentage from 0% to 100%, or " A_SIZE, {0}},
 	{"sched.mem.pshare.enable", KIND_BOOL, VM(share_enable), 0, 0, YES_NO, {0}},

@@ -27,8 +27,10 @@
 #include "mm/base/str.h"
 #include "mm/frame.h"
 #include "mm/memsched.h"
+#include "mm/reclaim.h"
 #include "mm/share.h"
 #include "mm/tlb.h"
+#include "mm/zcache.h"
 
 #define FATAL_SECONDS 30u
 
@@ -148,9 +150,12 @@ static void init_mm(void)
 	keep_boot_info();
 	paging_init_frames(&info);
 	smp_init_cpus(&info);
-	if (frame_init_cpus() || tlb_init_cpus() || share_init())
+	if (frame_init_cpus() || tlb_init_cpus() || fault_guard_init_cpus() || share_init() ||
+		zcache_init_cpus())
 		panic("no memory for the per-CPU parts of mm");
 	memsched_init();
+	if (reclaim_init())
+		panic("no memory for what reclaim needs");
 }
 
 /* On the boot CPU's final stack. */

@@ -16,6 +16,7 @@
 #include "hv/x86/paging.h"
 #include "hv/x86/time.h"
 #include "mm/balloon.h"
+#include "mm/reclaim.h"
 #include "mm/share.h"
 #include "mm/base/fmt.h"
 #include "mm/base/log.h"
@@ -118,6 +119,14 @@ static u64 promised_bytes(const struct vm *vm)
 					     : vm->config->memory_bytes;
 }
 
+/* Mem.MemZipMaxPct of its memory, in frames. */
+static u64 zip_most_frames(const struct vm *vm)
+{
+	const struct host_config *host = &sched_config()->host;
+
+	return host->zip_enable ? frames_of(vm->config->memory_bytes) * host->zip_max_pct / 100 : 0;
+}
+
 static struct space_config space_config_of(const struct vm *vm)
 {
 	return (struct space_config){
@@ -130,6 +139,8 @@ static struct space_config space_config_of(const struct vm *vm)
 		.share_salt =
 			share_salt_of(sched_config(), (u32)(vm->config - sched_config()->vms)),
 		.promised_bytes = promised_bytes(vm),
+		.vcpu_count = vm->vcpu_count,
+		.zip_most_frames = zip_most_frames(vm),
 	};
 }
 
@@ -321,6 +332,7 @@ err_t vm_start(struct vm *vm)
 	vm->verdict = VM_VERDICT_NONE;
 	vm->state = VM_OFF;
 	vm->hide_every = vm->hide_countdown = vm->config->debug_hide_every;
+	vm->reclaim_every = vm->reclaim_countdown = vm->config->debug_reclaim_every;
 	vm->balloon.asked_pages = 0;
 	err = try_start(vm);
 	if (err) {
@@ -470,8 +482,7 @@ void vm_figures_get(const struct vm *vm, struct vm_figures *out)
 	out->shared_saved_pages = shared.saved_millipages / 1000;
 	out->hint_pages = shared.hint_pages;
 	/* Of what it shares, its part. */
-	out->consumed_pages = stats_get(&stats->pages_by_state[PAGE_PRIVATE]) +
-			      stats_get(&stats->pages_by_state[PAGE_HIDDEN]) + out->shared_pages -
+	out->consumed_pages = space_consumed_pages(vm->space) + out->shared_pages -
 			      out->shared_saved_pages;
 	balloon_figures(vm, out);
 	out->peak_consumed_pages = stats_get(&stats->peak_consumed_pages);
@@ -483,6 +494,14 @@ void vm_figures_get(const struct vm *vm, struct vm_figures *out)
 		ticks += vm->vcpus[i].run_tsc;
 	}
 	out->run_ns = time_ns_from_tsc(ticks);
+}
+
+void vm_debug_reclaim(struct vm *vm)
+{
+	if (--vm->reclaim_countdown > 0)
+		return;
+	vm->reclaim_countdown = vm->reclaim_every;
+	reclaim_everything(vm->space);
 }
 
 void vm_debug_hide(struct vm *vm)

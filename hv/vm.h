@@ -80,6 +80,9 @@ struct vm {
 	u32 abi_version; /* hypercalls: what the guest negotiated; 0 = nothing yet */
 	u64 hide_every;  /* debug: hide all private pages every so many exits; 0 = never */
 	u64 hide_countdown;
+	u64 reclaim_every; /* debug: reclaim all that is not protected every so many exits; 0 =
+			      never */
+	u64 reclaim_countdown;
 	struct vm_figures last; /* [l] of the run that ended */
 	struct {
 		u64 began_ns;      /* power-on or reset */
@@ -145,6 +148,9 @@ static inline bool vm_is_ending(const struct vm *vm)
 
 /* Debug: after one more exit of a VM whose hide_every is set. */
 void vm_debug_hide(struct vm *vm);
+
+/* Debug: after one more exit of a VM whose reclaim_every is set. */
+void vm_debug_reclaim(struct vm *vm);
 
 /* The figures of the run under way, or of the last one. Cost: O(pages), for what is shared is
  * counted by looking. */

@@ -13,6 +13,7 @@ import disk_cases
 import host_cases
 import hostile
 import machine as machines
+import reclaim_cases
 import session
 import virtio_cases
 
@@ -304,6 +305,7 @@ CASES = [
     *(Case(**arguments) for arguments in disk_cases.cases(host, vm, WELL, PROMPT, PANIC)),
     *(Case(**arguments) for arguments in virtio_cases.cases(host, vm, bare, WELL, PROMPT, PANIC)),
     *(Case(**arguments) for arguments in host_cases.cases(host, vm, bare, PROMPT, PANIC)),
+    *(Case(**arguments) for arguments in reclaim_cases.cases(host, vm, bare, workload, PROMPT, PANIC, PVH)),
 ]
 
 
