@@ -1,5 +1,6 @@
 /* See host_platform.h. */
 #include "tests/bench/host_platform.h"
+#include "mm/fault_guard.h"
 #include "mm/frame.h"
 #include "mm/memsched.h"
 #include "mm/platform.h"
@@ -40,6 +41,11 @@ u32 platform_cpu_count(void)
 void platform_kick(u32 cpu)
 {
 	(void)cpu;
+}
+
+void platform_wake(struct space *space)
+{
+	(void)space;
 }
 
 u64 platform_now_ns(void)
@@ -99,8 +105,8 @@ void host_platform_start(u64 frame_count)
 	ram = present_memory(end.v * PAGE_BYTES);
 	frame_init(present_memory(frame_table_bytes(end)),
 		present_memory(frame_region_table_bytes(end)), end, ranges, ARRAY_COUNT(ranges));
-	if (frame_init_cpus() != E_OK || tlb_init_cpus() != E_OK || share_init() != E_OK ||
-		zcache_init_cpus() != E_OK) {
+	if (frame_init_cpus() != E_OK || tlb_init_cpus() != E_OK ||
+		fault_guard_init_cpus() != E_OK || share_init() != E_OK || zcache_init_cpus() != E_OK) {
 		fprintf(stderr, "mm does not start\n");
 		exit(1);
 	}
