@@ -1,5 +1,6 @@
 /* mm/platform.h on the bare machine: each hole is one call into hv/x86. Lines go to hv/log.c. */
 #include "mm/platform.h"
+#include "hv/sched.h"
 #include "hv/x86/cpu.h"
 #include "hv/x86/insn.h"
 #include "hv/x86/irq.h"
@@ -32,6 +33,11 @@ u32 platform_cpu_count(void)
 void platform_kick(u32 cpu)
 {
 	irq_send_kick(cpu);
+}
+
+void platform_wake(struct space *space)
+{
+	sched_wake(space);
 }
 
 u64 platform_now_ns(void)

@@ -203,6 +203,18 @@ void vcpu_detach(struct vcpu *vcpu)
 		cpu->fpu_owner = NULL;
 }
 
+/*
+ * Pages that were brought in for an instruction stay until another one exits: this one needs no
+ * more.
+ */
+static void move_guard(struct vcpu *vcpu)
+{
+	if (vcpu->virt.rip == vcpu->guarded_rip)
+		return;
+	vcpu->guarded_rip = vcpu->virt.rip;
+	fault_guard_moved_on();
+}
+
 /* A host interrupt or the timer ended the entry. Returns whether the slice goes on. */
 static bool go_on(struct vcpu *vcpu, struct cpu *cpu)
 {
@@ -226,6 +238,7 @@ void vcpu_run(struct vcpu *vcpu, u64 slice_end)
 	vcpu->run_until = slice_end;
 	vcpu_attach(vcpu);
 	cpu->running = vm_name(vcpu->vm);
+	fault_guard_use(vcpu->virt.space, vcpu->index);
 	vcpu->attention = true;
 	while (running) {
 		if (vcpu->attention)
@@ -235,12 +248,18 @@ void vcpu_run(struct vcpu *vcpu, u64 slice_end)
 		vcpu->exits[exit.kind]++;
 		if (vcpu->virt.tpr != vcpu->tpr_class)
 			sync_tpr(vcpu);
+		move_guard(vcpu);
+		/* Before it looks whether it must wait: what comes after that wakes it. */
+		__atomic_store_n(&vcpu->memory_came, false, __ATOMIC_SEQ_CST);
 		running = exit_handle(vcpu, &exit) && !vm_is_ending(vcpu->vm);
 		if (exit.kind <= EXIT_TIME_UP)
 			running = go_on(vcpu, cpu) && running;
 		if (vcpu->vm->hide_every)
 			vm_debug_hide(vcpu->vm);
+		if (vcpu->vm->reclaim_every)
+			vm_debug_reclaim(vcpu->vm);
 	}
 	cpu->running = NULL;
+	fault_guard_use(NULL, 0);
 	vcpu->run_tsc += time_tsc() - start;
 }

@@ -26,6 +26,14 @@ u32 platform_cpu_count(void);
  */
 void platform_kick(u32 cpu);
 
+struct space;
+
+/*
+ * Something that vCPUs of @space may be parked for has come: a page, a free frame. They look again,
+ * soon. No lock is held; @space does not end meanwhile.
+ */
+void platform_wake(struct space *space);
+
 /* A monotonic clock in ns. */
 u64 platform_now_ns(void);
 

@@ -2,6 +2,7 @@
 #include "tests/fake/fake_platform.h"
 #include "tests/fake/rng.h"
 #include "mm/base/lock.h"
+#include "mm/fault_guard.h"
 #include "mm/memsched.h"
 #include "mm/share.h"
 #include "mm/tlb.h"
@@ -25,6 +26,8 @@ static struct {
 	size_t table_bytes, regions_bytes;
 	u64 *serials;
 	void (*kick)(u32 cpu);
+	void (*wake)(struct space *space);
+	u64 wakes;
 	u64 fail_nth, alloc_count;
 	struct rng random;
 	bool fail_after;
@@ -114,6 +117,23 @@ void platform_log(enum log_level level, const char *line)
 		return;
 	if (fake.log_count++ < LOG_LINES_MAX && !fake.log_quiet)
 		fprintf(stderr, "mm: %s\n", line);
+}
+
+void platform_wake(struct space *space)
+{
+	fake.wakes++;
+	if (fake.wake)
+		fake.wake(space);
+}
+
+u64 fake_wakes(void)
+{
+	return fake.wakes;
+}
+
+void fake_on_wake(void (*wake)(struct space *space))
+{
+	fake.wake = wake;
 }
 
 void platform_panic(const char *what)
@@ -239,7 +259,8 @@ void fake_start(u32 cpu_count, const struct frame_range *ranges, u32 range_count
 	frame_test_hooks = (struct frame_test_hooks){
 		.alloc_fails = alloc_fails, .allocated = frame_allocated, .freed = frame_freed};
 	frame_init(fake.table, fake.regions, PFN(fake.frame_count), ranges, range_count);
-	if (frame_init_cpus() || tlb_init_cpus() || share_init() || zcache_init_cpus()) {
+	if (frame_init_cpus() || tlb_init_cpus() || fault_guard_init_cpus() || share_init() ||
+		zcache_init_cpus()) {
 		fprintf(stderr, "no room for %u CPUs in %llu frames\n", cpu_count,
 			(unsigned long long)fake.frame_count);
 		abort();

@@ -17,7 +17,7 @@
 struct pin {
 	bool used;
 	bool write;
-	u32 vm; /* VMS_MAX: it has ended, or was cleared */
+	u32 vm; /* VMS_MAX: the page was taken away meanwhile; the frame is the pin's alone */
 	gfn_t gfn;
 	pfn_t pfn;
 	u64 serial;           /* of the frame, when it was pinned */
@@ -29,8 +29,6 @@ struct pin {
 struct vm {
 	struct space *space; /* NULL: does not exist */
 	u8 **pages;          /* by page index; NULL = zeros */
-	bool *ballooned;     /* by page index */
-	u64 ballooned_count;
 };
 
 struct world {
@@ -39,7 +37,8 @@ struct world {
 	struct pin pins[PINS_MAX];
 	u64 steps, accesses, nomem, clears, destroyed, kick_accesses;
 	u64 scans, races, merges, breaks;
-	u64 inflated, touched;
+	u64 zipped, filled, swapped, cleaned, objects, came_back, read_ahead;
+	u64 shared_out, waits, ballooned, lost;
 	struct vm *scanned; /* in the middle of a merge: this VM cannot end */
 };
 
@@ -53,6 +52,8 @@ struct world_options {
 	bool stop_on_violation; /* for a sample that is broken on purpose */
 	bool share;             /* pages get like contents, scans go on, and race with everything */
 	u32 hash_bits;          /* of a page's hash; 0: all */
+	bool reclaim;           /* pages are compressed, swapped, ballooned, and come back */
+	bool disk_faults;       /* and the disk fails now and then */
 };
 
 /*

@@ -1,0 +1,78 @@
+"""Cases of page sharing: guests that are partly alike wait with their memory as it is, are scanned, and write to
+every page afterwards; each verifies. `share audit` says how much of what is alike is shared. And of what sharing
+splits and the hypervisor joins again: 2 MiB mappings."""
+import time
+
+SALT = "sched.mem.pshare.salt"
+LARGE = "Mem.AllocGuestLargePage"
+FORCE = "Mem.ShareForceSalting"
+NEARLY_ALL = r"share audit: .*: (9[5-9]|100)\.\d%"
+
+
+def each_of_four(pattern, count=4):
+    return rf"(?:{pattern}(?:.|\n)*?){{{count}}}"
+
+
+def each_of_two(pattern):
+    return each_of_four(pattern, 2)
+
+
+def cases(host, vm, bare, workload, pvh, prompt, panic):
+    # In two pieces: Bochs drops what the serial line's FIFO of 16 bytes cannot take at once.
+    type_scan_all = ((prompt, "share scan "), (r"share scan ", "now all\r"))
+    audit = ((prompt, "share audit\r"), (r"share audit: ", "\r"))
+    scan_all = (*type_scan_all, (each_of_four(r"scanned for sharing"), "\r"), *audit)
+    figures = ((prompt, "share\r"), (r"index-full", "\r"))
+    press_key = tuple(step for i in range(1, 5) for step in (
+        (prompt, f"console g{i}\r"), (rf"-- g{i}: its last output", "x\x1d"), (rf"detached from g{i}", "\r")))
+    all_wait = (each_of_four(r"\] WORKLOAD waiting"), "\r")
+    all_ok = each_of_four(r"^g\d .*verdict ok")
+    # The guest that was scanned first may be the one whose pages the others took for theirs.
+    others_shared = (each_of_four(r"^  g\d: .*merged-other=[1-9].*\n", 3),)
+
+    def sharing(*more, force=0, salts=(None,) * 4, ops=300):
+        """Four bare guests, a quarter of whose pages is the same in all, and another quarter zero."""
+        does = [",".join((workload(seed=i, mib=12, ops=ops), *more)) for i in range(1, 5)]
+        return host(**{FORCE: force, LARGE: 0}) + "".join(
+            bare(f"g{i}", does[i - 1], "16M", pvh, **{SALT: salts[i - 1]}) for i in range(1, 5))
+
+    def case(name, config, script, expect, **more):
+        return dict(name=f"share-{name}", config=config, script=script, expect=expect,
+                    **{"forbid": (panic,), **more})
+
+    overwritten = sharing("wait=1", "overwrite=1")
+    frames = ((prompt, "frames\r"), (r"all accounted for", "\r"))
+    yield case("four", overwritten, (all_wait, *scan_all, *figures, *frames, *press_key),
+               (rf"{NEARLY_ALL}; [5-9]\d{{3}} saved", *others_shared, r"^shared +[1-9]", all_ok),
+               forbid=(panic, "NOT ALL"))
+    yield case("salts", sharing("wait=1", "overwrite=1", force=2, salts=("a", "b", None, None)),
+               (all_wait, *scan_all, *figures, *press_key), (each_of_four(r"merged-other=0 "), all_ok))
+    yield case("write-storm", sharing(ops=12000), (
+        (each_of_four(r"\] BELLOWS-GUEST up"), "\r"), *scan_all[:-2], *scan_all[:-2], *scan_all), (all_ok,))
+    yield case("death-and-reset", overwritten, (
+        all_wait, *type_scan_all, (prompt, "stop g1\r"), (r"g1: powered off", "\r"), (prompt, "reset g2\r"),
+        (r"g2: reset", "\r"), (prompt, "start g1\r"), (each_of_two(r"\] WORKLOAD waiting"), "\r"), *scan_all,
+        (prompt, "stop g3\r"), (prompt, "start g3\r"), (r"\[g3\] WORKLOAD waiting", "\r"), *scan_all, *frames,
+        *press_key), (rf"{NEARLY_ALL}; [5-9]\d{{3}} saved", all_ok), forbid=(panic, "NOT ALL"))
+
+    def linux(name, large):
+        guests = "".join(vm(f"g{i}", workload(seed=i, mib=32, ops=None, seconds=24), "128M") for i in (1, 2))
+        return case(name, host(**{FORCE: 1, LARGE: large}) + guests, (
+            (each_of_two(r"\] BELLOWS-GUEST up"), "\r"), *type_scan_all, (each_of_two(r"scanned for sharing"), "\r"),
+            *audit, (prompt, "memtop\r")),
+            (rf"{NEARLY_ALL}; \d{{4,}} saved", each_of_two(r"^g\d .*verdict ok")), timeout=180)
+
+    yield linux("linux", 0)
+    yield linux("linux-large-pages", 1)
+
+    # Hidden while the guest uses all of them, its 2 MiB mappings are split; once it idles they come together again.
+    def hide(machine):
+        time.sleep(2)
+        machine.write(b"hide g1\r")
+
+    yield dict(name="join", verdict="stopped", forbid=(panic,), expect=(r"WORKLOAD ok", r"^powering off"), timeout=120,
+               config=host(autostop="no") + vm("g1", workload(mib=64, ops=None, seconds=20, profile="unique"), "128M",
+                                               extra="bellows.halt=stay", **{"sched.mem.pshare.enable": "no"}),
+               script=((r"\] BELLOWS-GUEST up", "\r"), (prompt, hide), *((r"pages hidden\n", hide),) * 2,
+                       (r"\] WORKLOAD ok", None), (r"g1: [1-9]\d* regions are mapped by 2 MiB again", "\r"),
+                       (prompt, "frames\r"), (r"all accounted for", "\r"), (prompt, "poweroff\r")))
