@@ -1,6 +1,7 @@
 /* Random operations on several VMs, on several CPUs, against the naive model: see vms.h. */
 #include "tests/model/vms_private.h"
 #include "mm/promise.h"
+#include "mm/space_join.h"
 
 #define HOARD_MAX 4096u
 #define WAITS_MAX 1000u
@@ -129,6 +130,7 @@ static void step_access(struct vm *vm)
 		memcpy(&expected, model + offset, 8);
 	switch (access_patiently(vm->space, gpa, access, &value)) {
 	case FAULT_DONE:
+		page_used(vm, index);
 		break;
 	case FAULT_NOMEM:
 		out_of_frames(vm);
@@ -229,6 +231,33 @@ static void step_split_or_hide(struct vm *vm)
 		wrong("space_split_all");
 }
 
+/* The guest writes to every page of a region: it is its own then. */
+static void region_own(struct vm *vm)
+{
+	u64 first = ALIGN_DOWN(any_page(vm->space), (u64)REGION_PAGE_COUNT);
+	u64 end = min(first + REGION_PAGE_COUNT, vm->space->page_count);
+
+	for (u64 index = first; index < end; index++) {
+		u64 value = below(3);
+		gpa_t gpa = gfn_to_gpa(space_page_gfn(vm->space, index));
+
+		if (fake_guest_access(vm->space, gpa, SLAT_WRITE, &value, 8) != FAULT_DONE)
+			return;
+		page_used(vm, index);
+		memcpy(model_page(vm, index, true), &value, 8);
+	}
+}
+
+/* Some slices of rejoining, as short as they can be; the rest later, or never. */
+static void step_join(struct vm *vm)
+{
+	if (chance(30))
+		region_own(vm);
+	fake_guest_leave();
+	for (u64 slices = 1 + below(100); slices && !space_join_some(vm->space, 0); slices--)
+		;
+}
+
 /* In the middle of a merge, other CPUs do what they like. */
 static void in_a_merge(enum share_step at)
 {
@@ -259,6 +288,10 @@ static void in_a_merge(enum share_step at)
 			step_split_or_hide(vm);
 		else if (vm && dice < 205)
 			share_break_all(vm);
+		else if (vm && dice < 215)
+			step_join(vm);
+		else if (vm && dice < 240)
+			step_balloon(vm);
 		else if (options->reclaim && dice < 300)
 			step_evict(vm);
 		else if (vm)
@@ -303,10 +336,14 @@ static void step(void)
 		vm_clear(vm);
 	} else if (dice < 62) {
 		step_split_or_hide(vm);
+	} else if (dice < 68) {
+		step_join(vm);
 	} else if (dice < 70) {
 		step_access_beyond(vm);
 	} else if (dice < 72) {
 		tlb_invalidate_all(&vm->space->tlb);
+	} else if (dice < 84) {
+		step_balloon(vm);
 	} else if (dice < 100) {
 		fake_guest_leave();
 	} else if (options->share && dice < 180) {
@@ -315,8 +352,6 @@ static void step(void)
 		step_evict(vm);
 	} else if (options->reclaim && dice < 300) {
 		step_disk((u32)below(4));
-	} else if (options->reclaim && dice < 320) {
-		step_balloon(vm);
 	} else {
 		step_access(vm);
 	}
@@ -360,6 +395,7 @@ static void world_abandon(void)
 		if (world.vms[i].space) {
 			model_forget(&world.vms[i]);
 			free(world.vms[i].pages);
+			free(world.vms[i].ballooned);
 		}
 	}
 	for (u32 i = 0; i < PINS_MAX; i++) {
@@ -415,7 +451,8 @@ bool world_run(const struct world_options *chosen)
 	if (memcmp(&start, &end, sizeof(start)) != 0)
 		wrong("not all frames came back");
 	printf("seed %llu %s%s: %llu steps, %llu accesses (%llu hits, %llu walks), %llu kicks with %llu "
-	       "late accesses, %llu out of frames, %llu VMs ended, %llu cleared\n",
+	       "late accesses, %llu out of frames, %llu VMs ended, %llu cleared, %llu regions "
+	       "joined, %llu pages moved for it, %llu pages ballooned, %llu touched\n",
 		(unsigned long long)options->seed, options->format->name,
 		options->large_pages ? (options->large_pages_no_exec ? " large no-exec" : " large")
 				     : "",
@@ -423,7 +460,9 @@ bool world_run(const struct world_options *chosen)
 		(unsigned long long)fake_guest_hits(), (unsigned long long)fake_guest_walks(),
 		(unsigned long long)fake_guest_kicks(), (unsigned long long)world.kick_accesses,
 		(unsigned long long)world.nomem, (unsigned long long)world.destroyed,
-		(unsigned long long)world.clears);
+		(unsigned long long)world.clears, (unsigned long long)world.joins,
+		(unsigned long long)world.join_moves, (unsigned long long)world.inflated,
+		(unsigned long long)world.touched);
 	if (options->share)
 		printf("  %u hash bits: %llu scans, %llu races, %llu merges, %llu breaks\n",
 			options->hash_bits, (unsigned long long)world.scans,
@@ -431,13 +470,12 @@ bool world_run(const struct world_options *chosen)
 			(unsigned long long)world.breaks);
 	if (options->reclaim)
 		printf("  out: %llu zipped, %llu of one value, %llu swapped, %llu of shared, %llu clean, %llu objects "
-		       "written; back: %llu, %llu read ahead; %llu waits, %llu ballooned, %llu lost\n",
+		       "written; back: %llu, %llu read ahead; %llu waits, %llu lost\n",
 			(unsigned long long)world.zipped, (unsigned long long)world.filled,
 			(unsigned long long)world.swapped, (unsigned long long)world.shared_out,
 			(unsigned long long)world.cleaned, (unsigned long long)world.objects,
 			(unsigned long long)world.came_back, (unsigned long long)world.read_ahead,
-			(unsigned long long)world.waits, (unsigned long long)world.ballooned,
-			(unsigned long long)world.lost);
+			(unsigned long long)world.waits, (unsigned long long)world.lost);
 	fflush(stdout);
 	if (options->reclaim)
 		out_stop();

@@ -1,5 +1,6 @@
 /* What must hold after each step. See vms.h. */
 #include "tests/model/vms_private.h"
+#include "mm/balloon.h"
 #include "mm/zcache.h"
 
 #define COMPARE_EVERY 512u /* steps between comparisons of every byte */
@@ -31,8 +32,6 @@ static void account_check(void)
 		sum += account.frames[kind];
 	if (sum != account.total)
 		wrong("the account does not sum to all frames");
-	if (account.frames[FRAME_GATHER] != 0)
-		wrong("frames were left in a gather");
 	for (u32 i = 0; i < VMS_MAX; i++) {
 		if (!world.vms[i].space)
 			continue;
@@ -74,6 +73,9 @@ void compare_all(void)
 
 			if (!lost && memcmp(page ? page : zeros, model, PAGE_BYTES) != 0)
 				wrong("a page differs from the model");
+			if ((space_page_state(vm->space, gfn) == PAGE_BALLOONED) !=
+				vm->ballooned[index])
+				wrong("a page is ballooned and should not be, or the reverse");
 			const void *here = fake_guest_look(vm->space, gfn);
 			pfn_t pfn = here ? platform_va_frame(here) : PFN_NONE;
 
@@ -94,6 +96,8 @@ void check(void)
 
 		if (space && !space_audit(space))
 			wrong("space_audit");
+		if (space && balloon_pages(space) != world.vms[i].ballooned_count)
+			wrong("the balloon's size is not the model's");
 		if (space && space->zcache && world.steps % COMPARE_EVERY == 0 &&
 			!zcache_audit(space->zcache))
 			wrong("zcache_audit");

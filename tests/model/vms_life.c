@@ -5,6 +5,8 @@
 
 void model_forget(struct vm *vm)
 {
+	memset(vm->ballooned, 0, vm->space->page_count * sizeof(*vm->ballooned));
+	vm->ballooned_count = 0;
 	for (u64 i = 0; i < vm->space->page_count; i++) {
 		free(vm->pages[i]);
 		vm->pages[i] = NULL;
@@ -30,6 +32,8 @@ static void figures_keep(const struct space *space)
 {
 	world.merges += space->stats.share_merged_own + space->stats.share_merged_other +
 			space->stats.share_zeroed;
+	world.joins += space->stats.joins;
+	world.join_moves += space->stats.join_moves;
 	world.breaks += space->stats.share_taken + space->stats.share_copied;
 	world.zipped += space->stats.evicted_zip;
 	world.filled += space->stats.evicted_fill + space->stats.evicted_zero;
@@ -47,6 +51,7 @@ void vm_destroy(struct vm *vm)
 	pins_orphan((u32)(vm - world.vms));
 	model_forget(vm);
 	free(vm->pages);
+	free(vm->ballooned);
 	figures_keep(vm->space);
 	space_destroy(vm->space);
 	*vm = (struct vm){0};
@@ -98,6 +103,7 @@ void vm_create(struct vm *vm)
 	if (free_before - frame_free_count() != space_overhead_frames(&config))
 		wrong("a space costs other than space_overhead_frames()");
 	vm->pages = calloc(vm->space->page_count, sizeof(*vm->pages));
+	vm->ballooned = calloc(vm->space->page_count, sizeof(*vm->ballooned));
 }
 
 void vm_clear(struct vm *vm)

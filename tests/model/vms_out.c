@@ -1,10 +1,8 @@
 /*
  * Pages go out of memory and come back, by every way and at any moment: batches that stand half
- * done over other steps, a disk that completes in any order and fails now and then, balloons. See
- * vms.h.
+ * done over other steps, a disk that completes in any order and fails now and then. See vms.h.
  */
 #include "tests/model/vms_private.h"
-#include "mm/balloon.h"
 #include "mm/evict_io.h"
 #include "mm/evicted.h"
 #include "mm/reclaim.h"
@@ -132,37 +130,6 @@ void step_evict(struct vm *vm)
 		reclaim_choose(vm->space, &batch, 1 + (u32)below(EVICT_BATCH_PAGES),
 			(enum reclaim_effort)below(RECLAIM_ANY + 1));
 		has_batch = true;
-	}
-}
-
-/* --- Balloons -------------------------------------------------------------------------------- */
-
-void step_balloon(struct vm *vm)
-{
-	bool inflate = chance(70);
-	u32 count = 1 + (u32)below(20);
-	u64 pages[20];
-	err_t why;
-
-	fake_guest_leave();
-	for (u32 i = 0; i < count; i++)
-		pages[i] = space_page_gfn(vm->space, any_page(vm->space)).v;
-	if (!inflate) {
-		balloon_deflate(vm->space, pages, count, 0, &why);
-		return;
-	}
-	/* One by one: a pin's page must be known as it is before it goes. */
-	for (u32 i = 0; i < count; i++) {
-		u64 index = space_page_index(vm->space, GFN(pages[i]));
-
-		if (space_page_state(vm->space, GFN(pages[i])) == PAGE_BALLOONED)
-			continue;
-		pins_orphan_page((u32)(vm - world.vms), GFN(pages[i]));
-		if (balloon_inflate(vm->space, &pages[i], 1, 0, &why) != 1)
-			wrong("balloon_inflate");
-		free(vm->pages[index]);
-		vm->pages[index] = NULL;
-		world.ballooned++;
 	}
 }
 

@@ -7,13 +7,14 @@ static void pin_orphan(struct pin *pin)
 	const u8 *page =
 		world.vms[pin->vm].pages[space_page_index(world.vms[pin->vm].space, pin->gfn)];
 
+	if (pin->orphan)
+		return;
 	pin->orphan = calloc(1, PAGE_BYTES);
 	/* What was pinned for reading may have been shared, and the page another one since. */
 	if (options->share && !pin->write)
 		page = platform_frame_va(pin->pfn);
 	if (page)
 		memcpy(pin->orphan, page, PAGE_BYTES);
-	pin->vm = VMS_MAX;
 }
 
 void pins_orphan(u32 vm)
@@ -21,8 +22,10 @@ void pins_orphan(u32 vm)
 	for (u32 i = 0; i < PINS_MAX; i++) {
 		struct pin *pin = &world.pins[i];
 
-		if (pin->used && pin->vm == vm)
-			pin_orphan(pin);
+		if (!pin->used || pin->vm != vm)
+			continue;
+		pin_orphan(pin);
+		pin->vm = VMS_MAX;
 	}
 }
 
@@ -104,7 +107,7 @@ static void pin_write(struct pin *pin)
 void pin_drop(struct pin *pin)
 {
 	pin_check(pin);
-	if (pin->orphan)
+	if (pin->vm == VMS_MAX)
 		frame_unpin(pin->pfn);
 	else
 		space_unpin(world.vms[pin->vm].space, pin->pfn);
@@ -126,12 +129,14 @@ void step_pin(struct vm *vm)
 	}
 	if (!vm)
 		return;
-	gfn_t gfn = space_page_gfn(vm->space, any_page(vm->space));
+	u64 index = any_page(vm->space);
+	gfn_t gfn = space_page_gfn(vm->space, index);
 	bool write = chance(60), overwrite = options->reclaim && write && chance(30);
 
 	switch (overwrite ? space_pin_overwrite(vm->space, gfn, &pin->pfn)
 			  : space_pin(vm->space, gfn, write, &pin->pfn)) {
 	case E_OK:
+		page_used(vm, index);
 		break;
 	case E_NOMEM:
 		out_of_frames(vm);

@@ -47,7 +47,6 @@ void pins_orphan_page(u32 vm, gfn_t gfn);
 void out_start(void);
 void out_stop(void);
 void step_evict(struct vm *vm);
-void step_balloon(struct vm *vm);
 /* Let commands to the disk complete. */
 void step_disk(u32 most);
 /* The batch under way goes on, to its end. */
@@ -58,6 +57,11 @@ void out_waited(void);
 void out_lost(struct vm *vm);
 /* A page's bytes wherever they are now; NULL: zeros. *@lost: they are nowhere. */
 const u8 *out_look(struct space *space, gfn_t gfn, bool *lost);
+
+/* --- vms_balloon.c --- */
+void step_balloon(struct vm *vm);
+/* The guest has used the page: if it was in the balloon, it is its own again. */
+void page_used(struct vm *vm, u64 index);
 
 /* --- vms_check.c --- */
 void check(void);
