@@ -2,6 +2,7 @@
 import os
 import statistics
 
+import emulated
 import host
 import machine as machines
 import results
@@ -9,6 +10,21 @@ import results
 # Kernel and program: pages of code and data, as guests have them.
 CORPUS = (machines.BUILD / "guests/vmlinux", "/usr/bin/qemu-system-x86_64")
 LOSS_LIMIT = 3    # percent
+FAULT_LIMIT = 2000    # instructions beyond LZ4 and checksum
+# All of the guest's pages go once, at the exit that tests/emu/guests/bare/zip.c waits for.
+ZIP_CONFIG = """\
+[host]
+autostop = yes
+Mem.AllocGuestLargePage = 0
+
+[vm bench]
+memory = 32M
+vcpus = 1
+kernel = \\bellows\\bare.img
+cmdline = bellows.bench=zip
+sched.mem.min = 0
+debug.reclaim = 4096
+"""
 ZRAM = f"zram (lz4) of Linux {os.uname().release}"
 
 
@@ -52,3 +68,18 @@ def bench_loss():
                         note="a page, with table, directory and struct; zram's mem_used_total and 24 bytes of table and "
                              "handle",
                         limit=beside(series, "bytes", "zram-bytes"))]
+
+
+def bench_fault():
+    """fault.zip: the touch of a compressed page, in Bochs. LZ4 and checksum are measured in the same guest."""
+    found = emulated.boot("bochs", "zip", ZIP_CONFIG, emulated.hypervisor_files())
+    if not {"zip", "lz4", "checksum"} <= found.keys():
+        raise host.Failed(f"the guest measured {sorted(found)} only")
+    touch, lz4, checksum = found["zip"], found["lz4"]["median"], found["checksum"]["median"]
+    if touch["median"] < lz4 + checksum:
+        raise host.Failed(f"the pages were not compressed: a touch took {touch['median']} instructions")
+    return results.Result(
+        "fault.zip", "instructions", touch["median"], touch["count"], touch["min"], touch["max"],
+        "LZ4 and checksum alone", lz4 + checksum,
+        note=f"on average {touch['mean']}; LZ4 takes {lz4} of them, the checksum {checksum}",
+        limit=("instructions beyond LZ4 and checksum", touch["median"] - lz4 - checksum, FAULT_LIMIT))
