@@ -340,13 +340,11 @@ u64 space_pages_in_state(const struct space *space, enum page_state state)
 
 u64 space_consumed_pages(const struct space *space)
 {
-	static const enum page_state with_frames[] = {
-		PAGE_PRIVATE, PAGE_HIDDEN, PAGE_CLEAN, PAGE_WRITING, PAGE_LOADING};
-	u64 pages = 0;
+	const u64 *pages = space->stats.pages_by_state;
 
-	for (u32 i = 0; i < ARRAY_COUNT(with_frames); i++)
-		pages += space_pages_in_state(space, with_frames[i]);
-	return pages;
+	return stats_get(&pages[PAGE_PRIVATE]) + stats_get(&pages[PAGE_HIDDEN]) +
+	       stats_get(&pages[PAGE_CLEAN]) + stats_get(&pages[PAGE_WRITING]) +
+	       stats_get(&pages[PAGE_LOADING]);
 }
 
 u64 space_split_all(struct space *space)

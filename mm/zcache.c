@@ -148,17 +148,14 @@ err_t zcache_load(struct zcache *zcache, u64 handle, pfn_t to)
 static void fill_hole(struct zcache *zcache, struct zcache_class *class, struct zcache_place hole)
 {
 	struct zcache_place last = zcache_class_last(class);
-	const struct zcache_packed *packed;
 	struct zcache_entry *entry;
-	u32 lz4_bytes, bytes;
+	u32 handle, lz4_bytes;
 
 	if (last.frame.v != hole.frame.v || last.end != hole.end) {
-		packed = zcache_class_view(class, last, zcache_work(), ZCACHE_PACKED_HEAD);
-		entry = zcache_table_entry(&zcache->table, packed->handle);
+		zcache_class_read(class, last, &handle, sizeof(handle));
+		entry = zcache_table_entry(&zcache->table, handle);
 		lz4_bytes = zcache_entry_lz4_bytes(entry);
-		bytes = ZCACHE_PACKED_HEAD + lz4_bytes;
-		packed = zcache_class_view(class, last, zcache_work(), bytes);
-		zcache_class_write(class, hole, packed, bytes);
+		zcache_class_move(class, hole, last, ZCACHE_PACKED_HEAD + lz4_bytes);
 		zcache_entry_set(entry, lz4_bytes, hole);
 	}
 	class_pop(zcache, class);

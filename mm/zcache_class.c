@@ -85,18 +85,6 @@ static u8 *place_begin(const struct zcache_class *class, struct zcache_place pla
 	return (u8 *)platform_frame_va(frame_below(place.frame)) + PAGE_BYTES - *together;
 }
 
-const void *zcache_class_view(
-	const struct zcache_class *class, struct zcache_place place, void *room, u32 bytes)
-{
-	u32 together;
-	const u8 *begin = place_begin(class, place, &together);
-
-	if (together >= bytes)
-		return begin;
-	zcache_class_read(class, place, room, bytes);
-	return room;
-}
-
 void zcache_class_read(
 	const struct zcache_class *class, struct zcache_place place, void *out, u32 bytes)
 {
@@ -117,4 +105,26 @@ void zcache_class_write(
 	together = min(together, bytes);
 	memcpy(begin, from, together);
 	memcpy(platform_frame_va(place.frame), (const u8 *)from + together, bytes - together);
+}
+
+void zcache_class_move(const struct zcache_class *class, struct zcache_place to,
+	struct zcache_place from, u32 bytes)
+{
+	u32 source_left, sink_left;
+	const u8 *source = place_begin(class, from, &source_left);
+	u8 *sink = place_begin(class, to, &sink_left);
+
+	while (bytes) {
+		u32 piece = min(bytes, min(source_left, sink_left));
+
+		memcpy(sink, source, piece);
+		bytes -= piece;
+		sink_left -= piece;
+		source_left -= piece;
+		sink = sink_left ? sink + piece : platform_frame_va(to.frame);
+		source = source_left ? source + piece : platform_frame_va(from.frame);
+		/* What is in the second frame ends there. */
+		sink_left = sink_left ? sink_left : bytes;
+		source_left = source_left ? source_left : bytes;
+	}
 }

@@ -44,16 +44,12 @@ struct zcache_place zcache_class_below(const struct zcache_class *class, struct 
 /* Give up the place at the top. */
 void zcache_class_pop(struct zcache_class *class);
 
-/*
- * The first @bytes of the object at @place: where they lie, or copied to @room if they are in two
- * pieces.
- */
-const void *zcache_class_view(
-	const struct zcache_class *class, struct zcache_place place, void *room, u32 bytes);
-/* Copy them. */
+/* Copy the first @bytes of the object at @place or all of them from one place to another. */
 void zcache_class_read(
 	const struct zcache_class *class, struct zcache_place place, void *out, u32 bytes);
 void zcache_class_write(
 	const struct zcache_class *class, struct zcache_place place, const void *from, u32 bytes);
+void zcache_class_move(const struct zcache_class *class, struct zcache_place to,
+	struct zcache_place from, u32 bytes);
 
 #endif

@@ -47,7 +47,7 @@ static u64 word_at(const u8 *bytes)
 {
 	u64 word;
 
-	memcpy(&word, bytes, sizeof(word));
+	__builtin_memcpy(&word, bytes, sizeof(word));
 	return word;
 }
 

@@ -48,11 +48,13 @@ static struct zcache_entry *entries_of(const struct zcache_table *table, u32 num
 struct zcache_entry *zcache_table_entry(const struct zcache_table *table, u64 handle)
 {
 	u64 number = handle >> HANDLE_SHIFT, index = handle & HANDLE_INDEX;
+	struct zcache_entry *entry;
 
 	CHECK(number > 0 && number < table->fresh && index < ZCACHE_TABLE_FRAME_ENTRIES);
 	CHECK(!pfn_is_none(table->directory[number].frame));
-	CHECK(entries_of(table, (u32)number)[index].where != 0);
-	return &entries_of(table, (u32)number)[index];
+	entry = &entries_of(table, (u32)number)[index];
+	CHECK(entry->where != 0);
+	return entry;
 }
 
 u32 zcache_entry_lz4_bytes(const struct zcache_entry *entry)
