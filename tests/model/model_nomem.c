@@ -4,7 +4,8 @@
 /*
  * Every allocation fails in turn: one scenario (two VMs, pages of both sizes, pins, a balloon, a
  * reset) is run with the Nth allocation failing, for every N, and again with all from the Nth on.
- * Each time nothing is half done, nothing else is harmed, and all frames come back.
+ * Each time nothing is half done, nothing else is harmed, and all frames come back. Likewise the
+ * copies that writes to shared pages need.
  */
 #include "tests/fake/fake_guest.h"
 #include "tests/fake/fake_platform.h"
