@@ -102,11 +102,13 @@ HV_FLAGS := -std=gnu11 -O2 -g -ffreestanding -mgeneral-regs-only -mno-red-zone -
 HV_SOURCES := $(sort $(shell find mm drivers hv -name '*.[cS]'))
 HV_OBJECTS := $(patsubst %,$(BUILD)/hv/%.o,$(HV_SOURCES))
 LINKER_SCRIPT := hv/x86/linker.ld
+# Of libraries only what is referred to gets in: see hv/x86/library.h.
+HV_LIBRARIES := $(shell gcc -print-file-name=liblz4.a)
 
-$(BUILD)/bellows.elf: $(HV_OBJECTS) $(LINKER_SCRIPT)
+$(BUILD)/bellows.elf: $(HV_OBJECTS) $(HV_LIBRARIES) $(LINKER_SCRIPT)
 	@echo "  LD      $@"
 	@ld -nostdlib -static -no-pie -z max-page-size=4096 -z noexecstack --no-warn-rwx-segments \
-		-T $(LINKER_SCRIPT) -o $@ $(HV_OBJECTS)
+		-T $(LINKER_SCRIPT) -o $@ $(HV_OBJECTS) $(HV_LIBRARIES)
 
 # The console's font, as drivers/font.S takes it in.
 FONT := /usr/share/consolefonts/Unifont-APL8x16.psf.gz
@@ -206,12 +208,13 @@ $(BUILD)/guests/act: $(GUEST_DIR)/act.c
 BARE_DIR     := $(GUEST_DIR)/bare
 BARE_FLAGS   := -std=gnu11 -O2 -ffreestanding -fno-pic -fno-pie -mgeneral-regs-only -mno-red-zone -mcmodel=small \
 	-fno-stack-protector -fcf-protection=none -fno-asynchronous-unwind-tables -Wall -Wextra -Werror -I.
-BARE_SOURCES := $(sort $(wildcard $(BARE_DIR)/*.[cS])) $(GUEST_DIR)/workload.c
+# The compression cache's codec too, to be measured, and what the compiler calls.
+BARE_SOURCES := $(sort $(wildcard $(BARE_DIR)/*.[cS])) $(GUEST_DIR)/workload.c mm/zcache_codec.c mm/base/str.c
 BARE_NEEDS   := $(BARE_SOURCES) $(wildcard $(BARE_DIR)/*.h $(BARE_DIR)/*.ld) $(GUEST_DIR)/workload.h \
-	hv/abi/hypercall.h hv/abi/balloon.h hv/abi/pvclock.h tests/bench/measure.h
+	$(wildcard mm/*.h mm/base/*.h) hv/abi/hypercall.h hv/abi/balloon.h hv/abi/pvclock.h tests/bench/measure.h
 BARE_IMAGES  := $(addprefix $(BUILD)/guests/,bare.img bare.pvh bare.multiboot)
 bare_link     = gcc $(BARE_FLAGS) -nostdlib -static -Wl,-T,$(BARE_DIR)/$(1),--build-id=none,-z,noexecstack \
-	-Wl,-z,max-page-size=4096,--no-warn-rwx-segments -o $(2) $(filter-out %/$(3),$(BARE_SOURCES))
+	-Wl,-z,max-page-size=4096,--no-warn-rwx-segments -o $(2) $(filter-out %/$(3),$(BARE_SOURCES)) $(HV_LIBRARIES)
 
 $(BUILD)/guests/bare.img: $(BARE_NEEDS)
 	@echo "  CC      $@"
@@ -287,13 +290,16 @@ $(BUILD)/.guest-tools: $(DRIVER_SOURCES) $(wildcard guest-tools/*.* guest-tools/
 
 # --- Host tests --------------------------------------------------------------------------------
 #
-# A test is a file that opens with "/* SRCS: mm/x.c mm/base/fmt.c LIBS: -llz4 */": the sources it is
+# A test is a file that opens with "/* SRCS: mm/x.c mm/base/fmt.c LIBS: -lm */": the sources it is
 # linked with (the comment may go on over lines; shell patterns are allowed) and libraries, if any.
 
 tests_in   = $(patsubst %.c,$(BUILD)/%,$(shell grep -ls '^/\* SRCS:' /dev/null $(1)))
 test_words = $(shell sed '/\*\//q' $(1) | tr '\n*' ' %' | sed 's|^/% SRCS:||; s|%/.*||; s|%|\*|g')
 test_srcs  = $(wildcard $(shell echo '$(call test_words,$(1))' | sed 's/LIBS:.*//'))
 test_libs  = $(shell echo '$(call test_words,$(1))' | sed -n 's/.*LIBS://p')
+
+# What mm/ itself is linked with.
+MM_LIBS := -llz4
 
 HOST_TESTS := $(call tests_in,tests/unit/*.c tests/model/*.c)
 FUZZERS    := $(call tests_in,tests/fuzz/*.c)
@@ -321,7 +327,7 @@ host_objects = $(patsubst %.c,$(BUILD)/$(1)/%.o,$(2) $(call test_srcs,$(2)))
 $(BUILD)/tests/fuzz/%: $$(call host_objects,fuzzed,tests/fuzz/$$*.c)
 	@echo "  FUZZER  $@"
 	@mkdir -p $(@D)
-	@clang $(SANITIZE) -fsanitize=fuzzer -o $@ $^ $(call test_libs,tests/fuzz/$*.c)
+	@clang $(SANITIZE) -fsanitize=fuzzer -o $@ $^ $(MM_LIBS) $(call test_libs,tests/fuzz/$*.c)
 
 # Those that threads are to be watched in.
 TSAN := -fsanitize=thread -fno-omit-frame-pointer
@@ -332,12 +338,12 @@ $(BUILD)/tsan/%.o: %.c
 $(BUILD)/tests/%_tsan: $$(call host_objects,tsan,tests/$$*_tsan.c)
 	@echo "  TEST    $@"
 	@mkdir -p $(@D)
-	@gcc $(TSAN) -o $@ $^ -lpthread $(call test_libs,tests/$*_tsan.c)
+	@gcc $(TSAN) -o $@ $^ -lpthread $(MM_LIBS) $(call test_libs,tests/$*_tsan.c)
 
 $(BUILD)/tests/%: $$(call host_objects,host,tests/$$*.c)
 	@echo "  TEST    $@"
 	@mkdir -p $(@D)
-	@gcc $(SANITIZE) -o $@ $^ -lcmocka -lpthread $(call test_libs,tests/$*.c)
+	@gcc $(SANITIZE) -o $@ $^ -lcmocka -lpthread $(MM_LIBS) $(call test_libs,tests/$*.c)
 
 # --- Benches -----------------------------------------------------------------------------------
 #
@@ -355,7 +361,7 @@ $(BUILD)/bench/obj/%.o: %.c
 $(BUILD)/bench/bench_%: $$(call bench_objects,tests/bench/bench_$$*.c)
 	@echo "  BENCH   $@"
 	@mkdir -p $(@D)
-	@gcc -o $@ $^ -lpthread $(call test_libs,tests/bench/bench_$*.c)
+	@gcc -o $@ $^ -lpthread $(MM_LIBS) $(call test_libs,tests/bench/bench_$*.c)
 
 # The bare exit that the hypervisor's are measured against: a UEFI program.
 BARE_EXIT_OBJECTS := $(patsubst %,$(BUILD)/loader/%.o,$(sort $(wildcard tests/bench/bare_exit/*.c)))

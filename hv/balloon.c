@@ -130,7 +130,7 @@ static u64 held_pages(const struct vm *vm)
 
 void balloon_promise(struct vm *vm)
 {
-	if (!vm->config->reservation_given)
+	if (vm_is_promised_all(vm))
 		promise_move(vm->space, &vm->admitted, held_pages(vm));
 }
 
@@ -138,7 +138,7 @@ u64 balloon_floor_of(const struct vm *vm)
 {
 	u64 memory_pages = vm->space->page_count, most;
 
-	if (vm->config->reservation_given)
+	if (!vm_is_promised_all(vm))
 		return 0; /* it was never promised more than that */
 	most = promise_most(vm->space, &vm->admitted);
 	return most < memory_pages ? memory_pages - most : 0;
@@ -202,7 +202,7 @@ static u64 returnable(struct vm *vm, u64 count, u32 order)
 {
 	u64 held = held_pages(vm), wanted = held + (count << order);
 
-	if (vm->config->reservation_given || vm->admitted.promised_frames >= wanted)
+	if (!vm_is_promised_all(vm) || vm->admitted.promised_frames >= wanted)
 		return count;
 	u64 promised = promise_move(vm->space, &vm->admitted, wanted);
 

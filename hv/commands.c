@@ -7,9 +7,11 @@
 #include "hv/exit.h"
 #include "hv/host_commands.h"
 #include "hv/log.h"
+#include "hv/reclaim.h"
 #include "hv/sched.h"
 #include "hv/share.h"
 #include "hv/verdict.h"
+#include "hv/vm_swap.h"
 #include "hv/x86/cpu.h"
 #include "hv/x86/power.h"
 #include "hv/x86/time.h"
@@ -126,6 +128,7 @@ static void run_memtop(u32 count, char **words)
 			MIB_OF(f.balloon_target_pages), MIB_OF(f.balloon_maximum_pages),
 			(ull)f.faults, (ull)exits);
 	}
+	reclaim_show();
 	console_printf("exits by reason:\n");
 	list_for_each_entry (vm, sched_vms(), all) {
 		struct vm_figures f;
@@ -247,6 +250,7 @@ static const struct command commands[] = {
 	{"cpus", "", "the host's CPUs: state, how much they idled", 1, 1, command_cpus},
 	{"pci", "", "the devices on the host's PCI buses", 1, 1, command_pci},
 	{"disks", "", "NVMe controllers, disks, partitions", 1, 1, command_disks},
+	{"swap", "", "swap volumes, VMs' swap files", 1, 1, command_swap},
 	{"console", "NAME", "a VM's serial line; Ctrl-] comes back", 2, 2, run_console},
 	{"start", "NAME [WORDS]", "power a VM on, with more words on its command line", 2,
 		WORDS_MOST, run_start},
@@ -258,6 +262,8 @@ static const struct command commands[] = {
 		4, command_share},
 	{"balloon", "[NAME SIZE|off]", "how the balloons fare; how large one is to be", 1, 3,
 		command_balloon},
+	{"reclaim", "NAME SIZE", "take so much memory from a VM now, or as much as there is", 3, 3,
+		command_reclaim},
 	{"hide", "NAME [every N]", "debug: make all its pages fault again, now or every N exits", 2,
 		4, run_hide},
 	{"disk", "test NAME", "debug: write, read and verify a partition of the test type", 3, 4,

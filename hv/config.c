@@ -68,7 +68,17 @@ static const struct key host_keys[] = {
 };
 
 /* Indexes of keys whose values are held against each other. */
-enum { VM_MEMORY, VM_VCPUS, VM_KERNEL, VM_RESERVATION, VM_LIMIT, VM_STARTUP, VM_MIN, VM_SHARES };
+enum {
+	VM_MEMORY,
+	VM_VCPUS,
+	VM_KERNEL,
+	VM_RESERVATION,
+	VM_LIMIT,
+	VM_STARTUP,
+	VM_MIN,
+	VM_SHARES,
+	VM_SWAP_DIR
+};
 
 static const struct key vm_keys[] = {
 	[VM_MEMORY] = {"memory", KIND_SIZE, VM(memory_bytes), CONFIG_VM_MEMORY_MIN,
@@ -86,6 +96,8 @@ static const struct key vm_keys[] = {
 		A_SIZE ", from 8 MiB to memory.startup", {0}},
 	[VM_SHARES] = {"sched.mem.shares", KIND_SHARES, VM(shares), 1, 1000000000,
 		"low, normal, high, or a number from 1 to 1000000000", {0}},
+	[VM_SWAP_DIR] = {"sched.swap.dir", KIND_TEXT, VM(swap_dir), 0, CONFIG_PATH_BYTES,
+		"a swap volume's name, at most 127 characters", {0}},
 	{"initrd", KIND_TEXT, VM(initrd), 0, CONFIG_PATH_BYTES, A_PATH, {0}},
 	{"modules", KIND_TEXT, VM(modules), 0, CONFIG_MODULES_BYTES,
 		"PATH [WORDS], PATH [WORDS] ...; at most 1023 characters", {0}},
@@ -97,13 +109,13 @@ static const struct key vm_keys[] = {
 	{"debug.hypercalls", KIND_BOOL, VM(debug_hypercalls), 0, 0, YES_NO, {0}},
 	{"debug.hide", KIND_NUMBER, VM(debug_hide_every), 0, 1000000000,
 		"exits, from 0 (never) to 1000000000", {0}},
+	{"debug.reclaim", KIND_NUMBER, VM(debug_reclaim_every), 0, 1000000000,
+		"exits, from 0 (never) to 1000000000", {0}},
 	{"sched.mem.maxmemctl", KIND_AMOUNT, VM(balloon_max), 0, SPACE_MEMORY_MAX,
 		"a percentage from 0% to 100%, or " A_SIZE, {0}},
 	{"sched.mem.pshare.enable", KIND_BOOL, VM(share_enable), 0, 0, YES_NO, {0}},
 	{"sched.mem.pshare.salt", KIND_TEXT, VM(share_salt), 0, CONFIG_NAME_BYTES,
 		"a word of at most 31 characters", {0}},
-	{"sched.swap.dir", KIND_TEXT, VM(swap_dir), 0, CONFIG_PATH_BYTES,
-		"a swap volume's name, at most 127 characters", {0}},
 };
 
 enum section { IN_NOTHING, IN_HOST, IN_VM, IN_UNKNOWN };
@@ -301,6 +313,7 @@ static void finish_vm(struct parser *p)
 	if (!p->vm_lines[VM_MIN])
 		vm->min_bytes = vm->startup_bytes;
 	vm->reservation_given = p->vm_lines[VM_RESERVATION] != 0;
+	vm->swap_dir_line = p->vm_lines[VM_SWAP_DIR];
 	if (p->shares_per_mib)
 		vm->shares = p->shares_per_mib * (vm->memory_bytes >> 20);
 	if (!vm->startable)

@@ -69,6 +69,9 @@ struct vm_config {
 	bool debug_hypercalls;        /* debug.hypercalls: the hypercalls that only tests use */
 	u32 debug_hide_every; /* debug.hide: hide private pages every so many exits; 0 = never */
 
+	u32 debug_reclaim_every; /* debug.reclaim: reclaim everything every so many exits; 0 = never
+				  */
+
 	bool reservation_given;             /* sched.mem.min was stated */
 	u64 reservation_bytes;              /* sched.mem.min */
 	u64 limit_bytes;                    /* sched.mem.max; memory_bytes where not stated */
@@ -78,6 +81,7 @@ struct vm_config {
 	bool share_enable;                  /* sched.mem.pshare.enable */
 	char share_salt[CONFIG_NAME_BYTES]; /* sched.mem.pshare.salt; "" = its own */
 	char swap_dir[CONFIG_PATH_BYTES];   /* sched.swap.dir; "" = first swap volume */
+	u32 swap_dir_line;                  /* where it stands; 0: nowhere */
 };
 
 struct config {

@@ -34,11 +34,13 @@ static bool not_done(struct vcpu *vcpu, err_t err)
 	switch (err) {
 	case E_WAIT:
 		vcpu->state = VCPU_PARKED;
+		/* A device's event that came meanwhile is seen when it runs again. */
+		__atomic_store_n(&vcpu->attention, false, __ATOMIC_SEQ_CST);
 		return false;
 	case E_INVAL:
 		return true;
 	case E_NOMEM:
-		vm_break(vcpu->vm, "the host has no free memory for it");
+		vm_break(vcpu->vm, "the host has no free memory for it, and none to reclaim");
 		return false;
 	case E_CORRUPT:
 		vm_break(vcpu->vm, "the contents of one of its pages were lost");

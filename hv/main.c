@@ -12,8 +12,10 @@
 #include "hv/sched.h"
 #include "hv/terminal.h"
 #include "hv/version.h"
+#include "hv/vm_swap.h"
 #include "hv/x86/cpu.h"
 #include "hv/x86/fpu.h"
+#include "hv/x86/library.h"
 #include "hv/x86/irq.h"
 #include "hv/x86/lapic.h"
 #include "hv/x86/paging.h"
@@ -27,8 +29,10 @@
 #include "mm/base/str.h"
 #include "mm/frame.h"
 #include "mm/memsched.h"
+#include "mm/reclaim.h"
 #include "mm/share.h"
 #include "mm/tlb.h"
+#include "mm/zcache.h"
 
 #define FATAL_SECONDS 30u
 
@@ -148,15 +152,19 @@ static void init_mm(void)
 	keep_boot_info();
 	paging_init_frames(&info);
 	smp_init_cpus(&info);
-	if (frame_init_cpus() || tlb_init_cpus() || share_init())
+	if (frame_init_cpus() || tlb_init_cpus() || fault_guard_init_cpus() || share_init() ||
+		zcache_init_cpus())
 		panic("no memory for the per-CPU parts of mm");
 	memsched_init();
+	if (reclaim_init())
+		panic("no memory for what reclaim needs");
 }
 
 /* On the boot CPU's final stack. */
 static void main_continue(void)
 {
 	fpu_init_cpu();
+	library_init_cpu();
 	irq_init_cpu();
 	time_init();
 	time_init_cpu();
@@ -169,6 +177,7 @@ static void main_continue(void)
 	smp_start_all(&info, cpu_work);
 	boot_times_mark("other CPUs");
 	disks_init();
+	vm_swap_open_volumes();
 	boot_times_mark("disks");
 	report();
 	sched_run(&info);

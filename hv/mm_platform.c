@@ -1,8 +1,10 @@
 /* mm/platform.h on the bare machine: each hole is one call into hv/x86. Lines go to hv/log.c. */
 #include "mm/platform.h"
+#include "hv/sched.h"
 #include "hv/x86/cpu.h"
 #include "hv/x86/insn.h"
 #include "hv/x86/irq.h"
+#include "hv/x86/library.h"
 #include "hv/x86/paging.h"
 #include "hv/x86/panic.h"
 #include "hv/x86/random.h"
@@ -33,6 +35,11 @@ void platform_kick(u32 cpu)
 	irq_send_kick(cpu);
 }
 
+void platform_wake(struct space *space)
+{
+	sched_wake(space);
+}
+
 u64 platform_now_ns(void)
 {
 	return time_now_ns();
@@ -41,6 +48,16 @@ u64 platform_now_ns(void)
 bool platform_random(u64 *out)
 {
 	return random_u64(out);
+}
+
+void platform_library_begin(void)
+{
+	library_begin();
+}
+
+void platform_library_end(void)
+{
+	library_end();
 }
 
 void platform_panic(const char *what)

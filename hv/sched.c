@@ -10,20 +10,28 @@
 #include "hv/disks.h"
 #include "hv/hv_ops.h"
 #include "hv/large_pages.h"
+#include "hv/reclaim.h"
 #include "hv/share.h"
 #include "hv/terminal.h"
 #include "hv/verdict.h"
 #include "hv/vm_disk.h"
+#include "hv/vm_swap.h"
 #include "hv/x86/cpu.h"
+#include "hv/x86/irq.h"
 #include "hv/x86/panic.h"
 #include "hv/x86/paging.h"
 #include "hv/x86/power.h"
 #include "hv/x86/time.h"
 #include "mm/base/log.h"
 #include "mm/base/str.h"
+#include "mm/reclaim_choice.h"
+#include "mm/swap_volume.h"
 
-/* A parked vCPU tries again after so long even if nobody woke it. */
-#define PARK_RETRY_NS 1000000ull
+/*
+ * What a parked vCPU waits for wakes it. It tries again by itself all the same: frames also come
+ * free by ways that tell nobody, such as a balloon.
+ */
+#define PARK_RETRY_NS 10000000ull
 
 /* Work in root mode comes in slices of this length; VMs that start get so much between two guests'
  * slices. */
@@ -96,12 +104,32 @@ static struct vcpu *take_runnable(struct sched_cpu *sc)
 	return vcpu;
 }
 
+static bool may_go_on(const struct vcpu *vcpu)
+{
+	return vcpu->state == VCPU_PARKED && __atomic_load_n(&vcpu->memory_came, __ATOMIC_ACQUIRE);
+}
+
 /* Has a sleeper reason to run? */
 static bool should_wake(struct vcpu *vcpu, u64 now)
 {
+	if (may_go_on(vcpu))
+		return true;
 	if (!__atomic_load_n(&vcpu->attention, __ATOMIC_ACQUIRE) && now < vcpu->wake_tsc)
 		return false;
 	return vcpu->state == VCPU_PARKED || vcpu_has_event(vcpu);
+}
+
+void sched_wake(const struct space *space)
+{
+	struct vm *vm;
+
+	list_for_each_entry (vm, &vms, all) {
+		for (u32 i = 0; vm->space == space && vm->vcpus && i < vm->vcpu_count; i++) {
+			__atomic_store_n(&vm->vcpus[i].memory_came, true, __ATOMIC_RELEASE);
+			if (vm->vcpus[i].home_cpu != this_cpu()->id)
+				irq_send_kick(vm->vcpus[i].home_cpu);
+		}
+	}
 }
 
 /* Only this CPU takes vCPUs out of its sleeping queue, so the walk needs the lock for no longer
@@ -150,6 +178,18 @@ static void carry_out_requests(void)
 	}
 }
 
+/* When swap volumes are ready, or known not to be: the console works meanwhile. */
+static void start_vms(void)
+{
+	struct vm *vm;
+
+	list_for_each_entry (vm, &vms, all) {
+		/* What goes wrong is logged, and kept in vm->why. */
+		if (vm->config->autostart && vm_start(vm) != 0)
+			continue;
+	}
+}
+
 /*
  * One VM at a time is started, the others that are to be wait: so the first one runs soon. Returns
  * whether there is one.
@@ -181,8 +221,10 @@ static void run_one(struct vcpu *vcpu)
 		vcpu_run(vcpu, turn_end(time_tsc() + slice_ticks));
 	if (vm_is_ending(vcpu->vm))
 		return; /* in no queue: its VM's end or reset follows */
-	if (vcpu->state == VCPU_PARKED)
+	if (vcpu->state == VCPU_PARKED) {
 		vcpu->wake_tsc = time_tsc() + park_ticks;
+		vcpu->parks++;
+	}
 	sched_add(vcpu);
 }
 
@@ -192,7 +234,7 @@ static void idle(struct sched_cpu *sc, u64 console_due)
 	struct vcpu *vcpu;
 
 	list_for_each_entry (vcpu, &sc->sleeping, queue) {
-		if (__atomic_load_n(&vcpu->attention, __ATOMIC_ACQUIRE))
+		if (__atomic_load_n(&vcpu->attention, __ATOMIC_ACQUIRE) || may_go_on(vcpu))
 			return;
 		earliest = min(earliest, vcpu->wake_tsc);
 	}
@@ -223,6 +265,7 @@ noreturn_fn static void loop(void)
 {
 	struct sched_cpu *sc = &cpus[this_cpu()->id];
 	u64 console_due = 0, start_turn_end = 0;
+	bool have_begun = false;
 
 	for (;;) {
 		bool is_starting;
@@ -230,6 +273,7 @@ noreturn_fn static void loop(void)
 
 		cpu_take_pending();
 		disks_poll();
+		swap_volumes_poll();
 		vm_disks_work();
 		if (time_tsc() >= console_due) {
 			console_poll();
@@ -240,6 +284,10 @@ noreturn_fn static void loop(void)
 		balloon_work();
 		if (config.host.autostop && all_ended())
 			finish();
+		if (!have_begun && vm_swap_is_settled()) {
+			start_vms();
+			have_begun = true;
+		}
 		wake_sleepers(sc);
 		is_starting = continue_start();
 		if (is_starting && time_tsc() < start_turn_end)
@@ -248,9 +296,11 @@ noreturn_fn static void loop(void)
 		if (vcpu) {
 			run_one(vcpu);
 			start_turn_end = time_tsc() + start_turn_ticks;
+			reclaim_turn();
 			if (!share_work(false))
 				large_pages_work(false);
-		} else if (!is_starting && !share_work(true) && !large_pages_work(true)) {
+		} else if (!is_starting && !reclaim_turn() && !share_work(true) &&
+			   !large_pages_work(true)) {
 			idle(sc, console_due);
 		}
 	}
@@ -302,17 +352,6 @@ static void create_vms(void)
 	}
 }
 
-static void start_vms(void)
-{
-	struct vm *vm;
-
-	list_for_each_entry (vm, &vms, all) {
-		/* What goes wrong is logged, and kept in vm->why. */
-		if (vm->config->autostart && vm_start(vm) != 0)
-			continue;
-	}
-}
-
 static void init_queues(void)
 {
 	cpus = kmem_alloc(cpu_count() * sizeof(*cpus));
@@ -337,9 +376,9 @@ noreturn_fn void sched_run(const struct boot_info *info)
 	boot_files_init(info);
 	init_queues();
 	read_config(info);
+	reclaim_choose_randomly(config.host.victims == CONFIG_VICTIMS_RANDOM);
 	console_start();
 	create_vms();
 	share_report();
-	start_vms();
 	loop();
 }

@@ -24,6 +24,9 @@ const struct config *sched_config(void);
 void sched_add(struct vcpu *vcpu);
 void sched_remove(struct vcpu *vcpu);
 
+/* What @space's parked vCPUs wait for may have come: they look again. */
+void sched_wake(const struct space *space);
+
 /* All VMs in the order of the configuration: a list of struct vm by .all. Boot CPU only. */
 struct list *sched_vms(void);
 struct vm *sched_find_vm(const char *name);

@@ -179,10 +179,15 @@ void vcpu_attach(struct vcpu *vcpu)
 		hv_ops->load(virt);
 		cpu->loaded = virt;
 	}
-	if (cpu->fpu_owner != virt) {
-		fpu_switch(cpu->fpu_owner ? &cpu->fpu_owner->fpu : NULL, &virt->fpu);
-		cpu->fpu_owner = virt;
-	}
+}
+
+/* Also after an exit: a library may have used the registers. */
+static void attach_fpu(struct virt_vcpu *virt, struct cpu *cpu)
+{
+	if (cpu->fpu_owner == virt)
+		return;
+	fpu_switch(cpu->fpu_owner ? &cpu->fpu_owner->fpu : NULL, &virt->fpu);
+	cpu->fpu_owner = virt;
 }
 
 void vcpu_detach(struct vcpu *vcpu)
@@ -196,6 +201,18 @@ void vcpu_detach(struct vcpu *vcpu)
 	/* Its registers are of no more use to anybody. */
 	if (cpu->fpu_owner == &vcpu->virt)
 		cpu->fpu_owner = NULL;
+}
+
+/*
+ * Pages that were brought in for an instruction stay until another one exits: this one needs no
+ * more.
+ */
+static void move_guard(struct vcpu *vcpu)
+{
+	if (vcpu->virt.rip == vcpu->guarded_rip)
+		return;
+	vcpu->guarded_rip = vcpu->virt.rip;
+	fault_guard_moved_on();
 }
 
 /* A host interrupt or the timer ended the entry. Returns whether the slice goes on. */
@@ -221,20 +238,28 @@ void vcpu_run(struct vcpu *vcpu, u64 slice_end)
 	vcpu->run_until = slice_end;
 	vcpu_attach(vcpu);
 	cpu->running = vm_name(vcpu->vm);
+	fault_guard_use(vcpu->virt.space, vcpu->index);
 	vcpu->attention = true;
 	while (running) {
 		if (vcpu->attention)
 			attend(vcpu);
+		attach_fpu(&vcpu->virt, cpu);
 		hv_ops->run(&vcpu->virt, &exit);
 		vcpu->exits[exit.kind]++;
 		if (vcpu->virt.tpr != vcpu->tpr_class)
 			sync_tpr(vcpu);
+		move_guard(vcpu);
+		/* Before it looks whether it must wait: what comes after that wakes it. */
+		__atomic_store_n(&vcpu->memory_came, false, __ATOMIC_SEQ_CST);
 		running = exit_handle(vcpu, &exit) && !vm_is_ending(vcpu->vm);
 		if (exit.kind <= EXIT_TIME_UP)
 			running = go_on(vcpu, cpu) && running;
 		if (vcpu->vm->hide_every)
 			vm_debug_hide(vcpu->vm);
+		if (vcpu->vm->reclaim_every)
+			vm_debug_reclaim(vcpu->vm);
 	}
 	cpu->running = NULL;
+	fault_guard_use(NULL, 0);
 	vcpu->run_tsc += time_tsc() - start;
 }

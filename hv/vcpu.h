@@ -31,6 +31,9 @@ struct vcpu {
 	u32 home_cpu;          /* whose run queue it belongs to */
 	u32 state;             /* [a] enum vcpu_state */
 	u32 attention;         /* [a] */
+	u32 memory_came;       /* [a] what it is parked for may be there */
+	u64 guarded_rip;       /* whose pages are protected: mm/fault_guard.h */
+	u64 parks;             /* how often it had to wait for memory */
 	struct list queue;     /* in a run queue */
 	u64 wake_tsc;  /* host TSC of its next timer, ~0 if none; valid while attention is clear */
 	u64 run_until; /* host TSC: end of slice, as of the run under way */

@@ -11,12 +11,15 @@
 #include "hv/share_salt.h"
 #include "hv/vm_boot.h"
 #include "hv/vm_disk.h"
+#include "hv/vm_swap.h"
 #include "hv/x86/insn.h"
 #include "hv/x86/msr.h"
 #include "hv/x86/paging.h"
 #include "hv/x86/time.h"
 #include "mm/balloon.h"
+#include "mm/reclaim.h"
 #include "mm/share.h"
+#include "mm/swap.h"
 #include "mm/base/fmt.h"
 #include "mm/base/log.h"
 #include "mm/base/str.h"
@@ -111,11 +114,17 @@ static bool large_pages_no_exec(void)
 	return !(capabilities & ARCH_CAP_PSCHANGE_MC_NO);
 }
 
-/* The reservation where one is stated; else, until memory can be reclaimed, all of it. */
 static u64 promised_bytes(const struct vm *vm)
 {
-	return vm->config->reservation_given ? vm->config->reservation_bytes
-					     : vm->config->memory_bytes;
+	return vm_is_promised_all(vm) ? vm->config->memory_bytes : vm->config->reservation_bytes;
+}
+
+/* Mem.MemZipMaxPct of its memory, in frames. */
+static u64 zip_most_frames(const struct vm *vm)
+{
+	const struct host_config *host = &sched_config()->host;
+
+	return host->zip_enable ? frames_of(vm->config->memory_bytes) * host->zip_max_pct / 100 : 0;
 }
 
 static struct space_config space_config_of(const struct vm *vm)
@@ -130,6 +139,9 @@ static struct space_config space_config_of(const struct vm *vm)
 		.share_salt =
 			share_salt_of(sched_config(), (u32)(vm->config - sched_config()->vms)),
 		.promised_bytes = promised_bytes(vm),
+		.vcpu_count = vm->vcpu_count,
+		.zip_most_frames = zip_most_frames(vm),
+		.swap = vm->swap,
 	};
 }
 
@@ -141,9 +153,10 @@ static err_t admit(struct vm *vm)
 	vm->admitted = (struct memsched_request){
 		.memory_frames = frames_of(config->memory_bytes),
 		.promised_frames = frames_of(promised_bytes(vm)),
-		.overhead_frames = space_overhead_frames(&space) + vm_disk_frames(vm) +
-				   vm->vcpu_count * (frames_of(sizeof(struct vcpu)) +
-							    frames_of(fpu_area_bytes()) + 4),
+		.overhead_frames =
+			space_overhead_frames(&space) + vm_swap_frames(vm) + vm_disk_frames(vm) +
+			vm->vcpu_count *
+				(frames_of(sizeof(struct vcpu)) + frames_of(fpu_area_bytes()) + 4),
 	};
 	return memsched_power_on(&vm->admitted, vm->why, sizeof(vm->why));
 }
@@ -274,9 +287,17 @@ no_devices:
 	return err;
 }
 
+/* The swap file goes with it. */
+static void destroy_space(struct vm *vm)
+{
+	space_destroy(vm->space);
+	vm->space = NULL;
+	vm->swap = NULL;
+}
+
 static err_t try_start(struct vm *vm)
 {
-	struct space_config space = space_config_of(vm);
+	struct space_config space;
 	err_t err;
 
 	vm->why[0] = '\0';
@@ -287,9 +308,13 @@ static err_t try_start(struct vm *vm)
 	err = vm_disk_find(vm, vm->why, sizeof(vm->why));
 	if (err)
 		return err;
-	err = admit(vm);
+	err = vm_swap_create(vm, vm->why, sizeof(vm->why));
 	if (err)
 		goto close_disk;
+	err = admit(vm);
+	if (err)
+		goto abandon_swap;
+	space = space_config_of(vm);
 	err = space_create(&vm->space, &space);
 	if (err) {
 		fmt_snprintf(vm->why, sizeof(vm->why), "its memory: %s", err_name(err));
@@ -301,10 +326,13 @@ static err_t try_start(struct vm *vm)
 	return 0;
 
 destroy_space:
-	space_destroy(vm->space);
-	vm->space = NULL;
+	destroy_space(vm);
 take_back_promise:
 	memsched_power_off(&vm->admitted);
+abandon_swap:
+	if (vm->swap)
+		swap_file_abandon(vm->swap);
+	vm->swap = NULL;
 close_disk:
 	vm_disk_close(vm);
 	return err;
@@ -321,6 +349,7 @@ err_t vm_start(struct vm *vm)
 	vm->verdict = VM_VERDICT_NONE;
 	vm->state = VM_OFF;
 	vm->hide_every = vm->hide_countdown = vm->config->debug_hide_every;
+	vm->reclaim_every = vm->reclaim_countdown = vm->config->debug_reclaim_every;
 	vm->balloon.asked_pages = 0;
 	memset(&vm->join, 0, sizeof(vm->join));
 	err = try_start(vm);
@@ -344,8 +373,7 @@ static void release(struct vm *vm)
 	vm_disk_close(vm);
 	vdev_destroy(vm->vdev);
 	vm->vdev = NULL;
-	space_destroy(vm->space);
-	vm->space = NULL;
+	destroy_space(vm);
 	memsched_power_off(&vm->admitted);
 }
 
@@ -471,9 +499,8 @@ void vm_figures_get(const struct vm *vm, struct vm_figures *out)
 	out->shared_saved_pages = shared.saved_millipages / 1000;
 	out->hint_pages = shared.hint_pages;
 	/* Of what it shares, its part. */
-	out->consumed_pages = stats_get(&stats->pages_by_state[PAGE_PRIVATE]) +
-			      stats_get(&stats->pages_by_state[PAGE_HIDDEN]) + out->shared_pages -
-			      out->shared_saved_pages;
+	out->consumed_pages =
+		space_consumed_pages(vm->space) + out->shared_pages - out->shared_saved_pages;
 	balloon_figures(vm, out);
 	out->peak_consumed_pages = stats_get(&stats->peak_consumed_pages);
 	out->zero_pages = stats_get(&stats->pages_by_state[PAGE_ZERO]);
@@ -484,6 +511,14 @@ void vm_figures_get(const struct vm *vm, struct vm_figures *out)
 		ticks += vm->vcpus[i].run_tsc;
 	}
 	out->run_ns = time_ns_from_tsc(ticks);
+}
+
+void vm_debug_reclaim(struct vm *vm)
+{
+	if (--vm->reclaim_countdown > 0)
+		return;
+	vm->reclaim_countdown = vm->reclaim_every;
+	reclaim_everything(vm->space);
 }
 
 void vm_debug_hide(struct vm *vm)

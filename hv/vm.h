@@ -74,12 +74,16 @@ struct vm {
 	u32 vcpu_count;                   /* [I] */
 	struct vm_boot *boot;             /* [l] NULL unless starting: vm_boot.c's */
 	bool is_reset;                    /* [l] it is starting again */
+	struct swap_file *swap;           /* [l] the space's; NULL unless it is on, and has one */
 	struct memsched_request admitted; /* [l] what memsched was told */
 	u64 tsc_origin;                   /* [l] host TSC at which the guest's was 0 */
 	u64 origin_ns;                    /* [l] host time at that moment */
 	u32 abi_version; /* hypercalls: what the guest negotiated; 0 = nothing yet */
 	u64 hide_every;  /* debug: hide all private pages every so many exits; 0 = never */
 	u64 hide_countdown;
+	u64 reclaim_every; /* debug: reclaim all that is not protected every so many exits; 0 =
+			      never */
+	u64 reclaim_countdown;
 	struct vm_figures last; /* [l] of the run that ended */
 	struct {
 		u64 began_ns;      /* power-on or reset */
@@ -107,6 +111,12 @@ static inline const char *vm_name(const struct vm *vm)
 static inline bool vm_is_on(const struct vm *vm)
 {
 	return vm->state == VM_STARTING || vm->state == VM_RUNNING;
+}
+
+/* Is it promised all of its memory? A VM that is on, or about to be. */
+static inline bool vm_is_promised_all(const struct vm *vm)
+{
+	return !vm->config->reservation_given && !vm->swap;
 }
 
 /* Make a VM that is off. Owns: the caller, for ever. NULL: no memory. */
@@ -149,6 +159,9 @@ static inline bool vm_is_ending(const struct vm *vm)
 
 /* Debug: after one more exit of a VM whose hide_every is set. */
 void vm_debug_hide(struct vm *vm);
+
+/* Debug: after one more exit of a VM whose reclaim_every is set. */
+void vm_debug_reclaim(struct vm *vm);
 
 /* The figures of the run under way, or of the last one. Cost: O(pages), for what is shared is
  * counted by looking. */

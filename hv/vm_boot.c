@@ -2,9 +2,9 @@
  * From boot files to a guest that can be entered. What the kernel file holds decides how it is
  * started: an ELF file by PVH or Multiboot (elf_boot), anything else as a bzImage (linux_boot).
  *
- * Files are large, and other VMs are running: what elf_boot and linux_boot hand out is copied at
- * once only where it is small. The rest, which lies in the boot files and in struct vm_boot, is
- * noted, and copied bit by bit.
+ * Files are large, other VMs are running, and the host may have to make room first: what elf_boot
+ * and linux_boot hand out is noted, and copied bit by bit. What is small may lie on a stack, and is
+ * kept.
  */
 #include "hv/vm_boot.h"
 #include "hv/boot_files.h"
@@ -18,8 +18,9 @@
 #include "mm/base/ini.h"
 #include "mm/base/str.h"
 
-#define PIECES_MAX  (ELF_SEGMENTS_MAX + ELF_BOOT_MODULES_MAX + 8)
+#define PIECES_MAX  (ELF_SEGMENTS_MAX + ELF_BOOT_MODULES_MAX * 2 + 16)
 #define SMALL_BYTES PAGE_BYTES /* all that lies on a stack is */
+#define KEPT_BYTES  (16 * PAGE_BYTES)
 
 struct piece {
 	gpa_t to;
@@ -45,6 +46,8 @@ struct vm_boot {
 	char cmdline[CONFIG_CMDLINE_BYTES + VM_EXTRA_BYTES];
 	char module_names[CONFIG_MODULES_BYTES];
 	u8 acpi[VDEV_ACPI_BYTES];
+	size_t kept_bytes;
+	u8 kept[KEPT_BYTES]; /* small pieces' bytes */
 };
 
 static err_t find(
@@ -102,13 +105,33 @@ static err_t find_modules(struct vm_boot *b)
 	return err;
 }
 
+/* A copy that stays; NULL: no room. */
+static const u8 *keep(struct vm_boot *b, const void *data, size_t bytes)
+{
+	u8 *at = b->kept + b->kept_bytes;
+
+	if (bytes > KEPT_BYTES - b->kept_bytes)
+		return NULL;
+	b->kept_bytes += bytes;
+	return memcpy(at, data, bytes);
+}
+
 static err_t write_guest(void *context, gpa_t to, const void *data, size_t bytes)
 {
 	struct vm_boot *b = context;
+	struct piece *last = b->piece_count ? &b->pieces[b->piece_count - 1] : NULL;
+	const u8 *from = bytes <= SMALL_BYTES ? keep(b, data, bytes) : data;
 
-	if (bytes <= SMALL_BYTES || b->piece_count == PIECES_MAX)
-		return guest_mem_write(b->vm->space, to, data, bytes);
-	b->pieces[b->piece_count++] = (struct piece){to, data, bytes};
+	if (!from)
+		return E_LIMIT;
+	/* Tables come in many small chunks. */
+	if (last && last->to.v + last->bytes == to.v && last->data + last->bytes == from) {
+		last->bytes += bytes;
+		return 0;
+	}
+	if (b->piece_count == PIECES_MAX)
+		return E_LIMIT;
+	b->pieces[b->piece_count++] = (struct piece){to, from, bytes};
 	return 0;
 }
 
@@ -195,7 +218,7 @@ static err_t load(struct vm_boot *b)
 				       sizeof(reset_vector)));
 }
 
-/* Copy until @until. E_WAIT: there is more. */
+/* Copy until @until. E_WAIT: there is more, or no frame for it yet. */
 static err_t copy_some(struct vm_boot *b, u64 until)
 {
 	while (b->piece_next < b->piece_count) {

@@ -6,8 +6,8 @@
 #include "hv/vm.h"
 
 /*
- * Begin to load the configured kernel, initrd, command line and ACPI tables: everything is checked,
- * and what is small is copied. Returns 0, with vm->boot set; or an error with one sentence in @why.
+ * Begin to load the configured kernel, initrd, command line and ACPI tables: everything is checked.
+ * Nothing is copied yet. Returns 0, with vm->boot set; or an error with one sentence in @why.
  */
 must_check err_t vm_boot_begin(struct vm *vm, char *why, size_t why_bytes);
 

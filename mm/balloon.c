@@ -10,6 +10,7 @@
  * region's table becomes free is a flush due, for walks may have cached the way to it.
  */
 #include "mm/balloon.h"
+#include "mm/evicted.h"
 #include "mm/space_entry.h"
 #include "mm/platform.h"
 
@@ -44,16 +45,8 @@ static void settle(struct space *space, const struct given_up *given_up)
 static void entry_give_up(
 	struct space *space, u64 old, struct given_up *given_up, struct tlb_gather *gather)
 {
-	const struct slat_format *f = space->format;
-	enum page_state state = slat_state(f, old);
-
-	given_up->pages[state]++;
-	if (state == PAGE_PRIVATE || state == PAGE_SHARED)
-		tlb_gather_put(gather, slat_pfn(f, old));
-	else if (state == PAGE_HIDDEN)
-		tlb_gather_put(gather, PFN(slat_payload(old)));
-	else if (state == PAGE_ZERO)
-		tlb_gather_note(gather);
+	given_up->pages[slat_state(space->format, old)]++;
+	evicted_forget(space, old, gather);
 }
 
 /* Region held, and a table there: its pages at the beginning of the list. How many were taken. */

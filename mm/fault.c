@@ -10,6 +10,8 @@
  * for CPUs may go on reading zeros through the old translation.
  */
 #include "mm/fault.h"
+#include "mm/evicted.h"
+#include "mm/reclaim.h"
 #include "mm/space_entry.h"
 #include "mm/frame.h"
 #include "mm/memsched.h"
@@ -160,9 +162,7 @@ static enum fault_result page_resolve(struct space *space, gfn_t gfn, u32 access
 	case PAGE_BALLOONED:
 		return ballooned_resolve(space, gfn, entry, access);
 	default:
-		/* No other state is made yet. */
-		CHECK(!"page state");
-		return FAULT_CORRUPT;
+		return evicted_resolve(space, gfn, entry);
 	}
 }
 
@@ -182,19 +182,18 @@ enum fault_result fault_resolve(struct space *space, gfn_t gfn, u32 access)
 	result = page_resolve(space, gfn, access);
 	if (result == FAULT_DONE && (access & FAULT_WALK))
 		slat_set_bits(space_page_entry(space, gfn), SLAT_WALKED);
+	/* Also while it is on its way: it shall still be there when the vCPU comes back. */
+	if (result == FAULT_DONE || result == FAULT_WAIT)
+		fault_guard_add(space, gfn);
 	return result;
 }
 
-enum fault_result fault_handle(struct space *space, gpa_t gpa, u32 access)
+static enum fault_result try_once(struct space *space, gfn_t gfn, u32 access)
 {
-	gfn_t gfn = gpa_to_gfn(gpa);
 	u32 wanted = access & (SLAT_READ | SLAT_WRITE | SLAT_EXEC);
 	enum fault_result result = FAULT_DONE;
 	pfn_t frame;
 
-	if (!space_is_ram(space, gfn))
-		return FAULT_NOT_RAM;
-	stats_add(&space->stats.faults, 1);
 	spin_lock(space_region_lock(space, gfn));
 	u64 leaf = space_leaf(space, gfn, &frame);
 
@@ -204,5 +203,23 @@ enum fault_result fault_handle(struct space *space, gpa_t gpa, u32 access)
 	else
 		result = fault_resolve(space, gfn, wanted | (access & FAULT_WALK));
 	spin_unlock(space_region_lock(space, gfn));
+	return result;
+}
+
+enum fault_result fault_handle(struct space *space, gpa_t gpa, u32 access)
+{
+	gfn_t gfn = gpa_to_gfn(gpa);
+	enum fault_result result;
+	u32 tries = 0;
+
+	if (!space_is_ram(space, gfn))
+		return FAULT_NOT_RAM;
+	stats_add(&space->stats.faults, 1);
+	do {
+		result = try_once(space, gfn, access);
+	} while (result == FAULT_NOMEM &&
+		 (result = reclaim_for_fault(space, tries++)) == FAULT_DONE);
+	if (result == FAULT_WAIT)
+		stats_add(&space->stats.faults_waited, 1);
 	return result;
 }

@@ -492,6 +492,7 @@ const char *frame_kind_name(enum frame_kind kind)
 		[FRAME_ZERO] = "zero",
 		[FRAME_PRIVATE] = "private",
 		[FRAME_SHARED] = "shared",
+		[FRAME_ZCACHE] = "zcache",
 		[FRAME_ORPHAN] = "orphan",
 		[FRAME_JOIN] = "join",
 	};

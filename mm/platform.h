@@ -26,11 +26,26 @@ u32 platform_cpu_count(void);
  */
 void platform_kick(u32 cpu);
 
+struct space;
+
+/*
+ * Something that vCPUs of @space may be parked for has come: a page, a free frame. They look again,
+ * soon. No lock is held; @space does not end meanwhile.
+ */
+void platform_wake(struct space *space);
+
 /* A monotonic clock in ns. */
 u64 platform_now_ns(void);
 
 /* 64 random bits good enough for keys; false if there is no such source. */
 bool platform_random(u64 *out);
+
+/*
+ * Between these a library that uses vector registers, a stack protector and the red zone may be
+ * called (LZ4). Not nested; the calling CPU does nothing else meanwhile.
+ */
+void platform_library_begin(void);
+void platform_library_end(void);
 
 /* Keep and show a line (no newline at its end). Never waits. */
 void platform_log(enum log_level level, const char *line);

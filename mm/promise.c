@@ -8,11 +8,26 @@
 
 #define STEP_PAGES 64u
 
-static u64 owed_pages; /* [a] by all spaces together */
+static u64 owed_pages;     /* [a] by all spaces together */
+static u64 reserved_pages; /* [I] for reclaim */
 
 void promise_init(void)
 {
 	__atomic_store_n(&owed_pages, 0, __ATOMIC_RELAXED);
+	reserved_pages = 0;
+}
+
+void promise_reserve(u64 pages)
+{
+	reserved_pages = pages;
+}
+
+u64 promise_spare_pages(void)
+{
+	u64 kept = __atomic_load_n(&owed_pages, __ATOMIC_RELAXED) + reserved_pages;
+	u64 free_frames = frame_free_count();
+
+	return free_frames > kept ? free_frames - kept : 0;
 }
 
 static void part_set(struct space *space, u64 part)
@@ -48,7 +63,7 @@ bool promise_may_take(const struct space *space, u64 pages)
 {
 	if (space_consumed_pages(space) + pages <= promised_pages(space))
 		return true;
-	return frame_free_count() >= __atomic_load_n(&owed_pages, __ATOMIC_RELAXED) + pages;
+	return promise_spare_pages() >= pages;
 }
 
 u64 promise_most(const struct space *space, const struct memsched_request *vm)

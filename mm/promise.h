@@ -17,6 +17,16 @@
 /* Nobody is owed anything. No space exists. */
 void promise_init(void);
 
+/*
+ * Keep so many frames free besides what is owed: what reclaim works with, which no VM above its
+ * promise may take. 0 at first.
+ */
+void promise_reserve(u64 pages);
+
+/* Free frames that nobody is owed and reclaim does not need: what VMs above their promise may take.
+ */
+u64 promise_spare_pages(void);
+
 /* @space's consumption changed: note what it is still owed, to within 64 pages. Cost: O(1), seldom a shared write. */
 void promise_update(struct space *space);
 

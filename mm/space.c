@@ -6,6 +6,8 @@
  * Clearing a region detaches it from level 2 first, so nothing below can be reached by a new walk;
  * its frames go to a gather, and its table back to the reserve only after the flush.
  */
+#include "mm/evicted.h"
+#include "mm/reclaim.h"
 #include "mm/space_entry.h"
 #include "mm/space_join.h"
 #include "mm/space_registry.h"
@@ -14,6 +16,7 @@
 #include "mm/promise.h"
 #include "mm/platform.h"
 #include "mm/share_index.h"
+#include "mm/zcache.h"
 #include "mm/base/check.h"
 #include "mm/base/str.h"
 
@@ -36,10 +39,11 @@ static u64 region_count(const struct space_config *config)
 	return div_up(config->memory_bytes, REGION_BYTES);
 }
 
-/* Frames for the struct, its locks and what sharing counts by region. */
+/* Frames for the struct, its guards, its locks and what sharing counts by region. */
 static u64 struct_frames(const struct space_config *config)
 {
 	u64 bytes = ALIGN_UP(sizeof(struct space), CACHE_LINE_BYTES) +
+		    config->vcpu_count * sizeof(struct fault_guard) +
 		    region_count(config) * (sizeof(struct spinlock) + sizeof(u16));
 
 	return div_up(bytes, PAGE_BYTES);
@@ -57,8 +61,11 @@ static u64 upper_table_count(const struct space_config *config)
 
 u64 space_overhead_frames(const struct space_config *config)
 {
+	u64 pages = config->memory_bytes >> PAGE_SHIFT;
+	u64 zcache = config->zip_most_frames ? zcache_overhead_frames(pages) : 0;
+
 	return struct_frames(config) + tlb_domain_frames() + upper_table_count(config) +
-	       region_count(config);
+	       region_count(config) + zcache;
 }
 
 static err_t config_check(const struct space_config *config)
@@ -85,8 +92,10 @@ static void space_fill_in(struct space *space, const struct space_config *config
 	space->large_pages_no_exec = config->large_pages_no_exec;
 	space->region_count = region_count(config);
 	space->frame_count = struct_frames(config);
-	space->region_locks =
-		(struct spinlock *)((char *)space + ALIGN_UP(sizeof(*space), CACHE_LINE_BYTES));
+	space->guards =
+		(struct fault_guard *)((char *)space + ALIGN_UP(sizeof(*space), CACHE_LINE_BYTES));
+	space->guard_count = config->vcpu_count;
+	space->region_locks = (struct spinlock *)&space->guards[space->guard_count];
 	for (u64 i = 0; i < space->region_count; i++)
 		spin_init(&space->region_locks[i], LOCK_RANK_REGION);
 	space->share.gains = (u16 *)&space->region_locks[space->region_count];
@@ -169,6 +178,8 @@ static void table_reserve_free(struct space *space)
 static void space_free_frame(struct space *space)
 {
 	table_reserve_free(space);
+	if (space->zcache)
+		zcache_destroy(space->zcache);
 	if (!pfn_is_none(space->root))
 		upper_tables_free(space, space->root, 4);
 	if (space->tlb.seen)
@@ -194,10 +205,13 @@ err_t space_create(struct space **out, const struct space_config *config)
 		err = upper_tables_build(space);
 	if (!err)
 		err = table_reserve_fill(space);
+	if (!err && config->zip_most_frames)
+		err = zcache_create(&space->zcache, space->page_count, config->zip_most_frames);
 	if (err) {
 		space_free_frame(space);
 		return err;
 	}
+	space->swap = config->swap;
 	memsched_guest_pages_add(space->page_count);
 	promise_update(space);
 	space_registry_add(space);
@@ -224,10 +238,7 @@ static void table_clear(struct space *space, u64 entry, struct tlb_gather *gathe
 
 		if (state == PAGE_UNTOUCHED)
 			continue;
-		if (state == PAGE_PRIVATE || state == PAGE_SHARED)
-			tlb_gather_put(gather, slat_pfn(space->format, leaf));
-		else if (state == PAGE_HIDDEN)
-			tlb_gather_put(gather, PFN(slat_payload(leaf)));
+		evicted_forget(space, leaf, gather);
 		stats_sub(&space->stats.pages_by_state[state], 1);
 	}
 }
@@ -273,10 +284,13 @@ void space_destroy(struct space *space)
 {
 	space_registry_remove(space);
 	space_clear(space);
+	if (space->swap)
+		swap_file_abandon(space->swap);
 	CHECK(space->table_reserve_count == space->region_count);
 	memsched_guest_pages_sub(space->page_count);
 	promise_forget(space);
 	space_free_frame(space);
+	reclaim_wake();
 }
 
 bool space_is_ram(const struct space *space, gfn_t gfn)
@@ -326,7 +340,11 @@ u64 space_pages_in_state(const struct space *space, enum page_state state)
 
 u64 space_consumed_pages(const struct space *space)
 {
-	return space_pages_in_state(space, PAGE_PRIVATE) + space_pages_in_state(space, PAGE_HIDDEN);
+	const u64 *pages = space->stats.pages_by_state;
+
+	return stats_get(&pages[PAGE_PRIVATE]) + stats_get(&pages[PAGE_HIDDEN]) +
+	       stats_get(&pages[PAGE_CLEAN]) + stats_get(&pages[PAGE_WRITING]) +
+	       stats_get(&pages[PAGE_LOADING]);
 }
 
 u64 space_split_all(struct space *space)

@@ -13,6 +13,7 @@
 #include "mm/base/types.h"
 #include "mm/base/err.h"
 #include "mm/base/lock.h"
+#include "mm/fault_guard.h"
 #include "mm/slat.h"
 #include "mm/tlb.h"
 #include "mm/stats.h"
@@ -32,6 +33,9 @@ struct space_config {
 	bool no_dirty_bits;	  /* this CPU sets no A and D in second-level tables */
 	u32 share_salt;		  /* spaces of equal salt share pages; 0: none are shared */
 	u64 promised_bytes;	  /* of memory_bytes, what it finds frames for whatever others do */
+	u32 vcpu_count;           /* for how many there are guards */
+	u64 zip_most_frames;      /* its compression cache; 0: none */
+	struct swap_file *swap;   /* NULL: none */
 };
 
 /* How far page sharing has come with a space: share.c. */
@@ -51,6 +55,19 @@ struct space_join {
 	pfn_t run;       /* [j] 512 frames into which its pages are moving, or PFN_NONE */
 	u32 moved;       /* [j] of them, those that are its pages' by now */
 };
+
+#define SPACE_AGES 16u
+
+/* How long pages have not been used, in sweeps: reclaim_age.c. */
+struct space_ages {
+	u64 next_page;         /* [a] of the sweep under way, by page index */
+	u64 swept_ns;          /* [a] when the last one ended; 0: never */
+	u64 pages[SPACE_AGES]; /* [a] as of the last sweep, less what was evicted since */
+	u64 found[SPACE_AGES]; /* [reclaim] by the sweep under way */
+};
+
+struct zcache;
+struct swap_file;
 
 struct space {
 	char name[SPACE_NAME_BYTES];           /* [I] */
@@ -72,8 +89,16 @@ struct space {
 	u64 table_reserve_count; /* [tables] */
 	u64 promised_pages;      /* [a] promise.h */
 	u64 owed_pages;          /* [a] promise.c: its part of the sum */
+	struct fault_guard *guards; /* [I] contents [a] */
+	u32 guard_count;            /* [I] */
+	struct zcache *zcache;      /* [I] NULL: none */
+	struct swap_file *swap;     /* [I] NULL: none */
+	u32 refused_in_row; /* [a] pages that found no room, since the last that did: evict.c */
+	u64 rests_until_ns; /* [a] it has nothing to lose until then */
+	bool waits;         /* [a] for a frame, or a command's record: reclaim.h */
 	struct space_share share;
 	struct space_join join;
+	struct space_ages ages;
 	struct space_stats stats;
 };
 
@@ -81,14 +106,16 @@ struct space {
 u64 space_overhead_frames(const struct space_config *config);
 
 /*
- * Make a space with every page UNTOUCHED. Owns: the caller owns *@out until space_destroy().
+ * Make a space with every page UNTOUCHED. Owns: the caller owns *@out until space_destroy(); the
+ * swap file is the space's if it succeeds.
  * Returns E_INVAL (sizes), E_NOMEM (nothing is left behind). Cost: O(regions).
  */
 must_check err_t space_create(struct space **out, const struct space_config *config);
 
 /*
- * Free everything. No vCPU of it runs or will. Pinned frames stay until their last pin is dropped,
- * which from now on is frame_unpin()'s to do. Cost: O(touched + regions).
+ * Free everything, the swap file too. No vCPU of it runs or will. Pinned frames stay until their
+ * last pin is dropped, which from now on is frame_unpin()'s to do; those of I/O under way until it
+ * is done. Cost: O(touched + regions).
  */
 void space_destroy(struct space *space);
 
@@ -108,17 +135,25 @@ bool space_range_is_ram(const struct space *space, gpa_t gpa, u64 bytes);
  * @write: it will be written: it is made PRIVATE first and marked dirty. Without, *@out holds what
  * the page holds now: where it may be the zero frame, what the guest writes later goes elsewhere.
  * Returns 0 with *@out pinned; E_RANGE (not RAM); E_NOMEM; E_BUSY (SPACE_PINS_MAX are held); E_WAIT
- * (park and retry; nothing in mm waits yet). Locks: takes the region's. Cost: as fault_handle().
+ * (park and retry); E_CORRUPT (its contents are lost). Locks: takes the region's. Cost: as
+ * fault_handle().
  */
 must_check err_t space_pin(struct space *space, gfn_t gfn, bool write, pfn_t *out);
 void space_unpin(struct space *space, pfn_t pfn);
+
+/*
+ * Pin @gfn for a device that is going to write all of the page, so that what it holds now is not
+ * needed: where it is not in memory, it is not fetched but reads as zeros until the device has
+ * written. Otherwise as space_pin() for writing; where that fails, the page is as it was.
+ */
+must_check err_t space_pin_overwrite(struct space *space, gfn_t gfn, pfn_t *out);
 
 /* The state of a page now (console, tests). */
 enum page_state space_page_state(struct space *space, gfn_t gfn);
 
 /* Pages in @state now. */
 u64 space_pages_in_state(const struct space *space, enum page_state state);
-/* Pages that have a frame of their own now; shared ones are not among them. */
+/* Pages that have a frame of their own now, or one under read; shared ones are not among them. */
 u64 space_consumed_pages(const struct space *space);
 
 /*

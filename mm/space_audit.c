@@ -2,11 +2,14 @@
  * The invariants of a space, looked at entry by entry: every entry is one that the code can have
  * made, every frame is of the kind its entry says, and the gauges agree with what is there.
  */
+#include "mm/evict_io.h"
+#include "mm/evicted.h"
 #include "mm/space_entry.h"
 #include "mm/frame.h"
 #include "mm/platform.h"
 #include "mm/share_index.h"
 #include "mm/space_registry.h"
+#include "mm/zcache.h"
 #include "mm/base/log.h"
 
 #define ENTRIES 512u
@@ -16,6 +19,7 @@ struct audit {
 	u64 pages[PAGE_STATE_COUNT];
 	u64 large_leaves;
 	u64 leaf_tables, upper_tables;
+	u64 objects, slots; /* that entries name */
 	bool sound;
 };
 
@@ -30,7 +34,8 @@ static void private_audit(struct audit *audit, gfn_t gfn, u64 leaf, pfn_t frame)
 {
 	if (!frame_is_ram(frame) || frame_kind(frame) != FRAME_PRIVATE)
 		fail(audit, gfn, leaf, "its frame is not of kind private");
-	else if (frame_owner(frame) != space_owner_word(audit->space, gfn))
+	else if ((frame_owner(frame) & ~SPACE_OWNER_AGE_MASK) !=
+		 space_owner_word(audit->space, gfn))
 		fail(audit, gfn, leaf, "its frame belongs to another page");
 }
 
@@ -38,6 +43,45 @@ static void shared_audit(struct audit *audit, gfn_t gfn, u64 leaf, pfn_t frame)
 {
 	if (!frame_is_ram(frame) || frame_kind(frame) != FRAME_SHARED)
 		fail(audit, gfn, leaf, "its frame is not of kind shared");
+}
+
+static void clean_audit(struct audit *audit, gfn_t gfn, u64 leaf, pfn_t frame)
+{
+	audit->slots++;
+	if (!frame_is_ram(frame) || frame_kind(frame) != FRAME_PRIVATE)
+		fail(audit, gfn, leaf, "its frame is not of kind private");
+	else if (!audit->space->swap || space_owner_number(frame_owner(frame)) != 0)
+		fail(audit, gfn, leaf, "clean, but its frame knows no slot");
+}
+
+/* The command has the frame pinned. */
+static void writing_audit(struct audit *audit, gfn_t gfn, u64 leaf, pfn_t frame)
+{
+	if (!frame_is_ram(frame) || frame_pin_count(frame) == 0)
+		fail(audit, gfn, leaf, "being written, but its frame is not pinned");
+	else if (frame_kind(frame) == FRAME_PRIVATE)
+		private_audit(audit, gfn, leaf, frame);
+	else
+		shared_audit(audit, gfn, leaf, frame);
+}
+
+static void loading_audit(struct audit *audit, gfn_t gfn, u64 leaf, pfn_t frame)
+{
+	if (!frame_is_ram(frame) || frame_pin_count(frame) == 0)
+		fail(audit, gfn, leaf, "being read, but its frame is not pinned");
+	private_audit(audit, gfn, leaf, frame);
+}
+
+static void zipped_audit(struct audit *audit, gfn_t gfn, u64 leaf)
+{
+	u64 payload = slat_payload(leaf);
+
+	if (!(payload & ZIPPED_FILL))
+		audit->objects++;
+	else if ((u32)payload == 0)
+		fail(audit, gfn, leaf, "filled with zeros, but not untouched");
+	if (!(payload & ZIPPED_FILL) && !audit->space->zcache)
+		fail(audit, gfn, leaf, "compressed, but there is no cache");
 }
 
 static void leaf_audit(struct audit *audit, gfn_t gfn, u64 leaf)
@@ -78,6 +122,28 @@ static void leaf_audit(struct audit *audit, gfn_t gfn, u64 leaf)
 	case PAGE_BALLOONED:
 		if (leaf != slat_make_absent(f, PAGE_BALLOONED, 0))
 			fail(audit, gfn, leaf, "ballooned, but not as the balloon makes it");
+		break;
+	case PAGE_CLEAN:
+		if (rights != SPACE_RIGHTS_READ_ONLY)
+			fail(audit, gfn, leaf, "clean, but of wrong rights");
+		clean_audit(audit, gfn, leaf, slat_pfn(f, leaf));
+		break;
+	case PAGE_WRITING:
+		if (rights != SPACE_RIGHTS_READ_ONLY)
+			fail(audit, gfn, leaf, "being written, but of wrong rights");
+		writing_audit(audit, gfn, leaf, slat_pfn(f, leaf));
+		break;
+	case PAGE_LOADING:
+		loading_audit(audit, gfn, leaf, evict_io_frame(slat_payload(leaf)));
+		break;
+	case PAGE_ZIPPED:
+		zipped_audit(audit, gfn, leaf);
+		break;
+	case PAGE_ZIPPED_WRITING:
+		audit->objects++;
+		break;
+	case PAGE_SWAPPED:
+		audit->slots++;
 		break;
 	default:
 		fail(audit, gfn, leaf, "a state that nothing makes");
@@ -149,6 +215,19 @@ static void equal_audit(struct audit *audit, const char *what, u64 found, u64 re
 	audit->sound = false;
 }
 
+/* What the entries name is what there is. A command under way may have slots besides. */
+static void storage_audit(struct audit *audit)
+{
+	const struct space *space = audit->space;
+	struct zcache_figures zip = {0};
+
+	if (space->zcache)
+		zcache_figures(space->zcache, &zip);
+	equal_audit(audit, "compressed objects", audit->objects, zip.objects);
+	if (space->swap && swap_file_used(space->swap) < audit->slots)
+		equal_audit(audit, "slots", audit->slots, swap_file_used(space->swap));
+}
+
 bool space_audit(struct space *space)
 {
 	struct audit audit = {.space = space, .sound = true};
@@ -162,6 +241,7 @@ bool space_audit(struct space *space)
 		&audit, "large leaves", audit.large_leaves, stats_get(&space->stats.large_leaves));
 	equal_audit(&audit, "tables", audit.leaf_tables + audit.upper_tables,
 		stats_get(&space->stats.table_pages));
+	storage_audit(&audit);
 	for (u64 at = space->table_reserve_head; at != ~0ull; at = frame_owner(PFN(at)))
 		reserved++;
 	equal_audit(&audit, "tables set aside", reserved, space->table_reserve_count);

@@ -6,8 +6,9 @@
  * will be written is made the guest's own first and marked dirty here.
  */
 #include "mm/space_entry.h"
-#include "mm/fault.h"
+#include "mm/evicted.h"
 #include "mm/frame.h"
+#include "mm/reclaim.h"
 #include "mm/base/check.h"
 
 static err_t fault_error(enum fault_result result)
@@ -37,11 +38,36 @@ static void mark_dirty(struct space *space, gfn_t gfn)
 	slat_set_bits(entry, f->accessed_bit | f->dirty_bit);
 }
 
-err_t space_pin(struct space *space, gfn_t gfn, bool write, pfn_t *out)
+enum purpose { TO_READ, TO_WRITE, TO_OVERWRITE };
+
+static enum fault_result try_once(struct space *space, gfn_t gfn, enum purpose purpose, pfn_t *out)
 {
-	u32 access = write ? SLAT_WRITE : SLAT_READ;
+	u32 access = purpose == TO_READ ? SLAT_READ : SLAT_WRITE;
 	enum fault_result result = FAULT_DONE;
 	pfn_t frame;
+
+	spin_lock(space_region_lock(space, gfn));
+	u64 leaf = space_leaf(space, gfn, &frame);
+
+	if ((slat_rights(space->format, leaf) & access) == 0) {
+		if (purpose != TO_OVERWRITE || !evicted_overwrite(space, gfn, &result))
+			result = fault_resolve(space, gfn, access);
+		space_leaf(space, gfn, &frame);
+	}
+	if (result == FAULT_DONE) {
+		if (purpose != TO_READ)
+			mark_dirty(space, gfn);
+		frame_pin(frame);
+		*out = frame;
+	}
+	spin_unlock(space_region_lock(space, gfn));
+	return result;
+}
+
+static err_t pin(struct space *space, gfn_t gfn, enum purpose purpose, pfn_t *out)
+{
+	enum fault_result result;
+	u32 tries = 0;
 
 	if (!space_is_ram(space, gfn))
 		return E_RANGE;
@@ -49,23 +75,23 @@ err_t space_pin(struct space *space, gfn_t gfn, bool write, pfn_t *out)
 		stats_sub(&space->stats.pins, 1);
 		return E_BUSY;
 	}
-	spin_lock(space_region_lock(space, gfn));
-	u64 leaf = space_leaf(space, gfn, &frame);
-
-	if ((slat_rights(space->format, leaf) & access) == 0) {
-		result = fault_resolve(space, gfn, access);
-		space_leaf(space, gfn, &frame);
-	}
-	if (result == FAULT_DONE) {
-		if (write)
-			mark_dirty(space, gfn);
-		frame_pin(frame);
-		*out = frame;
-	}
-	spin_unlock(space_region_lock(space, gfn));
+	do {
+		result = try_once(space, gfn, purpose, out);
+	} while (result == FAULT_NOMEM &&
+		 (result = reclaim_for_fault(space, tries++)) == FAULT_DONE);
 	if (result != FAULT_DONE)
 		stats_sub(&space->stats.pins, 1);
 	return fault_error(result);
+}
+
+err_t space_pin(struct space *space, gfn_t gfn, bool write, pfn_t *out)
+{
+	return pin(space, gfn, write ? TO_WRITE : TO_READ, out);
+}
+
+err_t space_pin_overwrite(struct space *space, gfn_t gfn, pfn_t *out)
+{
+	return pin(space, gfn, TO_OVERWRITE, out);
 }
 
 void space_unpin(struct space *space, pfn_t pfn)

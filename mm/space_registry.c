@@ -74,6 +74,19 @@ struct space *space_hold(u32 number, u64 serial)
 	return space;
 }
 
+struct space *space_hold_next(u32 number)
+{
+	struct space *space = NULL;
+
+	spin_lock(&registry.lock);
+	while (!space && ++number < SPACE_NUMBER_COUNT)
+		space = registry.spaces[number].space;
+	if (space)
+		registry.spaces[number].holders++;
+	spin_unlock(&registry.lock);
+	return space;
+}
+
 void space_release(struct space *space)
 {
 	spin_lock(&registry.lock);

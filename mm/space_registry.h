@@ -28,7 +28,16 @@ void space_registry_remove(struct space *space);
 struct space *space_hold(u32 number, u64 serial);
 void space_release(struct space *space);
 
-/* The owner word of @gfn's PRIVATE frame, and what it says. @gfn may be anything at all. */
+/* Hold the space with the next number after @number, or NULL: there is none. For walks from 0 on.
+ */
+struct space *space_hold_next(u32 number);
+
+/*
+ * The owner word of @gfn's PRIVATE frame, and what it says. @gfn may be anything at all. Between
+ * the two stands how long the page has not been used (reclaim_age.h); 0 here.
+ */
+#define SPACE_OWNER_AGE_SHIFT (64 - SPACE_NUMBER_BITS - 4)
+#define SPACE_OWNER_AGE_MASK  BITS(63 - SPACE_NUMBER_BITS, SPACE_OWNER_AGE_SHIFT)
 u64 space_owner_word(const struct space *space, gfn_t gfn);
 static inline u32 space_owner_number(u64 word)
 {
@@ -36,7 +45,7 @@ static inline u32 space_owner_number(u64 word)
 }
 static inline gfn_t space_owner_gfn(u64 word)
 {
-	return GFN(word & BITS(63 - SPACE_NUMBER_BITS, 0));
+	return GFN(word & BITS(SPACE_OWNER_AGE_SHIFT - 1, 0));
 }
 
 #endif

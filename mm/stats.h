@@ -40,6 +40,21 @@ struct space_stats {
 	u64 faults_spurious;  /* the entry already allowed it */
 	u64 faults_protected; /* PRIVATE, write-protected for a scan */
 	u64 faults_nomem;
+	u64 faults_zip;     /* an object was decompressed */
+	u64 faults_fill;    /* a page of one value was filled */
+	u64 faults_swap;    /* a read was started */
+	u64 faults_joined;  /* the page was being read already */
+	u64 faults_clean;   /* CLEAN -> PRIVATE */
+	u64 faults_writing; /* WRITING -> PRIVATE: written out for nothing */
+	u64 faults_waited;  /* FAULT_WAIT, for whatever reason */
+	u64 read_ahead;     /* pages that came along */
+	u64 evicted_zip, evicted_fill, evicted_swap, evicted_clean; /* pages that lost their frame */
+	u64 evicted_zero;   /* of zeros: untouched again */
+	u64 evicted_object; /* compressed objects written out as they are */
+	u64 evict_kept;     /* chosen, but used meanwhile */
+	u64 overwritten;    /* absent pages that a device overwrote, with no fetch */
+	u64 peeked;         /* absent pages that a device read, with no change */
+	u64 evict_refused;  /* chosen, but neither cache nor swap file had room */
 	u64 splits, joins; /* of 2 MiB leaves */
 	u64 join_moves;    /* pages copied for it */
 	u64 flush_rounds;

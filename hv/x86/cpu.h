@@ -1,5 +1,5 @@
 /*
- * A host CPU's own data, found through GS base. One is allocated for each CPU that firmware reports;
+ * A host CPU's own data, found through GS base; FS base is the same, for libraries. One is allocated for each CPU that firmware reports;
  * nothing is an array of a guessed size.
  */
 #ifndef HV_X86_CPU_H
@@ -25,6 +25,7 @@ struct cpu {
 	u32 pending;		/* [a] CPU_PENDING_* */
 	u64 stack_top;		/* [I] */
 	struct x86_tables *tables; /* [I] */
+	u64 canary;		/* [I] at FS:0x28, where libraries look for it: library.h */
 	struct virt_vcpu *loaded;  /* vCPU whose state is in this CPU, or NULL */
 	struct virt_vcpu *fpu_owner; /* vCPU whose FPU state is in the registers, or NULL */
 	void *virt;		/* the backend's own: VMXON region, host save area, ASIDs */
@@ -32,7 +33,9 @@ struct cpu {
 	u64 held_locks;		/* lock.c: ranks held */
 	u64 idle_ns, interrupts;
 	u64 timer_tsc;		/* time.c: what the timer is armed for; ~0 once it has come, or if for nothing */
+	bool in_library;	/* library.h */
 };
+_Static_assert(offsetof(struct cpu, canary) == 0x28, "the x86-64 ABI's place of the stack protector's canary");
 
 static inline struct cpu *this_cpu(void)
 {

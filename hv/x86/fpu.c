@@ -81,7 +81,7 @@ void fpu_state_reset(struct fpu_state *state)
 	state->xcr0 = XCR0_X87;
 }
 
-static void fpu_save(struct fpu_state *state)
+static void registers_save(struct fpu_state *state)
 {
 	if (guest_mask)
 		__asm__ volatile(
@@ -93,7 +93,7 @@ static void fpu_save(struct fpu_state *state)
 		__asm__ volatile("fxsave64 (%0)" : : "r"(state->area) : "memory");
 }
 
-static void fpu_load(const struct fpu_state *state)
+static void registers_load(const struct fpu_state *state)
 {
 	if (guest_mask)
 		__asm__ volatile(
@@ -113,6 +113,18 @@ u64 fpu_live_xcr0(struct fpu_state *state)
 	return state->xcr0;
 }
 
+void fpu_save(struct fpu_state *state)
+{
+	u64 xcr0 = fpu_live_xcr0(state);
+	bool is_narrow = guest_mask && xcr0 != guest_mask;
+
+	if (is_narrow)
+		xsetbv(0, guest_mask);
+	registers_save(state);
+	if (is_narrow)
+		xsetbv(0, xcr0);
+}
+
 void fpu_switch(struct fpu_state *from, struct fpu_state *to)
 {
 	if (from)
@@ -120,8 +132,8 @@ void fpu_switch(struct fpu_state *from, struct fpu_state *to)
 	if (guest_mask)
 		xsetbv(0, guest_mask);
 	if (from)
-		fpu_save(from);
-	fpu_load(to);
+		registers_save(from);
+	registers_load(to);
 	if (guest_mask)
 		xsetbv(0, to->xcr0);
 }

@@ -1,7 +1,7 @@
 /*
  * Guests' floating-point and vector state. The hypervisor itself is compiled without vector registers, so
- * the registers keep the last vCPU's state until another vCPU is to run on this CPU; then XSAVE and XRSTOR
- * switch it, explicitly and eagerly. XCR0 (and IA32_XSS = 0) switch with it.
+ * the registers keep the last vCPU's state until another vCPU is to run on this CPU, or a library wants them
+ * (library.h); then XSAVE and XRSTOR switch it, explicitly. XCR0 (and IA32_XSS = 0) switch with it.
  */
 #ifndef HV_X86_FPU_H
 #define HV_X86_FPU_H
@@ -27,7 +27,10 @@ void fpu_state_destroy(struct fpu_state *state);
 /* Power-on contents: x87 and MXCSR defaults, XCR0 = 1. The state must not be in registers. */
 void fpu_state_reset(struct fpu_state *state);
 
-/* XCR0 of the guest whose state is in the registers, as the CPU has it; kept in @state too. */
+/* Keep the state that is in the registers, which may be used then; XCR0 stays as it is. */
+void fpu_save(struct fpu_state *state);
+
+/* XCR0 of the guest whose state is in the registers, or was saved last, as the CPU has it; kept in @state too. */
 u64 fpu_live_xcr0(struct fpu_state *state);
 
 /* Put registers into @from (unless NULL), take @to's into registers, XCR0 included. */

@@ -6,6 +6,7 @@
 #include "hv/x86/smp.h"
 #include "hv/x86/cpu.h"
 #include "hv/x86/fpu.h"
+#include "hv/x86/library.h"
 #include "hv/x86/insn.h"
 #include "hv/x86/irq.h"
 #include "hv/x86/lapic.h"
@@ -146,6 +147,7 @@ static noreturn_fn void ap_entry(struct cpu *cpu)
 	paging_load_cpu();
 	tables_load(cpu);
 	fpu_init_cpu();
+	library_init_cpu();
 	irq_init_cpu();
 	time_init_cpu();
 	__atomic_store_n(&ap_tsc, time_tsc(), __ATOMIC_RELAXED);

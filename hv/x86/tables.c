@@ -129,7 +129,7 @@ void tables_load(struct cpu *cpu)
 			 [data] "i"(SELECTOR_DATA), [tss] "i"(SELECTOR_TSS)
 			 : "rax", "memory");
 	cpu->self = cpu;
-	wrmsr(MSR_IA32_FS_BASE, 0);
+	wrmsr(MSR_IA32_FS_BASE, (u64)cpu);
 	wrmsr(MSR_IA32_GS_BASE, (u64)cpu);
 	wrmsr(MSR_IA32_KERNEL_GS_BASE, 0);
 }

@@ -14,12 +14,14 @@ enum lock_rank {
 	LOCK_RANK_VM,          /* hv: one VM's life cycle and devices */
 	LOCK_RANK_VCPU,        /* hv: run queue */
 	LOCK_RANK_SHARE_SCAN,  /* mm: who scans for pages to share */
+	LOCK_RANK_RECLAIM,     /* mm: who reclaims in the background */
 	LOCK_RANK_SPACE,       /* mm: which spaces there are */
 	LOCK_RANK_REGION,      /* mm: entries of one 2 MiB region */
 	LOCK_RANK_SHARE,
 	LOCK_RANK_ZCACHE,
 	LOCK_RANK_SWAP,
 	LOCK_RANK_DISK_TEST,   /* hv: the console's disk test */
+	LOCK_RANK_BOUNCE,      /* mm: frames that compressed objects leave through */
 	LOCK_RANK_TABLES,      /* mm: a space's reserve of table frames */
 	LOCK_RANK_FRAME_CACHE, /* mm: one CPU's cache of free frames */
 	LOCK_RANK_FRAMES,      /* mm: the global frame pool behind the per-CPU caches */

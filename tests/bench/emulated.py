@@ -69,10 +69,14 @@ def bare_exit(target):
 @functools.lru_cache(maxsize=None)
 def guest(target, what, large=0):
     """What a guest of the hypervisor's measured with bellows.bench=`what`, with or without 2 MiB pages."""
-    files = {"EFI/BOOT/BOOTX64.EFI": machines.BUILD / "BOOTX64.EFI",
-             "bellows/bellows.elf": machines.BUILD / "bellows.elf",
-             "bellows/bare.img": machines.BUILD / "guests/bare.img"}
-    return boot(target, what, CONFIG.format(what=what, large=large), files)
+    return boot(target, what, CONFIG.format(what=what, large=large), hypervisor_files())
+
+
+def hypervisor_files():
+    """The hypervisor and the bare guest, as they lie on the disk that is booted."""
+    return {"EFI/BOOT/BOOTX64.EFI": machines.BUILD / "BOOTX64.EFI",
+            "bellows/bellows.elf": machines.BUILD / "bellows.elf",
+            "bellows/bare.img": machines.BUILD / "guests/bare.img"}
 
 
 # What the issue on test hardware asks for, in instructions.

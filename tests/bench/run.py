@@ -25,6 +25,7 @@ import host
 import machine as machines
 import plot
 import results
+import zcache
 
 OUT = machines.BUILD / "bench"
 
@@ -54,6 +55,11 @@ BENCHES = [
           lambda: host.bench_share_first("duplicate"), ("bench/bench_share", ".guests")),
     Bench("share.pass.unchanged", "a pass over pages that nobody wrote, beside KSM", host.bench_share_unchanged,
           ("bench/bench_share", ".guests")),
+    Bench("fault.zip", "the touch of a compressed page, in Bochs", zcache.bench_fault, emulated.NEEDS),
+    Bench("zcache.time", "zcache.store and zcache.load: a page into the compression cache and back, beside zram",
+          zcache.bench_time, ("bench/bench_zcache", ".guests")),
+    Bench("zcache.memory", "zcache.loss and zcache.bytes: what a full compression cache costs, beside zram",
+          zcache.bench_loss, ("bench/bench_zcache", ".guests")),
     Bench("fault.zero.host", "mm/fault beside the kernel's own page fault", host.bench_fault,
           ("bench/bench_fault",)),
 ]

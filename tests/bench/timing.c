@@ -222,13 +222,18 @@ static void zram_node(void)
 		timing_cannot_run("%s cannot be made: %s", zram.device, strerror(errno));
 }
 
+bool timing_zram_is_offered(void)
+{
+	return access("/sys/class/zram-control", F_OK) == 0 ||
+	       system("modprobe zram 2>/dev/null") == 0;
+}
+
 const char *timing_zram_start(uint64_t bytes, const char *compressor)
 {
 	char text[32];
 	uint64_t number;
 
-	if (access("/sys/class/zram-control", F_OK) != 0 &&
-		system("modprobe zram 2>/dev/null") != 0)
+	if (!timing_zram_is_offered())
 		timing_cannot_run("this kernel has no zram");
 	/* Reading makes a new device and tells its number. */
 	if (!timing_setting_read("/sys/class/zram-control/hot_add", &number))
@@ -254,6 +259,14 @@ void timing_zram_stop(void)
 	zram_set("reset", "1");
 	snprintf(text, sizeof(text), "%d", zram.number);
 	timing_setting_write("/sys/class/zram-control/hot_remove", text);
+}
+
+bool timing_zram_compact(void)
+{
+	char path[PATH_BYTES];
+
+	snprintf(path, sizeof(path), "/sys/block/zram%d/compact", zram.number);
+	return timing_setting_write(path, "1");
 }
 
 bool timing_zram_stat(uint64_t out[3])

@@ -48,12 +48,17 @@ double timing_ksm_wait(uint32_t passes);
 /* A counter below /sys/kernel/mm/ksm: pages_sharing, pages_shared, full_scans ... */
 uint64_t timing_ksm_count(const char *name);
 
+/* Has this kernel zram, loaded or as a module? */
+bool timing_zram_is_offered(void);
+
 /*
  * A zram device of @bytes with that compressor for the length of a bench: its path, which stays
  * valid. Ends the program where there is none to be had. timing_zram_stop() removes it.
  */
 const char *timing_zram_start(uint64_t bytes, const char *compressor);
 void timing_zram_stop(void);
+/* Have it compact its memory. */
+bool timing_zram_compact(void);
 /* The first numbers of its mm_stat: bytes stored, bytes compressed, bytes of memory used. */
 bool timing_zram_stat(uint64_t out[3]);
 

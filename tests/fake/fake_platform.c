@@ -2,9 +2,11 @@
 #include "tests/fake/fake_platform.h"
 #include "tests/fake/rng.h"
 #include "mm/base/lock.h"
+#include "mm/fault_guard.h"
 #include "mm/memsched.h"
 #include "mm/share.h"
 #include "mm/tlb.h"
+#include "mm/zcache.h"
 #include <setjmp.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,6 +26,8 @@ static struct {
 	size_t table_bytes, regions_bytes;
 	u64 *serials;
 	void (*kick)(u32 cpu);
+	void (*wake)(struct space *space);
+	u64 wakes;
 	u64 fail_nth, alloc_count;
 	struct rng random;
 	bool fail_after;
@@ -86,12 +90,51 @@ bool platform_random(u64 *out)
 	return true;
 }
 
+static __thread bool in_library;
+
+static void library_move(bool inside)
+{
+	if (in_library == inside) {
+		fprintf(stderr, "a library's fence is %s twice\n", inside ? "entered" : "left");
+		abort();
+	}
+	in_library = inside;
+}
+
+void platform_library_begin(void)
+{
+	library_move(true);
+}
+
+void platform_library_end(void)
+{
+	library_move(false);
+}
+
 void platform_log(enum log_level level, const char *line)
 {
 	if (level > LOG_WARN)
 		return;
-	if (fake.log_count++ < LOG_LINES_MAX && !fake.log_quiet)
+	if (__atomic_fetch_add(&fake.log_count, 1, __ATOMIC_RELAXED) < LOG_LINES_MAX &&
+		!fake.log_quiet)
 		fprintf(stderr, "mm: %s\n", line);
+}
+
+void platform_wake(struct space *space)
+{
+	fake.wakes++;
+	if (fake.wake)
+		fake.wake(space);
+}
+
+u64 fake_wakes(void)
+{
+	return fake.wakes;
+}
+
+void fake_on_wake(void (*wake)(struct space *space))
+{
+	fake.wake = wake;
 }
 
 void platform_panic(const char *what)
@@ -217,7 +260,8 @@ void fake_start(u32 cpu_count, const struct frame_range *ranges, u32 range_count
 	frame_test_hooks = (struct frame_test_hooks){
 		.alloc_fails = alloc_fails, .allocated = frame_allocated, .freed = frame_freed};
 	frame_init(fake.table, fake.regions, PFN(fake.frame_count), ranges, range_count);
-	if (frame_init_cpus() || tlb_init_cpus() || share_init()) {
+	if (frame_init_cpus() || tlb_init_cpus() || fault_guard_init_cpus() || share_init() ||
+		zcache_init_cpus()) {
 		fprintf(stderr, "no room for %u CPUs in %llu frames\n", cpu_count,
 			(unsigned long long)fake.frame_count);
 		abort();

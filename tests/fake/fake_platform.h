@@ -23,6 +23,10 @@ void fake_cpu_set(u32 cpu);
 /* Called by platform_kick(). Without one, kicking a CPU is an error of the test. */
 void fake_on_kick(void (*kick)(u32 cpu));
 
+/* How often platform_wake() was called; and whom to tell. */
+u64 fake_wakes(void);
+void fake_on_wake(void (*wake)(struct space *space));
+
 /*
  * How often a frame has been allocated: tells whether it is still the same one. Odd while it is in
  * use.

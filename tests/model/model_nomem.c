@@ -117,7 +117,11 @@ static bool vm_use(struct space *space, u64 tag)
 
 static struct space *vm_make(const struct slat_format *format, bool large)
 {
-	struct space_config config = {"nth", MIB(5), format, large, true, false, 0, 0};
+	struct space_config config = {.name = "nth",
+		.memory_bytes = MIB(5),
+		.format = format,
+		.large_pages = large,
+		.large_pages_no_exec = true};
 	struct space *space = NULL;
 	u64 free_before = frame_free_count();
 
@@ -148,7 +152,10 @@ static void sharers_use(const struct slat_format *format)
 	u64 alike = 7;
 
 	for (u32 i = 0; i < 2; i++) {
-		struct space_config config = {"sharer", MIB(1), format, false, false, false, 1, 0};
+		struct space_config config = {.name = "sharer",
+			.memory_bytes = MIB(1),
+			.format = format,
+			.share_salt = 1};
 
 		REQUIRE(space_create(&sharers[i], &config) == E_OK);
 		for (u64 page = 0; page < SHARED_PAGES; page++)
@@ -200,7 +207,9 @@ static void scenario(const struct slat_format *format, bool large)
 static void all_failures(const struct slat_format *format, bool large, bool and_all_after)
 {
 	struct frame_account start, end;
-	struct space_config config = {"neighbour", MIB(1), format, false, false, false, 0, 0};
+	struct space_config config = {.name = "neighbour",
+		.memory_bytes = MIB(1),
+		.format = format};
 	struct space *neighbour;
 	u64 value = 0x6e65696768626f75, back = 0, count = 0;
 

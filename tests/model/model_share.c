@@ -1,4 +1,4 @@
-/* SRCS: tests/model/vms.c tests/fake/fake_platform.c tests/fake/fake_guest.c
+/* SRCS: tests/model/vms*.c tests/fake/fake_platform.c tests/fake/fake_guest.c tests/fake/fake_blk.c
    mm/[a-z]*.c mm/base/lock.c mm/base/check.c mm/base/log.c mm/base/fmt.c */
 /*
  * VMs whose pages are often alike, scanned for sharing all the time, equal the naive model: with

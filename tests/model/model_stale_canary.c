@@ -1,5 +1,5 @@
-/* SRCS: tests/model/vms.c tests/model/tlb_broken.c tests/fake/fake_platform.c
-   tests/fake/fake_guest.c mm/[a-su-z]*.c
+/* SRCS: tests/model/vms*.c tests/model/tlb_broken.c tests/fake/fake_platform.c
+   tests/fake/fake_guest.c tests/fake/fake_blk.c mm/[a-su-z]*.c
    mm/base/lock.c mm/base/check.c mm/base/log.c mm/base/fmt.c */
 /*
  * The stale-translation checker can fail: with flushes left out, in two ways, the random model

@@ -106,7 +106,12 @@ static void scan(struct worker *w, struct space *space)
 /* A VM's whole life on this CPU alone. */
 static void own_vm(struct worker *w)
 {
-	struct space_config config = {"own", OWN_BYTES, &slat_npt, true, true, false, share, 0};
+	struct space_config config = {.name = "own",
+		.memory_bytes = OWN_BYTES,
+		.format = &slat_npt,
+		.large_pages = true,
+		.large_pages_no_exec = true,
+		.share_salt = share};
 	struct space *space;
 	err_t why;
 
@@ -218,8 +223,12 @@ static u64 lost_words(void)
 
 static int run(u64 seed, u64 steps, bool large)
 {
-	struct space_config config = {
-		"shared", SHARED_BYTES, &slat_ept, large, true, false, share, 0};
+	struct space_config config = {.name = "shared",
+		.memory_bytes = SHARED_BYTES,
+		.format = &slat_ept,
+		.large_pages = large,
+		.large_pages_no_exec = true,
+		.share_salt = share};
 	struct frame_account start, end;
 	u64 wrong = 0, nomem = 0, own_vms = 0, hashed = 0, merged = 0, ballooned = 0;
 	bool sound = true;

@@ -40,6 +40,8 @@ struct world {
 	u64 steps, accesses, nomem, clears, destroyed, kick_accesses;
 	u64 scans, races, merges, breaks, joins, join_moves;
 	u64 inflated, touched;
+	u64 zipped, filled, swapped, cleaned, objects, came_back, read_ahead;
+	u64 shared_out, waits, lost;
 	struct vm *scanned; /* in the middle of a merge: this VM cannot end */
 };
 
@@ -53,6 +55,8 @@ struct world_options {
 	bool stop_on_violation; /* for a sample that is broken on purpose */
 	bool share;             /* pages get like contents, scans go on, and race with everything */
 	u32 hash_bits;          /* of a page's hash; 0: all */
+	bool reclaim;           /* pages are compressed, swapped, ballooned, and come back */
+	bool disk_faults;       /* and the disk fails now and then */
 };
 
 /*

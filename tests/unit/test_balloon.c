@@ -39,7 +39,11 @@ static int teardown(void **state)
 
 static void begin(u64 bytes, bool large)
 {
-	struct space_config config = {"unit", bytes, &slat_ept, large, false, false, 1, 0};
+	struct space_config config = {.name = "unit",
+		.memory_bytes = bytes,
+		.format = &slat_ept,
+		.large_pages = large,
+		.share_salt = 1};
 
 	assert_int_equal(space_create(&space, &config), E_OK);
 	free_before = frame_free_count();

@@ -101,6 +101,7 @@ static void every_key_is_read(void **state)
 	assert_string_equal(vms[0].disk, "data");
 	assert_string_equal(vms[0].share_salt, "blue");
 	assert_string_equal(vms[0].swap_dir, "swap1");
+	assert_int_not_equal(vms[0].swap_dir_line, 0);
 	assert_false(vms[0].autostart || vms[0].share_enable);
 	assert_true(vms[0].reservation_given && vms[0].debug_hypercalls);
 	assert_int_equal(vms[0].reservation_bytes, MIB(256));

@@ -40,7 +40,11 @@ static void stop(struct space *space)
 
 static struct space *make(const struct slat_format *format, u64 bytes, bool large, bool no_exec)
 {
-	struct space_config config = {"unit", bytes, format, large, no_exec, false, 0, 0};
+	struct space_config config = {.name = "unit",
+		.memory_bytes = bytes,
+		.format = format,
+		.large_pages = large,
+		.large_pages_no_exec = no_exec};
 	struct space *space;
 
 	assert_int_equal(space_create(&space, &config), E_OK);

@@ -18,7 +18,11 @@ static struct space *vms[3];
 
 static struct space *make(u32 salt, u64 bytes, bool large)
 {
-	struct space_config config = {"unit", bytes, &slat_ept, large, false, false, salt, 0};
+	struct space_config config = {.name = "unit",
+		.memory_bytes = bytes,
+		.format = &slat_ept,
+		.large_pages = large,
+		.share_salt = salt};
 	struct space *space;
 
 	assert_int_equal(space_create(&space, &config), E_OK);

@@ -35,7 +35,10 @@ static int teardown(void **state)
 
 static struct space *make(u64 bytes, bool large)
 {
-	struct space_config config = {"unit", bytes, &slat_ept, large, false, false, 0, 0};
+	struct space_config config = {.name = "unit",
+		.memory_bytes = bytes,
+		.format = &slat_ept,
+		.large_pages = large};
 	struct space *space = NULL;
 
 	assert_int_equal(space_create(&space, &config), E_OK);
@@ -71,7 +74,9 @@ static void test_sizes_that_cannot_be_are_refused(void **state)
 
 	(void)state;
 	for (u32 i = 0; i < ARRAY_COUNT(sizes); i++) {
-		struct space_config config = {"bad", sizes[i], &slat_ept, false, false, false, 0, 0};
+		struct space_config config = {.name = "bad",
+		.memory_bytes = sizes[i],
+		.format = &slat_ept};
 
 		assert_int_equal(space_create(&space, &config), E_INVAL);
 	}
@@ -84,7 +89,9 @@ static void test_cost_is_what_was_said(void **state)
 
 	(void)state;
 	for (u32 i = 0; i < ARRAY_COUNT(sizes); i++) {
-		struct space_config config = {"cost", sizes[i], &slat_npt, false, false, false, 0, 0};
+		struct space_config config = {.name = "cost",
+		.memory_bytes = sizes[i],
+		.format = &slat_npt};
 		u64 before = frame_free_count();
 		struct space *space = make(sizes[i], false);
 
@@ -97,8 +104,9 @@ static void test_cost_is_what_was_said(void **state)
 
 static void test_long_names_are_cut(void **state)
 {
-	struct space_config config = {"a name that is far longer than there is room for it", MIB(1),
-		&slat_ept, false, false, false, 0, 0};
+	struct space_config config = {.name = "a name that is far longer than there is room for it",
+		.memory_bytes = MIB(1),
+		.format = &slat_ept};
 	struct space *space;
 
 	(void)state;

@@ -109,6 +109,10 @@ void events_run(uint32_t *test_count, uint32_t *wrong_count);
  */
 void io_run(uint32_t *test_count, uint32_t *wrong_count);
 
+/** Compressed pages: see zip.c. zip_bench() returns false if it cannot be run. */
+void zip_run(const struct bare_boot *boot, uint32_t *test_count, uint32_t *wrong_count);
+bool zip_bench(const struct bare_boot *boot);
+
 /** A disk driver that lies; each lie is followed by a proper driver's check (virtio.c). */
 void virtio_run(const struct bare_boot *boot, uint32_t *test_count, uint32_t *wrong_count);
 

@@ -15,6 +15,7 @@
  *   balloon-taker the same, and at a key uses all that it has given away
  *   balloon-mute, -slow, -disabled  a driver that says hello and no more, or does nothing about its target
  *   balloon-liar  a driver that lies in all ways
+ *   zip      vector registers, while everything is compressed and comes back
  *   virtio   a disk driver that lies, and after each lie a proper one
  *   modules  what it was started with, and a sum of each module's bytes
  * bellows.workload=... runs the memory workload, bellows.hostile=... everything a guest must not do,
@@ -207,6 +208,10 @@ void bare_main(const struct bare_boot *boot)
 	if (is_word(what, "balloon-liar")) {
 		balloon_lie(boot, &test_count, &wrong_count);
 		finish("balloon-liar", test_count, wrong_count);
+	}
+	if (is_word(what, "zip")) {
+		zip_run(boot, &test_count, &wrong_count);
+		finish("zip", test_count, wrong_count);
 	}
 	if (is_word(what, "virtio")) {
 		virtio_run(boot, &test_count, &wrong_count);

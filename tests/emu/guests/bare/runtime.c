@@ -165,20 +165,3 @@ void interrupts_init(void)
 		     : "m"(idtr), "r"(TSS_SELECTOR)
 		     : "memory");
 }
-
-/* What the compiler calls for struct copies and clearing. */
-void *memset(void *to, int byte, size_t bytes)
-{
-	void *at = to;
-
-	asm volatile("rep stosb" : "+D"(at), "+c"(bytes) : "a"(byte) : "memory");
-	return to;
-}
-
-void *memcpy(void *to, const void *from, size_t bytes)
-{
-	void *at = to;
-
-	asm volatile("rep movsb" : "+D"(at), "+S"(from), "+c"(bytes) : : "memory");
-	return to;
-}

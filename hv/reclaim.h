@@ -1,0 +1,19 @@
+/*
+ * When memory is reclaimed: some slices of 100 us each time the scheduler's loop comes round while
+ * memory is short, and the console's command for one VM. All on the boot CPU.
+ */
+#ifndef HV_RECLAIM_H
+#define HV_RECLAIM_H
+
+#include "mm/base/types.h"
+
+/* Some work, if any is due; whether there is more. */
+bool reclaim_turn(void);
+
+/* For memtop: what each VM has compressed and swapped now, and how often pages went and came. */
+void reclaim_show(void);
+
+/* reclaim NAME SIZE */
+void command_reclaim(u32 count, char **words);
+
+#endif

@@ -1,0 +1,207 @@
+/* Volumes found by their partitions' type, files made to measure, and the console's account of
+ * both. */
+#include "hv/vm_swap.h"
+#include "hv/console.h"
+#include "hv/disks.h"
+#include "hv/sched.h"
+#include "hv/vm.h"
+#include "mm/base/fmt.h"
+#include "mm/base/log.h"
+#include "mm/base/str.h"
+#include "mm/swap.h"
+
+typedef unsigned long long ull;
+
+/* Slots as MiB with one decimal, as two numbers for "%llu.%llu". */
+#define MIB_OF(slots) (ull)((slots) >> 8), (ull)(((slots)&0xff) * 10 >> 8)
+
+/* --- Volumes --------------------------------------------------------------------------------- */
+
+void vm_swap_open_volumes(void)
+{
+	const struct disk_partition *p;
+
+	swap_init();
+	for (u32 i = 0; (p = disks_find_type(&gpt_type_swap, i)) != NULL; i++) {
+		char name[SWAP_NAME_BYTES];
+
+		fmt_snprintf(name, sizeof(name), "%sp%u%s%s%s", p->blk->name, p->number,
+			p->gpt.name[0] ? " (" : "", p->gpt.name, p->gpt.name[0] ? ")" : "");
+		if (swap_volume_open(p->blk, p->gpt.first_block, p->gpt.block_count, name))
+			log_error("swap: %s: no memory to open it", name);
+	}
+}
+
+bool vm_swap_is_settled(void)
+{
+	for (struct swap_volume *v = swap_volume_first(); v; v = v->next) {
+		if (swap_volume_state(v) == SWAP_OPENING)
+			return false;
+	}
+	return true;
+}
+
+static struct swap_volume *volume_on(const struct disk_partition *p)
+{
+	for (struct swap_volume *v = swap_volume_first(); v; v = v->next) {
+		if (v->blk == p->blk && v->first_block == p->gpt.first_block)
+			return v;
+	}
+	return NULL;
+}
+
+/* The one that sched.swap.dir names. */
+static struct swap_volume *named_volume(const char *name, const char **why)
+{
+	const struct disk_partition *p = disks_find(name, why);
+	struct swap_volume *volume;
+
+	if (!p)
+		return NULL;
+	volume = volume_on(p);
+	if (!volume)
+		*why = "its partition type is not that of a swap volume, "
+		       "86cbcdae-9031-43c3-aa9c-af1abc33edf2";
+	return volume;
+}
+
+/* The first that can be used; if none can, the first. */
+static struct swap_volume *default_volume(void)
+{
+	for (struct swap_volume *v = swap_volume_first(); v; v = v->next) {
+		if (swap_volume_is_usable(v))
+			return v;
+	}
+	return swap_volume_first();
+}
+
+static const char *state_of(const struct swap_volume *volume)
+{
+	switch (swap_volume_state(volume)) {
+	case SWAP_OPENING:
+		return "still being opened";
+	case SWAP_READY:
+		return swap_volume_is_usable(volume) ? "ready" : "its disk is dead";
+	default:
+		return volume->why;
+	}
+}
+
+/* --- A VM's file ----------------------------------------------------------------------------- */
+
+static err_t no_room(struct swap_volume *volume, u64 slots, char *why, size_t why_bytes)
+{
+	u64 longest, room = swap_directory_room(volume, &longest);
+
+	fmt_snprintf(why, why_bytes,
+		"its swap file of %llu.%llu MiB (memory less sched.mem.min) has no room on swap volume "
+		"%s: %llu.%llu MiB are free, %llu.%llu in one piece",
+		MIB_OF(slots), volume->name, MIB_OF(room), MIB_OF(longest));
+	return E_LIMIT;
+}
+
+static err_t create(
+	struct vm *vm, struct swap_volume *volume, u64 slots, char *why, size_t why_bytes)
+{
+	char name[SWAP_NAME_BYTES];
+	err_t err;
+
+	if (!swap_volume_is_usable(volume)) {
+		fmt_snprintf(why, why_bytes, "swap volume %s: %s", volume->name, state_of(volume));
+		return E_IO;
+	}
+	fmt_snprintf(name, sizeof(name), "%s.vswp", vm_name(vm));
+	err = swap_file_create(volume, name, slots, &vm->swap);
+	if (err == E_LIMIT)
+		return no_room(volume, slots, why, why_bytes);
+	if (err) {
+		fmt_snprintf(why, why_bytes, "its swap file %s: %s", name, err_name(err));
+		return err;
+	}
+	log_info("%s: swap file %s, %llu.%llu MiB on %s, %u extent%s", vm_name(vm), name,
+		MIB_OF(slots), volume->name, vm->swap->extent_count,
+		vm->swap->extent_count == 1 ? "" : "s");
+	return 0;
+}
+
+err_t vm_swap_create(struct vm *vm, char *why, size_t why_bytes)
+{
+	const struct vm_config *config = vm->config;
+	u64 slots = (config->memory_bytes - config->reservation_bytes) >> PAGE_SHIFT;
+	struct swap_volume *volume = default_volume();
+	const char *problem = "";
+
+	vm->swap = NULL;
+	if (config->swap_dir[0])
+		volume = named_volume(config->swap_dir, &problem);
+	if (config->swap_dir[0] && !volume) {
+		fmt_snprintf(why, why_bytes, "line %u: sched.swap.dir = %s: %s",
+			config->swap_dir_line, config->swap_dir, problem);
+		return E_NOTFOUND;
+	}
+	if (slots == 0)
+		return 0;
+	if (volume)
+		return create(vm, volume, slots, why, why_bytes);
+	if (config->reservation_given)
+		log_warn("%s: there is no swap volume; beyond its reservation of %llu MiB it has "
+			 "what happens to be free",
+			vm_name(vm), (ull)(config->reservation_bytes >> 20));
+	return 0;
+}
+
+u64 vm_swap_frames(const struct vm *vm)
+{
+	return vm->swap ? swap_file_overhead_frames(vm->swap->slot_count) : 0;
+}
+
+/* --- swap ------------------------------------------------------------------------------------ */
+
+static void print_stats(const struct swap_stats *s)
+{
+	console_printf("    written: %llu pages in %llu commands, %llu failed; read: %llu pages in "
+		       "%llu commands, %llu failed; %llu read again, %llu corrupt\n",
+		(ull)s->pages_written, (ull)s->writes, (ull)s->write_errors, (ull)s->pages_read,
+		(ull)s->reads, (ull)s->read_errors, (ull)s->reread, (ull)s->corrupt);
+}
+
+static void print_volume(struct swap_volume *v)
+{
+	u64 longest, room = swap_directory_room(v, &longest);
+
+	console_printf("%s: %s\n", v->name, state_of(v));
+	if (swap_volume_state(v) != SWAP_READY)
+		return;
+	console_printf("    %llu.%llu MiB, %llu.%llu free, %llu.%llu in one piece; opened %llu "
+		       "time%s since it was formatted\n",
+		MIB_OF(v->slot_count), MIB_OF(room), MIB_OF(longest), (ull)v->boots,
+		v->boots == 1 ? "" : "s");
+	print_stats(&v->stats);
+}
+
+static void print_file(const struct vm *vm)
+{
+	const struct swap_file *f = vm->swap;
+	u64 used = swap_file_used(f);
+
+	console_printf("%s on %s: %llu of %llu slots used, %u extent%s\n", f->name, f->volume->name,
+		(ull)used, (ull)f->slot_count, f->extent_count, f->extent_count == 1 ? "" : "s");
+	print_stats(&f->stats);
+}
+
+void command_swap(u32 count, char **words)
+{
+	const struct vm *vm;
+
+	(void)count;
+	(void)words;
+	if (!swap_volume_first())
+		console_printf("there is no swap volume: no partition of type "
+			       "86cbcdae-9031-43c3-aa9c-af1abc33edf2\n");
+	for (struct swap_volume *v = swap_volume_first(); v; v = v->next)
+		print_volume(v);
+	list_for_each_entry (vm, sched_vms(), all) {
+		if (vm->swap)
+			print_file(vm);
+	}
+}

@@ -1,0 +1,151 @@
+/*
+ * The victims: from a random page of the space on, those in a row that are old enough. So the
+ * choice among equals is random, and what is evicted together lies together, in the guest's memory
+ * and then in the swap file.
+ */
+#include "mm/reclaim_choice.h"
+#include "mm/platform.h"
+#include "mm/reclaim_age.h"
+#include "mm/space_entry.h"
+#include "mm/space_registry.h"
+
+#define LOOK_MOST 4096u /* pages, unless any will do */
+
+static bool is_random;   /* [a] */
+static u64 random_state; /* [a] */
+
+void reclaim_choose_randomly(bool randomly)
+{
+	__atomic_store_n(&is_random, randomly, __ATOMIC_RELAXED);
+}
+
+/* Good enough to spread a choice. Two CPUs may draw the same. */
+static u64 draw(u64 below)
+{
+	u64 x = __atomic_load_n(&random_state, __ATOMIC_RELAXED);
+
+	if (x == 0 && !platform_random(&x))
+		x = platform_now_ns();
+	x |= x == 0;
+	x ^= x << 13;
+	x ^= x >> 7;
+	x ^= x << 17;
+	__atomic_store_n(&random_state, x, __ATOMIC_RELAXED);
+	return x % below;
+}
+
+u64 reclaim_space_pages(const struct space *space)
+{
+	u64 kept = space->promised_pages + space_pages_in_state(space, PAGE_WRITING);
+	u64 consumed = space_consumed_pages(space);
+
+	if ((!space->zcache && !space->swap) ||
+		platform_now_ns() < __atomic_load_n(&space->rests_until_ns, __ATOMIC_RELAXED))
+		return 0;
+	return consumed > kept ? consumed - kept : 0;
+}
+
+struct space *reclaim_space(void)
+{
+	struct space *best = NULL, *space;
+	u64 most = 0;
+
+	for (u32 number = 0; (space = space_hold_next(number)) != NULL;) {
+		u64 pages = reclaim_space_pages(space);
+
+		number = space->number;
+		if (pages > most) {
+			if (best)
+				space_release(best);
+			best = space;
+			most = pages;
+		} else {
+			space_release(space);
+		}
+	}
+	return best;
+}
+
+struct choice {
+	struct space *space;
+	struct evict_batch *batch;
+	enum reclaim_effort effort;
+	u32 min_age;
+	u32 want, taken;
+};
+
+/* Region held. Is the page one to go? @*age: its own, where it has one. */
+static bool is_victim(const struct choice *c, u64 leaf, u32 *age)
+{
+	const struct slat_format *f = c->space->format;
+	enum page_state state = slat_state(f, leaf);
+
+	*age = 0;
+	if (state == PAGE_HIDDEN)
+		return true;
+	if (state != PAGE_PRIVATE && state != PAGE_CLEAN)
+		return false;
+	*age = reclaim_age(slat_pfn(f, leaf));
+	if (c->effort == RECLAIM_ANY)
+		return true;
+	return !(leaf & (f->accessed_bit | SLAT_WALKED)) && *age >= c->min_age;
+}
+
+/* Pages of one region, from @index up to @end. */
+static void region_choose(struct choice *c, u64 index, u64 end)
+{
+	struct space *space = c->space;
+	gfn_t gfn = space_page_gfn(space, index);
+	struct spinlock *lock = space_region_lock(space, gfn);
+
+	spin_lock(lock);
+	if (slat_is_large(space->format, slat_load(space_region_entry(space, gfn))))
+		space_split(space, gfn);
+	u64 *entry = space_page_entry(space, gfn);
+
+	for (; entry && index < end && c->taken < c->want; index++, entry++, gfn.v++) {
+		u32 age;
+
+		if (!is_victim(c, slat_load(entry), &age))
+			continue;
+		if (evict_choose(space, gfn, entry, c->batch) == EVICT_NOT)
+			continue;
+		reclaim_age_gone(space, age);
+		c->taken++;
+	}
+	spin_unlock(lock);
+}
+
+static void walk(struct choice *c, u64 most)
+{
+	u64 count = c->space->page_count, index = draw(count);
+
+	most = min(most, count);
+	while (most && c->taken < c->want) {
+		u64 end = min(ALIGN_DOWN(index, (u64)REGION_PAGE_COUNT) + REGION_PAGE_COUNT, count);
+
+		end = min(end, index + most);
+		region_choose(c, index, end);
+		most -= end - index;
+		index = end == count ? 0 : end;
+	}
+}
+
+u32 reclaim_choose(
+	struct space *space, struct evict_batch *batch, u32 want, enum reclaim_effort effort)
+{
+	bool randomly = __atomic_load_n(&is_random, __ATOMIC_RELAXED);
+	u64 may_lose = reclaim_space_pages(space);
+	struct choice c = {
+		.space = space,
+		.batch = batch,
+		.effort = randomly ? RECLAIM_ANY : effort,
+		.min_age = effort == RECLAIM_COLD ? reclaim_age_to_evict(space) : 0,
+		.want = (u32)min(min(want, EVICT_BATCH_PAGES), may_lose),
+	};
+
+	evict_begin(batch, space);
+	walk(&c, effort == RECLAIM_ANY ? space->page_count : LOOK_MOST);
+	evict_flush(batch);
+	return c.taken;
+}

@@ -1,0 +1,34 @@
+/* A cache, as zcache.c and its audit know it. */
+#ifndef MM_ZCACHE_PRIVATE_H
+#define MM_ZCACHE_PRIVATE_H
+
+#include "mm/zcache.h"
+#include "mm/zcache_class.h"
+#include "mm/zcache_codec.h"
+#include "mm/zcache_table.h"
+#include "mm/base/lock.h"
+
+/* What LZ4 made, with its head, in steps: 1 .. ZCACHE_CLASSES. */
+#define ZCACHE_CLASSES                                                                             \
+	((ZCACHE_PACKED_HEAD + ZCACHE_LZ4_BYTES_MAX + ZCACHE_STEP_BYTES - 1) / ZCACHE_STEP_BYTES)
+
+struct zcache {
+	struct spinlock lock;          /* all below, but what is fixed [I] */
+	u64 page_count;                /* [I] most objects */
+	u64 most_frames;               /* [I] */
+	u64 frame_count;               /* [I] that this struct and its directory lie in */
+	u64 lz4_bytes;                 /* sum over all objects */
+	u64 object_frames;             /* sum over all classes */
+	struct zcache_figures figures; /* [a] what ever happened; the rest is made when asked for */
+	struct zcache_table table;
+	struct zcache_class classes[ZCACHE_CLASSES];
+	struct zcache_table_frame directory[]; /* the table's */
+};
+
+/* The class that an object belongs to. */
+static inline u32 zcache_class_index(u32 lz4_bytes)
+{
+	return (u32)(ZCACHE_PACKED_HEAD + lz4_bytes - 1) / ZCACHE_STEP_BYTES;
+}
+
+#endif

@@ -1,0 +1,118 @@
+/* What must hold after each step. See vms.h. */
+#include "tests/model/vms_private.h"
+#include "mm/balloon.h"
+#include "mm/zcache.h"
+
+#define COMPARE_EVERY 512u /* steps between comparisons of every byte */
+
+/* Pages that are being written out from shared frames. */
+static u64 shared_leaving(struct space *space)
+{
+	u64 found = 0, left = space_pages_in_state(space, PAGE_WRITING);
+
+	for (u64 index = 0; left && index < space->page_count; index++) {
+		pfn_t frame;
+		u64 leaf = space_leaf(space, space_page_gfn(space, index), &frame);
+
+		if (slat_state(space->format, leaf) != PAGE_WRITING)
+			continue;
+		left--;
+		found += frame_kind(frame) == FRAME_SHARED;
+	}
+	return found;
+}
+
+static void account_check(void)
+{
+	struct frame_account account;
+	u64 sum = 0, private_pages = 0, shared_pages = 0, references = 0, leaving = 0;
+
+	frame_account_get(&account);
+	for (u32 kind = FRAME_FREE; kind < FRAME_KIND_COUNT; kind++)
+		sum += account.frames[kind];
+	if (sum != account.total)
+		wrong("the account does not sum to all frames");
+	for (u32 i = 0; i < VMS_MAX; i++) {
+		if (!world.vms[i].space)
+			continue;
+		private_pages += space_consumed_pages(world.vms[i].space);
+		shared_pages += space_pages_in_state(world.vms[i].space, PAGE_SHARED);
+		leaving += shared_leaving(world.vms[i].space);
+	}
+	for (u64 pfn = 0; account.frames[FRAME_SHARED] && pfn < options->ram_frames + 48; pfn++) {
+		if (frame_is_ram(PFN(pfn)) && frame_kind(PFN(pfn)) == FRAME_SHARED)
+			references += frame_ref_count(PFN(pfn));
+	}
+	if (shared_pages + leaving != references)
+		wrong("references to shared frames are not those of the VMs");
+	if (account.frames[FRAME_PRIVATE] + leaving != private_pages)
+		wrong("private frames are not those of the VMs");
+}
+
+/* Only under the salt of the space, or the one from before a change that is not through yet. */
+static void shared_check(const struct space *space, pfn_t pfn)
+{
+	if (share_index_salt(pfn) != space->share.salt && space->share.phase != SHARE_PHASE_UNSHARE)
+		wrong("a page is shared under another salt");
+}
+
+void compare_all(void)
+{
+	static u8 zeros[PAGE_BYTES];
+	static u8 mapped[1 << 20];
+
+	memset(mapped, 0, sizeof(mapped));
+	for (u32 i = 0; i < VMS_MAX; i++) {
+		struct vm *vm = &world.vms[i];
+
+		for (u64 index = 0; vm->space && index < vm->space->page_count; index++) {
+			gfn_t gfn = space_page_gfn(vm->space, index);
+			bool lost = false;
+			const void *page = out_look(vm->space, gfn, &lost);
+			const void *model = vm->pages[index] ? vm->pages[index] : zeros;
+
+			if (!lost && memcmp(page ? page : zeros, model, PAGE_BYTES) != 0)
+				wrong("a page differs from the model");
+			if ((space_page_state(vm->space, gfn) == PAGE_BALLOONED) !=
+				vm->ballooned[index])
+				wrong("a page is ballooned and should not be, or the reverse");
+			const void *here = fake_guest_look(vm->space, gfn);
+			pfn_t pfn = here ? platform_va_frame(here) : PFN_NONE;
+
+			if (!here || pfn.v == frame_zero().v)
+				continue;
+			if (frame_kind(pfn) == FRAME_SHARED)
+				shared_check(vm->space, pfn);
+			else if (mapped[pfn.v]++)
+				wrong("a frame is mapped twice");
+		}
+	}
+}
+
+void check(void)
+{
+	for (u32 i = 0; i < VMS_MAX; i++) {
+		struct space *space = world.vms[i].space;
+
+		if (space && !space_audit(space))
+			wrong("space_audit");
+		if (space && balloon_pages(space) != world.vms[i].ballooned_count)
+			wrong("the balloon's size is not the model's");
+		if (space && space->zcache && world.steps % COMPARE_EVERY == 0 &&
+			!zcache_audit(space->zcache))
+			wrong("zcache_audit");
+	}
+	if (!frame_audit())
+		wrong("frame_audit");
+	if (!share_index_audit())
+		wrong("share_index_audit");
+	account_check();
+	for (u32 i = 0; i < PINS_MAX; i++) {
+		if (world.pins[i].used)
+			pin_check(&world.pins[i]);
+	}
+	if (world.steps % COMPARE_EVERY == 0)
+		compare_all();
+	if (fake_guest_violations() && !options->stop_on_violation)
+		wrong("a stale translation was used");
+}
