@@ -121,7 +121,7 @@ static void abandon(struct guest_disk *d)
 	for (u32 i = 0; i < GUEST_DISK_SLOTS; i++) {
 		struct slot *s = &d->slots[i];
 
-		if (s->state != SLOT_AT_DISK) {
+		if (!slot_is_lent(s)) {
 			slot_free(s);
 		} else if (!s->is_orphan) {
 			s->is_orphan = true;
@@ -223,7 +223,7 @@ void guest_disk_close(struct guest_disk *d)
 		return;
 	guest_disk_reset(d);
 	for (u32 i = 0; i < GUEST_DISK_SLOTS; i++)
-		d->slots[i].space_gone = d->slots[i].state == SLOT_AT_DISK;
+		d->slots[i].space_gone = slot_is_lent(&d->slots[i]);
 	d->space = NULL;
 }
 

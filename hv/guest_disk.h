@@ -27,7 +27,7 @@
 #include "mm/space.h"
 
 #define GUEST_DISK_SLOTS   32u /* requests under way */
-#define GUEST_DISK_BOUNCES 8u  /* pages */
+#define GUEST_DISK_BOUNCES 16u /* pages */
 #define GUEST_DISK_BUCKETS 24u /* of latencies: [n] from 2^n us on, the first and last open */
 
 struct guest_disk_config {
@@ -45,7 +45,8 @@ struct guest_disk_stats {
 	u64 errors;                                   /* of them, those that failed */
 	u64 read_bytes, written_bytes;
 	u64 bounced_bytes;
-	u64 waits; /* steps that had to be tried again: for a page, or for the disk */
+	u64 fetched; /* pages brought into memory for it: the guest's own paging caused that */
+	u64 waits;   /* steps that had to be tried again: for a page, or for the disk */
 	u64 orphans;
 	u64 latencies[GUEST_DISK_BUCKETS]; /* of reads and writes */
 };

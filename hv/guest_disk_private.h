@@ -7,6 +7,7 @@
 #define HV_GUEST_DISK_PRIVATE_H
 
 #include "hv/guest_disk.h"
+#include "mm/space_peek.h"
 
 #define SLOT_PART_PAGES 64u /* of the data, in one request to the disk */
 #define SLOT_NO_BOUNCE  GUEST_DISK_BOUNCES
@@ -18,6 +19,7 @@ enum slot_state {
 	SLOT_MOVING,  /* the next part is to be given to the disk */
 	SLOT_FILLING, /* the same, through a bounce page: data from the guest, then to the disk */
 	SLOT_AT_DISK,
+	SLOT_PEEKING,  /* a page that is not in memory is being read into a bounce page for it */
 	SLOT_EMPTYING, /* a bounce page's data are to be given to the guest */
 	SLOT_FLUSHING, /* a flush is to be given to the disk */
 	SLOT_NAMING,   /* the disk's identification is to be given to the guest */
@@ -26,7 +28,7 @@ enum slot_state {
 
 struct slot {
 	enum slot_state state;
-	bool is_orphan;  /* at the disk, and nobody waits for it */
+	bool is_orphan;  /* at the disk, or peeking, and nobody waits for it */
 	bool space_gone; /* likewise, and its pins are the frames' only */
 	enum virtio_blk_status status;
 	struct guest_disk *disk; /* [I] */
@@ -35,9 +37,13 @@ struct slot {
 	u64 moved_blocks;
 	u64 start_ns;
 	struct blk_request blk;
-	u32 bounce, bounce_bytes, copied_bytes;
-	u32 pin_count;
-	pfn_t pins[SLOT_PART_PAGES];
+	u32 bounces;                            /* that it has: a bit for each */
+	u32 bounce, bounce_bytes, copied_bytes; /* the one of SLOT_FILLING and SLOT_EMPTYING */
+	struct space_peek peek;
+	u32 peek_bounce; /* where it goes to */
+	gfn_t fetched;   /* the last page that had to be brought in for it */
+	u32 page_count;
+	pfn_t pages[SLOT_PART_PAGES]; /* pinned for the part; none where a bounce page serves */
 };
 
 struct guest_disk {
@@ -55,20 +61,27 @@ struct guest_disk {
 	bool has_given;    /* the guest is to be told */
 	u32 bounces_taken; /* a bit for each */
 	u8 *bounces;
+	gfn_t peeked[GUEST_DISK_BOUNCES]; /* whose contents a bounce page that a slot has holds */
 	struct slot slots[GUEST_DISK_SLOTS];
 };
 
+/* Somebody else will go on with it. */
+static inline bool slot_is_lent(const struct slot *slot)
+{
+	return slot->state == SLOT_AT_DISK || slot->state == SLOT_PEEKING;
+}
+
 /* --- guest_disk_slot.c --- */
 
-/*
- * Go on with a request as far as it goes: until it is at the disk, over, or has to wait.
- */
+/* Go on with a request as far as it goes: until it is lent, over, or has to wait. */
 void slot_advance(struct slot *slot);
 /* A request with the slot's chain begins. */
 void slot_begin(struct slot *slot);
-/* Forget the request: it is not at the disk, or just came back from there. */
+/* Forget the request: it is not lent, or just came back. */
 void slot_free(struct slot *slot);
 
+/* It came back, and nobody waits for it: forget it. Returns whether that is so. */
+bool slot_drop_orphan(struct slot *slot);
 void slot_end_with(struct slot *slot, enum virtio_blk_status status);
 /* An error of the guest's memory: what is no RAM ends the request (0), all else is handed back. */
 must_check err_t slot_memory_failed(struct slot *slot, err_t err);
@@ -88,7 +101,7 @@ must_check err_t slot_fill_bounce(struct slot *slot);
 must_check err_t slot_empty_bounce(struct slot *slot);
 
 void slot_let_go(struct slot *slot); /* of its pins */
-void slot_drop_bounce(struct slot *slot);
+void slot_drop_bounces(struct slot *slot);
 
 /* --- guest_disk.c --- */
 

@@ -7,14 +7,23 @@
 void slot_free(struct slot *s)
 {
 	slot_let_go(s);
-	slot_drop_bounce(s);
+	slot_drop_bounces(s);
 	s->is_orphan = s->space_gone = false;
 	s->state = SLOT_FREE;
 }
 
+bool slot_drop_orphan(struct slot *s)
+{
+	if (!s->is_orphan)
+		return false;
+	s->disk->orphan_count--;
+	slot_free(s);
+	return true;
+}
+
 void slot_end_with(struct slot *s, enum virtio_blk_status status)
 {
-	slot_drop_bounce(s);
+	slot_drop_bounces(s);
 	s->status = status;
 	s->state = SLOT_ENDING;
 }
@@ -31,7 +40,7 @@ err_t slot_memory_failed(struct slot *s, err_t err)
 
 void slot_next_part(struct slot *s)
 {
-	slot_drop_bounce(s);
+	slot_drop_bounces(s);
 	s->state = s->moved_blocks == s->request.block_count ? SLOT_FLUSHING : SLOT_MOVING;
 }
 
@@ -56,12 +65,8 @@ static void note_done(struct blk_request *request)
 
 	spin_lock(d->config.lock);
 	slot_let_go(s);
-	if (s->is_orphan) {
-		slot_free(s);
-		d->orphan_count--;
-	} else {
+	if (!slot_drop_orphan(s))
 		came_back(s);
-	}
 	__atomic_store_n(&d->has_work, true, __ATOMIC_RELAXED);
 	spin_unlock(d->config.lock);
 }
@@ -269,7 +274,7 @@ static err_t (*const steps[])(struct slot *) = {
 
 void slot_advance(struct slot *s)
 {
-	while (s->state != SLOT_FREE && s->state != SLOT_AT_DISK) {
+	while (s->state != SLOT_FREE && !slot_is_lent(s)) {
 		err_t err = steps[s->state](s);
 
 		if (err) {
@@ -283,5 +288,6 @@ void slot_begin(struct slot *s)
 {
 	s->state = SLOT_TAKEN;
 	s->moved_blocks = 0;
+	s->fetched = GFN(~0ull);
 	s->start_ns = platform_now_ns();
 }

@@ -167,6 +167,12 @@ void vm_disk_print(const struct disk_partition *partition)
 		vm_name(vm), (ull)s->reads, (ull)(s->read_bytes >> 20), (ull)s->writes,
 		(ull)(s->written_bytes >> 20), (ull)s->flushes, (ull)s->discards, (ull)s->zeroes,
 		(ull)s->errors);
+	if (vm->space)
+		console_printf(
+			"            its pages that are not in memory: %llu written from where "
+			"they are, %llu read over, %llu brought in\n",
+			(ull)stats_get(&vm->space->stats.peeked),
+			(ull)stats_get(&vm->space->stats.overwritten), (ull)s->fetched);
 	console_printf("            half below %llu us, 99%% below %llu us; %llu KiB bounced, "
 		       "%llu waits, %llu left behind by resets, %u at the disk\n",
 		(ull)guest_disk_latency_us(s, 50), (ull)guest_disk_latency_us(s, 99),

@@ -2,11 +2,13 @@
    hv/guest_disk.c hv/guest_disk_slot.c hv/guest_disk_data.c hv/guest_mem.c
    hv/vdev/virtio_queue.c hv/vdev/virtio_mmio.c hv/vdev/virtio_blk.c
    mm/[a-z]*.c
-   mm/base/lock.c mm/base/check.c mm/base/log.c mm/base/fmt.c */
+   mm/base/lock.c mm/base/check.c mm/base/log.c mm/base/fmt.c
+   LIBS: -Wl,--wrap=space_peek -Wl,--wrap=space_page_state -Wl,--wrap=space_pin_overwrite */
 /*
  * A guest's disk from the driver's side: a small driver speaks to its registers and rings, beneath
  * is a disk in memory that completes what it was given when the test says so, in any order, or
- * refuses it. What lies on the disk and in the guest's memory afterwards must be what a naive model
+ * refuses it. Which pages are in memory, the test says as well (the names with __wrap_ stand in for
+ * mm's). What lies on the disk and in the guest's memory afterwards must be what a naive model
  * says.
  */
 #include "tests/fake/cmocka.h"
@@ -15,6 +17,7 @@
 #include "tests/fake/rng.h"
 #include "hv/guest_disk.h"
 #include "hv/guest_mem.h"
+#include "mm/space_peek.h"
 #include <string.h>
 
 #define GUEST_BYTES MIB(4)
@@ -50,6 +53,16 @@ static struct virtio_mmio *mmio;
 static bool line;
 static err_t failed;
 static u16 available, used;
+
+/* Of the space's pins, so many are somebody else's while the device looks for some. */
+static u64 pins_taken;
+
+static void take_pins(u64 count)
+{
+	stats_sub(&space->stats.pins, pins_taken);
+	pins_taken = count;
+	stats_add(&space->stats.pins, pins_taken);
+}
 
 /* --- The disk beneath ------------------------------------------------------------------------ */
 
@@ -126,17 +139,89 @@ static void complete(u32 n)
 
 static const struct blk_ops beneath_ops = {.submit = beneath_submit};
 
-/* --- The driver ------------------------------------------------------------------------------ */
+/* --- Pages that are not in memory ------------------------------------------------------------ */
 
-/* Of the space's pins, so many are somebody else's while the device looks for some. */
-static u64 pins_taken;
+#define PAGES (GUEST_BYTES / PAGE_BYTES)
 
-static void take_pins(u64 count)
+enum where { IN_MEMORY, ZIPPED, SWAPPED, BEING_READ };
+
+static struct {
+	enum where where[PAGES];
+	bool holds_others; /* what is not in memory is not what the test sees there, but OTHER */
+	struct {
+		struct space_peek *peek;
+		gfn_t gfn;
+	} under_way[32];
+	u32 count, peeks, overwrites;
+} absent;
+#define OTHER 0xd7
+
+static void copy_absent(gfn_t gfn, pfn_t to)
 {
-	stats_sub(&space->stats.pins, pins_taken);
-	pins_taken = count;
-	stats_add(&space->stats.pins, pins_taken);
+	u8 *at = platform_frame_va(to);
+	u64 taken = pins_taken;
+	pfn_t from;
+
+	memset(at, OTHER, PAGE_BYTES);
+	if (absent.holds_others)
+		return;
+	take_pins(0);
+	assert_int_equal(space_pin(space, gfn, false, &from), 0);
+	memcpy(at, platform_frame_va(from), PAGE_BYTES);
+	space_unpin(space, from);
+	take_pins(taken);
 }
+
+err_t __wrap_space_peek(struct space *of, gfn_t gfn, struct space_peek *peek);
+err_t __wrap_space_peek(struct space *of, gfn_t gfn, struct space_peek *peek)
+{
+	assert_ptr_equal(of, space);
+	if (!space_is_ram(of, gfn))
+		return E_RANGE;
+	switch (absent.where[gfn.v]) {
+	case IN_MEMORY:
+		return E_EXIST;
+	case ZIPPED:
+		copy_absent(gfn, peek->to);
+		absent.peeks++;
+		return 0;
+	case BEING_READ:
+		return E_BUSY;
+	case SWAPPED:
+		break;
+	}
+	assert_in_range(absent.count, 0, 31);
+	absent.under_way[absent.count].peek = peek;
+	absent.under_way[absent.count++].gfn = gfn;
+	absent.peeks++;
+	return E_WAIT;
+}
+
+static void complete_peek(u32 n, err_t result)
+{
+	struct space_peek *peek = absent.under_way[n].peek;
+
+	if (!result)
+		copy_absent(absent.under_way[n].gfn, peek->to);
+	absent.under_way[n] = absent.under_way[--absent.count];
+	peek->done(peek, result);
+}
+
+enum page_state __wrap_space_page_state(struct space *of, gfn_t gfn);
+enum page_state __wrap_space_page_state(struct space *of, gfn_t gfn)
+{
+	(void)of;
+	return gfn.v < PAGES && absent.where[gfn.v] == SWAPPED ? PAGE_SWAPPED : PAGE_PRIVATE;
+}
+
+err_t __wrap_space_pin_overwrite(struct space *of, gfn_t gfn, pfn_t *out);
+err_t __wrap_space_pin_overwrite(struct space *of, gfn_t gfn, pfn_t *out)
+{
+	absent.overwrites++;
+	return space_pin(of, gfn, true, out);
+}
+
+/* --- The driver ------------------------------------------------------------------------------ */
 
 static void put(u64 gpa, const void *from, size_t bytes)
 {
@@ -361,6 +446,7 @@ static void begin_with(u32 block_bytes)
 	};
 
 	memset(&beneath, 0, sizeof(beneath));
+	memset(&absent, 0, sizeof(absent));
 	beneath.most = UNDER_WAY;
 	beneath.blk = (struct blk_device){
 		.ops = &beneath_ops,
@@ -772,6 +858,111 @@ static void what_a_vm_leaves_at_the_disk_keeps_its_frames_and_holds_up_the_next_
 	end();
 }
 
+static void what_the_guest_pages_out_is_left_where_the_host_has_it(void **state)
+{
+	struct virtio_piece piece = {DATA_GPA, 6 * PAGE_BYTES};
+	u64 first = DATA_GPA / PAGE_BYTES, at = FIRST_BLOCK * 512;
+	u8 page[PAGE_BYTES], other[PAGE_BYTES];
+
+	(void)state;
+	begin_with(512);
+	driver_start(FEATURES_ALL);
+	memset(page, 0x11, sizeof(page));
+	memset(other, OTHER, sizeof(other));
+	for (u32 i = 0; i < 6; i++)
+		put(DATA_GPA + i * PAGE_BYTES, page, sizeof(page));
+	absent.holds_others = true;
+	absent.where[first + 1] = ZIPPED;
+	absent.where[first + 3] = absent.where[first + 4] = SWAPPED;
+	submit(0, OUT, 0, &piece, 1);
+	/* The first three pages do not wait for the fourth. */
+	assert_int_equal(beneath.count, 1);
+	assert_int_equal(beneath.requests[0]->block_count, 24);
+	complete_all();
+	assert_int_equal(absent.count, 1);
+	complete_peek(0, 0);
+	work();
+	assert_int_equal(beneath.requests[0]->block_count, 8); /* nor the fourth for the fifth */
+	complete_all();
+	complete_peek(0, 0);
+	work();
+	complete_all();
+	assert_int_equal(status_of(0), 0);
+	for (u32 i = 0; i < 6; i++)
+		assert_memory_equal(blocks + at + i * PAGE_BYTES,
+			absent.where[first + i] ? other : page, PAGE_BYTES);
+	assert_int_equal(absent.peeks, 3);
+	/* Reading over them. */
+	assert_int_equal(request(IN, 0, DATA_GPA + 512, 3 * PAGE_BYTES - 512), 0);
+	assert_int_equal(absent.overwrites, 2);
+	end();
+}
+
+static void a_block_of_two_pages_that_are_both_swapped_gets_there(void **state)
+{
+	struct virtio_piece piece = {DATA_GPA + 2048, 4096};
+
+	(void)state;
+	begin_with(4096);
+	driver_start(FEATURES_ALL);
+	absent.where[DATA_GPA / PAGE_BYTES] = absent.where[DATA_GPA / PAGE_BYTES + 1] = SWAPPED;
+	submit(0, OUT, 0, &piece, 1);
+	complete_peek(0, 0);
+	work();
+	complete_peek(0, 0);
+	work();
+	assert_int_equal(beneath.count, 1);
+	complete_all();
+	assert_int_equal(status_of(0), 0);
+	end();
+}
+
+static void a_page_that_is_lost_is_the_vms_end_and_one_on_its_way_is_waited_for(void **state)
+{
+	struct virtio_piece piece = {DATA_GPA, 4096};
+
+	(void)state;
+	begin_with(512);
+	driver_start(FEATURES_ALL);
+	absent.where[DATA_GPA / PAGE_BYTES] = BEING_READ;
+	submit(0, OUT, 0, &piece, 1);
+	assert_int_equal(beneath.count, 0);
+	assert_true(guest_disk_has_work(disk));
+	absent.where[DATA_GPA / PAGE_BYTES] = SWAPPED;
+	work();
+	assert_int_equal(failed, 0);
+	complete_peek(0, E_CORRUPT);
+	assert_int_equal(failed, E_CORRUPT);
+	absent.where[DATA_GPA / PAGE_BYTES] = IN_MEMORY;
+	work();
+	complete_all();
+	end();
+}
+
+static void a_page_under_way_is_let_go_of_like_the_disk(void **state)
+{
+	struct virtio_piece piece = {DATA_GPA, 4096};
+
+	(void)state;
+	begin_with(512);
+	driver_start(FEATURES_ALL);
+	absent.where[DATA_GPA / PAGE_BYTES] = SWAPPED;
+	submit(0, OUT, 0, &piece, 1);
+	assert_int_equal(write_register(0x70, 0), E_WAIT);
+	complete_peek(0, 0);
+	assert_int_equal(write_register(0x70, 0), 0);
+	driver_start(FEATURES_ALL);
+	submit(0, OUT, 0, &piece, 1);
+	spin_lock(&lock);
+	guest_disk_close(disk);
+	spin_unlock(&lock);
+	assert_int_equal(guest_disk_orphan_count(disk), 1);
+	complete_peek(0, E_NOTFOUND);
+	assert_int_equal(guest_disk_orphan_count(disk), 0);
+	assert_int_equal(failed, 0);
+	end();
+}
+
 static void no_frame_for_the_data_is_the_vms_end(void **state)
 {
 	(void)state;
@@ -896,6 +1087,10 @@ static void run_model(u32 block_bytes, u64 seed)
 			complete((u32)rng_below(&rng, beneath.count));
 		if (rng_below(&rng, 3) == 0)
 			space_hide_all(space);
+		for (u32 i = 0; i < 8; i++)
+			absent.where[rng_below(&rng, PAGES)] = (enum where)rng_below(&rng, 4);
+		if (absent.count && rng_below(&rng, 3))
+			complete_peek((u32)rng_below(&rng, absent.count), 0);
 		work();
 		take_pins(0);
 		while (next_used(&head, &written)) {
@@ -904,11 +1099,16 @@ static void run_model(u32 block_bytes, u64 seed)
 		}
 	}
 	beneath.most = UNDER_WAY;
+	memset(absent.where, 0, sizeof(absent.where));
+	while (absent.count)
+		complete_peek(0, 0);
 	work();
 	complete_all();
 	assert_memory_equal(blocks, model, DISK_BYTES);
 	assert_true(guest_disk_stats(disk)->bounced_bytes > 0);
 	assert_true(guest_disk_stats(disk)->waits > 0);
+	assert_true(absent.peeks > 0);
+	assert_true(absent.overwrites > 0);
 	assert_true(guest_disk_latency_us(guest_disk_stats(disk), 99) > 0);
 	end();
 }
@@ -944,6 +1144,10 @@ int main(void)
 		UNIT(queues_that_cannot_be_break_the_device),
 		UNIT(a_reset_by_the_driver_waits_for_the_disk),
 		UNIT(what_a_vm_leaves_at_the_disk_keeps_its_frames_and_holds_up_the_next_life),
+		UNIT(what_the_guest_pages_out_is_left_where_the_host_has_it),
+		UNIT(a_block_of_two_pages_that_are_both_swapped_gets_there),
+		UNIT(a_page_that_is_lost_is_the_vms_end_and_one_on_its_way_is_waited_for),
+		UNIT(a_page_under_way_is_let_go_of_like_the_disk),
 		UNIT(no_frame_for_the_data_is_the_vms_end),
 		UNIT(random_requests_move_what_the_model_says),
 		UNIT(random_requests_on_large_blocks_do_too),
