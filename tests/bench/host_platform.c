@@ -1,5 +1,6 @@
 /* See host_platform.h. */
 #include "tests/bench/host_platform.h"
+#include "mm/fault_guard.h"
 #include "mm/frame.h"
 #include "mm/memsched.h"
 #include "mm/platform.h"
@@ -55,6 +56,11 @@ bool platform_random(u64 *out)
 	return getrandom(out, sizeof(*out), 0) == sizeof(*out);
 }
 
+void platform_wake(struct space *space)
+{
+	(void)space;
+}
+
 void platform_library_begin(void)
 {
 }
@@ -100,7 +106,7 @@ void host_platform_start(u64 frame_count)
 	frame_init(present_memory(frame_table_bytes(end)),
 		present_memory(frame_region_table_bytes(end)), end, ranges, ARRAY_COUNT(ranges));
 	if (frame_init_cpus() != E_OK || tlb_init_cpus() != E_OK || share_init() != E_OK ||
-		zcache_init_cpus() != E_OK) {
+		fault_guard_init_cpus() != E_OK || zcache_init_cpus() != E_OK) {
 		fprintf(stderr, "mm does not start\n");
 		exit(1);
 	}
