@@ -9,7 +9,7 @@
 #include "hv/console.h"
 #include "hv/disks.h"
 #include "hv/hv_ops.h"
-#include "hv/join.h"
+#include "hv/large_pages.h"
 #include "hv/reclaim.h"
 #include "hv/share.h"
 #include "hv/terminal.h"
@@ -297,8 +297,10 @@ noreturn_fn static void loop(void)
 			run_one(vcpu);
 			start_turn_end = time_tsc() + start_turn_ticks;
 			reclaim_turn();
-			share_work(false);
-		} else if (!is_starting && !reclaim_turn() && !share_work(true) && !join_work()) {
+			if (!share_work(false))
+				large_pages_work(false);
+		} else if (!is_starting && !reclaim_turn() && !share_work(true) &&
+			   !large_pages_work(true)) {
 			idle(sc, console_due);
 		}
 	}

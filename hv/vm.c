@@ -7,7 +7,6 @@
 #include "hv/guest_disk.h"
 #include "hv/hv_ops.h"
 #include "hv/sched.h"
-#include "hv/join.h"
 #include "hv/share.h"
 #include "hv/share_salt.h"
 #include "hv/vm_boot.h"
@@ -352,6 +351,7 @@ err_t vm_start(struct vm *vm)
 	vm->hide_every = vm->hide_countdown = vm->config->debug_hide_every;
 	vm->reclaim_every = vm->reclaim_countdown = vm->config->debug_reclaim_every;
 	vm->balloon.asked_pages = 0;
+	memset(&vm->join, 0, sizeof(vm->join));
 	err = try_start(vm);
 	if (err) {
 		vm->ended = true;
@@ -404,7 +404,6 @@ void vm_continue_start(struct vm *vm, u64 until)
 	}
 	start_time(vm);
 	share_vm_began(vm);
-	join_vm_began(vm);
 	vm->state = VM_RUNNING;
 	if (vm->is_reset) {
 		vm->resets++;

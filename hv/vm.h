@@ -92,8 +92,11 @@ struct vm {
 		u64 credit_pages;  /* that may be hashed now */
 		u32 passes_wanted; /* by command */
 	} share;                   /* [l] see share.c */
+	struct {
+		u64 rest_until_ns; /* no walk before */
+		u64 told;          /* of the space's joins */
+	} join;                    /* [l] see large_pages.c */
 	struct vm_balloon balloon; /* see balloon.h */
-	u64 join_due_ns, join_count; /* [l] see join.c */
 	struct guest_disk *disk;   /* [l] NULL: none. May outlive a run: vm_disk.h; contents [v] */
 	const struct disk_partition *partition; /* [l] its disk's */
 	struct output output;                   /* [v] what the guest printed */

@@ -36,11 +36,17 @@ static u64 *word_of(const struct swap_file *file, u64 slot)
 	return &file->chunks[slot / CHUNK_SLOTS].words[slot % CHUNK_SLOTS];
 }
 
+/* Read without the lock, too. */
+static void count_used(struct swap_file *file, s64 more)
+{
+	__atomic_store_n(&file->used, file->used + (u64)more, __ATOMIC_RELAXED);
+}
+
 static void free_word(struct swap_file *file, u64 slot)
 {
 	*word_of(file, slot) = 0;
 	file->chunks[slot / CHUNK_SLOTS].free++;
-	file->used--;
+	count_used(file, -1);
 }
 
 /* --- Making and ending ------------------------------------------------------------------------ */
@@ -274,7 +280,7 @@ static void take(struct swap_file *file, u64 slot, struct swap_page *page)
 	*word_of(file, slot) = WORD_USED | (page->gfn.v & WORD_GFN_MASK) |
 			       (page->bytes == PAGE_BYTES ? 0 : WORD_OBJECT);
 	file->chunks[slot / CHUNK_SLOTS].free--;
-	file->used++;
+	count_used(file, 1);
 	page->slot = slot;
 }
 

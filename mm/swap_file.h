@@ -37,7 +37,7 @@ struct swap_file {
 	u64 chunk_count;                          /* [I] */
 	u64 frame_count; /* [I] frames that this struct and its chunks lie in */
 	struct spinlock lock;
-	u64 used;              /* [f] slots not free */
+	u64 used;              /* [f] slots not free; read without it, too */
 	u64 next;              /* [f] where the search for free ones begins */
 	struct list under_way; /* [f] struct swap_io, by .in_file */
 	u32 holds; /* [f] for I/O until its done() has returned, and for a swap_file_abandon() */

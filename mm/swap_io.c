@@ -121,33 +121,50 @@ static u32 sum_of(pfn_t frame)
 static err_t check_page(struct swap_io *io, u32 index)
 {
 	struct swap_page *page = &io->pages[index];
+	u32 bytes;
 
 	if (sum_of(page->frame) != io->sums[index])
 		return E_CORRUPT;
-	if (page->bytes != PAGE_BYTES) {
-		page->bytes = *object_length(page->frame);
-		if (page->bytes > SWAP_OBJECT_BYTES_MAX)
-			return E_CORRUPT;
-	}
+	if (page->bytes == PAGE_BYTES)
+		return 0;
+	bytes = *object_length(page->frame);
+	if (bytes > SWAP_OBJECT_BYTES_MAX)
+		return E_CORRUPT;
+	page->bytes = bytes;
 	return 0;
 }
 
 /* --- The end of a command --------------------------------------------------------------------- */
 
+/* A volume's first failure of each kind is told; after that its counts tell. */
+static void tell(const struct swap_volume *volume, const u64 *counter, const char *what)
+{
+	if (stats_get(counter) == 1)
+		log_error("swap: %s: a page %s", volume->name, what);
+}
+
+static void count_failure(struct swap_file *file, bool write, err_t result)
+{
+	const struct swap_volume *volume = file->volume;
+
+	if (write) {
+		COUNT(file, write_errors, 1);
+		tell(volume, &volume->stats.write_errors,
+			"could not be written; it stays in memory");
+	} else if (result == E_CORRUPT) {
+		COUNT(file, corrupt, 1);
+		tell(volume, &volume->stats.corrupt, "is not what was written");
+	} else {
+		COUNT(file, read_errors, 1);
+		tell(volume, &volume->stats.read_errors, "could not be read");
+	}
+}
+
 static void count_results(struct swap_io *io)
 {
-	struct swap_file *file = io->file;
-	bool write = io->request.op == BLK_WRITE;
-
 	for (u32 i = 0; i < io->page_count; i++) {
-		if (io->pages[i].result == 0)
-			continue;
-		if (write)
-			COUNT(file, write_errors, 1);
-		else if (io->pages[i].result == E_CORRUPT)
-			COUNT(file, corrupt, 1);
-		else
-			COUNT(file, read_errors, 1);
+		if (io->pages[i].result)
+			count_failure(io->file, io->request.op == BLK_WRITE, io->pages[i].result);
 	}
 }
 
@@ -181,19 +198,19 @@ static err_t submit(struct swap_io *io, u32 first, u32 count)
 	return swap_volume_submit(io->file->volume, &io->request, slot, count);
 }
 
-/* Start to read the next such page after @index alone; false if there is none. */
+/*
+ * Start to read the next such page from @index on alone; false if there is none. Where one is
+ * started, the record may be over with before this returns.
+ */
 static bool read_next_alone(struct swap_io *io, u32 index)
 {
-	for (; index < io->page_count; index++) {
-		if (!deserves_reread(io, index))
-			continue;
-		if (submit(io, index, 1))
-			return false;
-		COUNT(io->file, reread, 1);
-		io->alone = index;
-		return true;
-	}
-	return false;
+	while (index < io->page_count && !deserves_reread(io, index))
+		index++;
+	io->alone = index;
+	if (index == io->page_count)
+		return false;
+	COUNT(io->file, reread, 1);
+	return submit(io, index, 1) == 0;
 }
 
 static void read_done(struct blk_request *request)
@@ -204,7 +221,6 @@ static void read_done(struct blk_request *request)
 
 	for (u32 i = first; i < end; i++)
 		io->pages[i].result = request->result ? E_IO : check_page(io, i);
-	io->alone = io->page_count;
 	if (!read_next_alone(io, again ? end : 0))
 		finish(io);
 }

@@ -51,11 +51,12 @@ static err_t hand_over(struct swap_volume *volume, struct blk_request *request)
 	return blk_submit(volume->blk, request);
 }
 
+/* Whether any wait is looked at without the lock, too. */
 static void wait_at_end(struct swap_volume *volume, struct blk_request *request)
 {
 	spin_lock(&volume->lock);
 	request->next = NULL;
-	*volume->waiting_end = request;
+	__atomic_store_n(volume->waiting_end, request, __ATOMIC_RELAXED);
 	volume->waiting_end = &request->next;
 	spin_unlock(&volume->lock);
 }
@@ -64,7 +65,7 @@ static void wait_at_head(struct swap_volume *volume, struct blk_request *request
 {
 	spin_lock(&volume->lock);
 	request->next = volume->waiting;
-	volume->waiting = request;
+	__atomic_store_n(&volume->waiting, request, __ATOMIC_RELAXED);
 	if (!request->next)
 		volume->waiting_end = &request->next;
 	spin_unlock(&volume->lock);
@@ -77,7 +78,7 @@ static struct blk_request *take_waiting(struct swap_volume *volume)
 	spin_lock(&volume->lock);
 	request = volume->waiting;
 	if (request) {
-		volume->waiting = request->next;
+		__atomic_store_n(&volume->waiting, request->next, __ATOMIC_RELAXED);
 		if (!volume->waiting)
 			volume->waiting_end = &volume->waiting;
 	}

@@ -43,6 +43,11 @@ void platform_kick(u32 cpu)
 	(void)cpu;
 }
 
+void platform_wake(struct space *space)
+{
+	(void)space;
+}
+
 u64 platform_now_ns(void)
 {
 	struct timespec now;
@@ -54,11 +59,6 @@ u64 platform_now_ns(void)
 bool platform_random(u64 *out)
 {
 	return getrandom(out, sizeof(*out), 0) == sizeof(*out);
-}
-
-void platform_wake(struct space *space)
-{
-	(void)space;
 }
 
 void platform_library_begin(void)
@@ -105,8 +105,8 @@ void host_platform_start(u64 frame_count)
 	ram = present_memory(end.v * PAGE_BYTES);
 	frame_init(present_memory(frame_table_bytes(end)),
 		present_memory(frame_region_table_bytes(end)), end, ranges, ARRAY_COUNT(ranges));
-	if (frame_init_cpus() != E_OK || tlb_init_cpus() != E_OK || share_init() != E_OK ||
-		fault_guard_init_cpus() != E_OK || zcache_init_cpus() != E_OK) {
+	if (frame_init_cpus() != E_OK || tlb_init_cpus() != E_OK ||
+		fault_guard_init_cpus() != E_OK || share_init() != E_OK || zcache_init_cpus() != E_OK) {
 		fprintf(stderr, "mm does not start\n");
 		exit(1);
 	}

@@ -16,6 +16,7 @@ import machine as machines
 import reclaim_cases
 import session
 import swap_cases
+import swap_fault_cases
 import share_cases
 import tools_cases
 import virtio_cases
@@ -256,6 +257,7 @@ CASES = [
     *(Case(**arguments) for arguments in balloon_cases.cases(host, bare, workload, PVH, WELL, PROMPT, PANIC)),
     *(Case(**arguments) for arguments in disk_cases.cases(host, vm, WELL, PROMPT, PANIC)),
     *(Case(**arguments) for arguments in swap_cases.cases(host, bare, WELL, PROMPT, PANIC)),
+    *(Case(**arguments) for arguments in swap_fault_cases.cases(host, bare, workload, PROMPT, PANIC, PVH)),
     *(Case(**arguments) for arguments in share_cases.cases(host, vm, bare, workload, PVH, PROMPT, PANIC)),
     *(Case(**arguments) for arguments in tools_cases.cases(host, vm, PROMPT, PANIC)),
     *(Case(**arguments) for arguments in virtio_cases.cases(host, vm, bare, WELL, PROMPT, PANIC)),

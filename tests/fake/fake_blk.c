@@ -28,18 +28,21 @@ static void check_request(const struct blk_device *device, const struct blk_requ
 static err_t submit(struct blk_device *device, struct blk_request *r)
 {
 	struct fake_blk *fake = of(device);
-	u32 n = fake->pending_count;
+	u32 n;
 
 	check_request(device, r);
-	if (device->is_dead)
-		return E_IO;
-	if (n >= fake->depth)
-		return E_BUSY;
+	pthread_mutex_lock(&fake->lock);
+	n = fake->pending_count;
+	if (device->is_dead || n >= fake->depth) {
+		pthread_mutex_unlock(&fake->lock);
+		return device->is_dead ? E_IO : E_BUSY;
+	}
 	fake->pending[n] = r;
 	/* A caller may reuse its own at once: a bad one would show. */
 	for (u32 i = 0; i < r->segment_count; i++)
 		fake->segments[n][i] = r->segments[i];
 	fake->pending_count++;
+	pthread_mutex_unlock(&fake->lock);
 	return 0;
 }
 
@@ -62,13 +65,15 @@ static bool fails(struct fake_blk *fake, const struct blk_request *r)
 static void read(struct fake_blk *fake, const struct blk_request *r, const struct blk_segment *s)
 {
 	const u8 *from = fake->data + r->block * fake->device.block_bytes;
+	bool wrong = counts_down(&fake->corrupt_nth) ||
+		     (fake->corrupt_every && fake->reads % fake->corrupt_every == 0);
 
 	for (u32 i = 0; i < r->segment_count; i++) {
 		u8 *to = (u8 *)platform_frame_va(hpa_to_pfn(s[i].at)) + s[i].at.v % PAGE_BYTES;
 
 		memcpy(to, from, s[i].bytes);
 		from += s[i].bytes;
-		if (i + 1 == r->segment_count && counts_down(&fake->corrupt_nth))
+		if (i + 1 == r->segment_count && wrong)
 			to[rng_below(&fake->rng, s[i].bytes)] ^= 1u << rng_below(&fake->rng, 8);
 	}
 	fake->reads++;
@@ -93,11 +98,17 @@ static void write(struct fake_blk *fake, const struct blk_request *r, const stru
 	fake->highest_written = max(fake->highest_written, r->block + r->block_count - 1);
 }
 
-static void complete(struct fake_blk *fake, u32 n)
+/* One of those under way, carried out; NULL: there is none. The lock is held. */
+static struct blk_request *carry_out(struct fake_blk *fake)
 {
-	struct blk_request *r = fake->pending[n];
+	u32 n = fake->shuffle && fake->pending_count
+			? (u32)rng_below(&fake->rng, fake->pending_count)
+			: 0;
 	struct blk_segment segments[64];
+	struct blk_request *r = fake->pending[n];
 
+	if (!fake->pending_count)
+		return NULL;
 	memcpy(segments, fake->segments[n], sizeof(segments));
 	fake->pending_count--;
 	memmove(&fake->pending[n], &fake->pending[n + 1],
@@ -110,15 +121,27 @@ static void complete(struct fake_blk *fake, u32 n)
 	if (!r->result && r->op == BLK_WRITE)
 		write(fake, r, segments);
 	fake->flushes += !r->result && r->op == BLK_FLUSH;
-	r->done(r);
+	return r;
+}
+
+static bool complete_one(struct fake_blk *fake)
+{
+	struct blk_request *r;
+
+	pthread_mutex_lock(&fake->lock);
+	r = carry_out(fake);
+	pthread_mutex_unlock(&fake->lock);
+	if (r)
+		r->done(r);
+	return r != NULL;
 }
 
 u32 fake_blk_run(struct fake_blk *fake, u32 most)
 {
 	u32 done = 0;
 
-	for (; done < most && fake->pending_count; done++)
-		complete(fake, fake->shuffle ? (u32)rng_below(&fake->rng, fake->pending_count) : 0);
+	while (done < most && complete_one(fake))
+		done++;
 	return done;
 }
 
@@ -152,6 +175,7 @@ void fake_blk_init(struct fake_blk *fake, u32 block_bytes, u64 block_count)
 		.transfer_bytes = KIB(128),
 		.has_cache = true,
 	};
+	pthread_mutex_init(&fake->lock, NULL);
 	fake->data = calloc(block_count, block_bytes);
 	fake->depth = FAKE_BLK_PENDING;
 	fake->bad_block = fake->power_bytes = fake->lowest_written = ~0ull;

@@ -11,6 +11,7 @@
 
 #include "mm/blk.h"
 #include "tests/fake/rng.h"
+#include <pthread.h>
 
 #define FAKE_BLK_PENDING 256u
 
@@ -22,6 +23,7 @@ struct fake_blk {
 	u64 fail_nth;        /* the Nth request from now on fails (1: the next); 0: none */
 	bool fail_all_after; /* and all that follow it */
 	u64 corrupt_nth;     /* the Nth read from now on brings a wrong bit, the data stays right */
+	u64 corrupt_every;   /* so many reads bring a wrong bit; 0: none do */
 	u64 bad_block;       /* requests that touch it fail; ~0: none */
 	u64 power_bytes;     /* what is still written before the power goes; ~0: stays on */
 	bool shuffle;        /* complete in random order */
@@ -29,7 +31,8 @@ struct fake_blk {
 	u64 reads, writes, flushes;
 	u64 lowest_written, highest_written; /* blocks */
 	u32 pending_count;
-	/* Its own. */
+	/* Its own. Threads may submit and complete at a time; all the rest is for one thread. */
+	pthread_mutex_t lock;
 	struct blk_request *pending[FAKE_BLK_PENDING];
 	struct blk_segment segments[FAKE_BLK_PENDING][64];
 	struct rng rng;

@@ -115,7 +115,8 @@ void platform_log(enum log_level level, const char *line)
 {
 	if (level > LOG_WARN)
 		return;
-	if (fake.log_count++ < LOG_LINES_MAX && !fake.log_quiet)
+	if (__atomic_fetch_add(&fake.log_count, 1, __ATOMIC_RELAXED) < LOG_LINES_MAX &&
+		!fake.log_quiet)
 		fprintf(stderr, "mm: %s\n", line);
 }
 

@@ -4,7 +4,8 @@
 /*
  * Every allocation fails in turn: one scenario (two VMs, pages of both sizes, pins, a balloon, a
  * reset) is run with the Nth allocation failing, for every N, and again with all from the Nth on.
- * Each time nothing is half done, nothing else is harmed, and all frames come back.
+ * Each time nothing is half done, nothing else is harmed, and all frames come back. Likewise the
+ * copies that writes to shared pages need.
  */
 #include "tests/fake/fake_guest.h"
 #include "tests/fake/fake_platform.h"
@@ -151,7 +152,10 @@ static void sharers_use(const struct slat_format *format)
 	u64 alike = 7;
 
 	for (u32 i = 0; i < 2; i++) {
-		struct space_config config = {"sharer", MIB(1), format, false, false, false, 1, 0};
+		struct space_config config = {.name = "sharer",
+			.memory_bytes = MIB(1),
+			.format = format,
+			.share_salt = 1};
 
 		REQUIRE(space_create(&sharers[i], &config) == E_OK);
 		for (u64 page = 0; page < SHARED_PAGES; page++)

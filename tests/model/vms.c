@@ -288,10 +288,10 @@ static void in_a_merge(enum share_step at)
 			step_split_or_hide(vm);
 		else if (vm && dice < 205)
 			share_break_all(vm);
-		else if (vm && dice < 215)
-			step_join(vm);
-		else if (vm && dice < 240)
+		else if (vm && dice < 235)
 			step_balloon(vm);
+		else if (vm && dice < 245)
+			step_join(vm);
 		else if (options->reclaim && dice < 300)
 			step_evict(vm);
 		else if (vm)
@@ -451,8 +451,8 @@ bool world_run(const struct world_options *chosen)
 	if (memcmp(&start, &end, sizeof(start)) != 0)
 		wrong("not all frames came back");
 	printf("seed %llu %s%s: %llu steps, %llu accesses (%llu hits, %llu walks), %llu kicks with %llu "
-	       "late accesses, %llu out of frames, %llu VMs ended, %llu cleared, %llu regions "
-	       "joined, %llu pages moved for it, %llu pages ballooned, %llu touched\n",
+	       "late accesses, %llu out of frames, %llu VMs ended, %llu cleared, %llu pages ballooned, %llu touched, "
+	       "%llu regions joined, %llu pages moved for it\n",
 		(unsigned long long)options->seed, options->format->name,
 		options->large_pages ? (options->large_pages_no_exec ? " large no-exec" : " large")
 				     : "",
@@ -460,9 +460,9 @@ bool world_run(const struct world_options *chosen)
 		(unsigned long long)fake_guest_hits(), (unsigned long long)fake_guest_walks(),
 		(unsigned long long)fake_guest_kicks(), (unsigned long long)world.kick_accesses,
 		(unsigned long long)world.nomem, (unsigned long long)world.destroyed,
-		(unsigned long long)world.clears, (unsigned long long)world.joins,
-		(unsigned long long)world.join_moves, (unsigned long long)world.inflated,
-		(unsigned long long)world.touched);
+		(unsigned long long)world.clears, (unsigned long long)world.inflated,
+		(unsigned long long)world.touched, (unsigned long long)world.joins,
+		(unsigned long long)world.join_moves);
 	if (options->share)
 		printf("  %u hash bits: %llu scans, %llu races, %llu merges, %llu breaks\n",
 			options->hash_bits, (unsigned long long)world.scans,

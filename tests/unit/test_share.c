@@ -400,8 +400,9 @@ static void test_a_hinted_pages_vm_is_flushed_before_bytes_are_compared(void **s
 	fake_cpu_set(0);
 	late_writes = 0;
 	share_test_hooks(write_through_the_cache, 0);
+	/* Not pass(): CPU 1 stays in its guest. */
 	while (!share_scan(vms[1], ALL, ALL).pass_ended)
-		; /* not pass(): CPU 1 stays in its guest */
+		;
 	share_test_hooks(NULL, 0);
 	assert_int_equal(late_writes, 0);
 	assert_int_equal(state_of(vms[0], 1), PAGE_SHARED);

@@ -21,7 +21,11 @@ static u32 hoarded;
 /* The first of two regions is touched, page by page or at once; half of the second one exists. */
 static void start(bool no_exec)
 {
-	struct space_config config = {"unit", MIB(3), &slat_ept, true, no_exec, false, 0, 0};
+	struct space_config config = {.name = "unit",
+		.memory_bytes = MIB(3),
+		.format = &slat_ept,
+		.large_pages = true,
+		.large_pages_no_exec = no_exec};
 
 	fake_start_plain(2, RAM);
 	fake_guest_start();
