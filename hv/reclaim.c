@@ -17,6 +17,7 @@
 
 #define SLICE_NS      100000ull
 #define SLICES_A_TURN 10u
+#define HOLES_A_TURN  16u /* of each VM's compression cache */
 
 typedef unsigned long long ull;
 
@@ -88,10 +89,22 @@ static bool command_slice(void)
 	return true;
 }
 
+/* What faults have left in the caches. */
+static void compact_some(void)
+{
+	struct vm *vm;
+
+	list_for_each_entry (vm, sched_vms(), all) {
+		if (vm->state == VM_RUNNING && vm->space->zcache)
+			zcache_compact(vm->space->zcache, HOLES_A_TURN);
+	}
+}
+
 bool reclaim_turn(void)
 {
 	bool more = true;
 
+	compact_some();
 	for (u32 i = 0; i < SLICES_A_TURN && more; i++) {
 		more = command.space && command_slice();
 		more = reclaim_work(SLICE_NS) || more;

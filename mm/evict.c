@@ -25,6 +25,9 @@ void evict_begin(struct evict_batch *batch, struct space *space)
 	if (batch->io)
 		batch->io->page_count = 0;
 	tlb_gather_start(&batch->gather, &space->tlb);
+	/* What faults have left since the last batch. */
+	if (space->zcache)
+		zcache_compact(space->zcache, EVICT_BATCH_PAGES);
 }
 
 /* Region held. */

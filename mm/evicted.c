@@ -55,11 +55,10 @@ static enum fault_result object_resolve(
 
 	if (pfn_is_none(frame))
 		return FAULT_NOMEM;
-	if (zcache_load(space->zcache, handle, frame)) {
+	if (zcache_take(space->zcache, handle, frame)) {
 		frame_free(frame);
 		return FAULT_CORRUPT;
 	}
-	zcache_drop(space->zcache, handle);
 	own(space, entry, state, frame);
 	stats_add(&space->stats.faults_zip, 1);
 	return FAULT_DONE;

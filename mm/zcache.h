@@ -4,17 +4,18 @@
  * keeps the handle in the page's entry.
  *
  * Objects lie in size classes, 16 bytes apart. The objects of a class lie end to end in frames that
- * need not be neighbours, and only the last of these is partly empty: an object that is dropped is
- * replaced by the last of its class, at once. So storage is always compact; what is lost is the
- * rounding, eight bytes an object for its checksum and number, and half a frame a class. A handle
- * is an index into a table, which knows where the object is now; handles stay valid until dropped,
- * whatever moves.
+ * need not be neighbours, and only the last of these is partly empty. The place of an object that
+ * is dropped is taken by the next of its class that comes, or filled by the last: by
+ * zcache_compact(), or before a page is refused, or when there are too many such holes. What is
+ * lost otherwise is the rounding, eight bytes an object for its checksum and number, and half a
+ * frame a class. A handle is an index into a table, which knows where the object is now; handles
+ * stay valid until dropped, whatever moves.
  *
  * The order of objects is that of their being stored. A touched page leaves, so the oldest is the
  * coldest; it is written to swap as it is when the cache is full.
  *
  * The caller holds the lock of the page's region while it uses the page's handle, so nobody drops
- * it meanwhile. The cache has one lock, held for copying an object at most; compressing,
+ * it meanwhile. The cache has one lock, held for copying some objects at most; compressing,
  * decompressing and checksums are done outside of it, in memory that each CPU has set aside. All
  * frames are FRAME_ZCACHE, those of the table included, and count against the quota.
  */
@@ -71,15 +72,22 @@ must_check err_t zcache_store(struct zcache *zcache, gfn_t gfn, pfn_t frame, u64
 /**
  * Decompress an object into a frame; the object stays until zcache_drop().
  * Returns 0; E_CORRUPT (checksum, or LZ4; contents of @to are undefined; the VM must stop).
- * Locks: region held; takes the cache's. Never waits. Cost: a copy of the object, LZ4 on 4 KiB.
+ * Locks: region held, so that nobody else uses the handle; takes the cache's. Never waits. Cost:
+ * LZ4 on 4 KiB.
  */
 must_check err_t zcache_load(struct zcache *zcache, u64 handle, pfn_t to);
 
-/*
- * Forget an object. Locks: region held; takes the cache's. Cost: O(1); a copy of the object that
- * takes its place.
- */
+/* The same, and the object is gone, except after E_CORRUPT. */
+must_check err_t zcache_take(struct zcache *zcache, u64 handle, pfn_t to);
+
+/* Forget an object. Locks: region held; takes the cache's. Cost: O(1), or a copy of an object. */
 void zcache_drop(struct zcache *zcache, u64 handle);
+
+/*
+ * Fill at most @count of the places that dropped objects left; frames may come free. Before pages
+ * are stored, and when there is time. Cost: a copy of an object for each.
+ */
+void zcache_compact(struct zcache *zcache, u32 count);
 
 /**
  * Name the oldest object, for write-out; it counts as the youngest then, so that the next call
@@ -114,9 +122,10 @@ struct zcache_figures {
 	u64 object_frames; /* of them, those that hold objects; the others hold the table */
 	u64 most_frames;
 	u64 objects;
+	u64 holes;     /* places that dropped objects left, and that are not filled yet */
 	u64 lz4_bytes; /* what LZ4 made of their pages */
 	/* Ever. */
-	u64 stored, loaded, dropped;
+	u64 stored, loaded, taken, dropped;
 	u64 refused_size, refused_quota, refused_nomem, corrupt;
 };
 /* Cost: O(1); takes the cache's lock. */

@@ -5,7 +5,7 @@
 #include "mm/base/log.h"
 
 struct tally {
-	u64 objects, lz4_bytes, object_frames, table_frames, bad;
+	u64 objects, holes, lz4_bytes, object_frames, table_frames, bad;
 };
 
 static void expect(struct tally *tally, bool holds, const char *what, u64 which)
@@ -39,7 +39,11 @@ static void object_check(struct tally *tally, const struct zcache *zcache,
 	expect(tally, told.frame.v == place.frame.v && told.end == place.end,
 		"an object that lies elsewhere than its entry says", packed->handle);
 	expect(tally, fits, "an object in a class of another size", packed->handle);
-	if (!fits)
+	expect(tally, !(entry->where & ZCACHE_ENTRY_HELD), "an object that is held",
+		packed->handle);
+	if (entry->where & ZCACHE_ENTRY_HOLE)
+		tally->holes++;
+	if (!fits || (entry->where & ZCACHE_ENTRY_HOLE))
 		return;
 	zcache_class_read(class, place, packed, ZCACHE_PACKED_HEAD + lz4_bytes);
 	expect(tally, zcache_checksum(packed->lz4, lz4_bytes) == packed->checksum,
@@ -53,8 +57,8 @@ static void class_check(
 	struct tally *tally, const struct zcache *zcache, const struct zcache_class *class)
 {
 	struct zcache_place place = zcache_class_last(class);
+	u64 frames = 0, holes = 0, holes_before = tally->holes;
 	pfn_t seen = PFN_NONE;
-	u64 frames = 0;
 
 	while (!pfn_is_none(place.frame)) {
 		if (place.frame.v != seen.v) {
@@ -67,6 +71,10 @@ static void class_check(
 	}
 	expect(tally, place.end == PAGE_BYTES, "a class that begins inside a frame", class->bytes);
 	expect(tally, frames == class->frames, "a class with a wrong count of frames",
+		class->bytes);
+	for (u32 hole = class->hole; hole && holes <= zcache->holes; holes++)
+		hole = zcache_table_entry(&zcache->table, hole)->newer;
+	expect(tally, holes == tally->holes - holes_before, "a class with a wrong list of holes",
 		class->bytes);
 	tally->object_frames += frames;
 }
@@ -131,7 +139,9 @@ bool zcache_audit(struct zcache *zcache)
 	for (u32 i = 0; i < ZCACHE_CLASSES; i++)
 		class_check(&tally, zcache, &zcache->classes[i]);
 	rings_check(&tally, zcache);
-	expect(&tally, tally.objects == table->objects, "objects in storage", tally.objects);
+	expect(&tally, tally.objects == zcache_objects(zcache), "objects in storage",
+		tally.objects);
+	expect(&tally, tally.holes == zcache->holes, "holes in storage", tally.holes);
 	expect(&tally, tally.lz4_bytes == zcache->lz4_bytes, "bytes in storage", tally.lz4_bytes);
 	expect(&tally, tally.object_frames == zcache->object_frames, "frames of objects",
 		tally.object_frames);

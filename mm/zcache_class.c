@@ -18,6 +18,7 @@ void zcache_class_clear(struct zcache_class *class)
 {
 	while (class->frames)
 		zcache_class_pop(class);
+	class->hole = 0;
 }
 
 bool zcache_class_is_full(const struct zcache_class *class)
@@ -83,6 +84,18 @@ static u8 *place_begin(const struct zcache_class *class, struct zcache_place pla
 	}
 	*together = class->bytes - place.end;
 	return (u8 *)platform_frame_va(frame_below(place.frame)) + PAGE_BYTES - *together;
+}
+
+const void *zcache_class_view(
+	const struct zcache_class *class, struct zcache_place place, void *room, u32 bytes)
+{
+	u32 together;
+	const u8 *begin = place_begin(class, place, &together);
+
+	if (together >= bytes)
+		return begin;
+	zcache_class_read(class, place, room, bytes);
+	return room;
 }
 
 void zcache_class_read(

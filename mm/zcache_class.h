@@ -20,6 +20,7 @@ struct zcache_class {
 	pfn_t top;  /* PFN_NONE: no object */
 	u32 used;   /* bytes of the top frame that are taken; PAGE_BYTES if there is none */
 	u32 bytes;  /* of an object */
+	u32 hole;   /* zcache_hole.c: the first place whose object was dropped; a handle, 0: none */
 	u64 frames; /* in the stack */
 };
 
@@ -44,6 +45,9 @@ struct zcache_place zcache_class_below(const struct zcache_class *class, struct 
 /* Give up the place at the top. */
 void zcache_class_pop(struct zcache_class *class);
 
+/* The first @bytes of the object at @place: where they lie, or copied to @room if in two pieces. */
+const void *zcache_class_view(
+	const struct zcache_class *class, struct zcache_place place, void *room, u32 bytes);
 /* Copy the first @bytes of the object at @place or all of them from one place to another. */
 void zcache_class_read(
 	const struct zcache_class *class, struct zcache_place place, void *out, u32 bytes);

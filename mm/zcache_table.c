@@ -10,11 +10,12 @@
 #define NUMBER_MAX   BITS(31 - HANDLE_SHIFT, 0)
 _Static_assert(ZCACHE_TABLE_FRAME_ENTRIES <= BIT(HANDLE_SHIFT), "an entry's number in a handle");
 
-/* An entry's .where: 56:45 length, 44:36 end of the place in steps, 35:0 its frame. */
+/* An entry's .where: 63:62 flags, 56:45 length, 44:36 end of the place in steps, 35:0 its frame. */
 #define WHERE_FRAME       BITS(35, 0)
 #define WHERE_END_SHIFT   36
 #define WHERE_END         BITS(44, WHERE_END_SHIFT)
 #define WHERE_BYTES_SHIFT 45
+#define WHERE_BYTES       BITS(56, WHERE_BYTES_SHIFT)
 
 u64 zcache_table_directory_bytes(u64 objects)
 {
@@ -59,7 +60,7 @@ struct zcache_entry *zcache_table_entry(const struct zcache_table *table, u64 ha
 
 u32 zcache_entry_lz4_bytes(const struct zcache_entry *entry)
 {
-	return (u32)(entry->where >> WHERE_BYTES_SHIFT);
+	return (u32)((entry->where & WHERE_BYTES) >> WHERE_BYTES_SHIFT);
 }
 
 struct zcache_place zcache_entry_place(const struct zcache_entry *entry)
@@ -105,6 +106,30 @@ void zcache_table_make_youngest(struct zcache_table *table, u32 handle)
 {
 	zcache_table_leave_order(table, handle);
 	ring_insert_youngest(table, handle);
+}
+
+void zcache_table_push(struct zcache_table *table, u32 *first, u32 handle)
+{
+	struct zcache_entry *entry = in_ring(table, handle);
+
+	entry->older = 0;
+	entry->newer = *first;
+	if (*first)
+		in_ring(table, *first)->older = handle;
+	*first = handle;
+}
+
+void zcache_table_pull(struct zcache_table *table, u32 *first, u32 handle)
+{
+	struct zcache_entry *entry = in_ring(table, handle);
+
+	if (entry->older)
+		in_ring(table, entry->older)->newer = entry->newer;
+	else
+		*first = entry->newer;
+	if (entry->newer)
+		in_ring(table, entry->newer)->older = entry->older;
+	entry->older = entry->newer = handle;
 }
 
 /* --- Frames, and the queue of those with room --- */

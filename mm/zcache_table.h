@@ -14,7 +14,7 @@
 #include "mm/zcache_class.h"
 
 struct zcache_entry {
-	u64 where; /* length and place, by the functions below; 0: the entry is free */
+	u64 where; /* length, place and flags, by the functions below; 0: the entry is free */
 	u32 gfn;
 	u32 older, newer; /* handles; its own: not in the order. Of a free entry .newer: the next */
 } __attribute__((packed, aligned(4)));
@@ -61,8 +61,19 @@ u32 zcache_entry_lz4_bytes(const struct zcache_entry *entry);
 struct zcache_place zcache_entry_place(const struct zcache_entry *entry);
 void zcache_entry_set(struct zcache_entry *entry, u32 lz4_bytes, struct zcache_place place);
 
+/*
+ * Of an object that was dropped, whose place is not filled yet; of one that is being read outside
+ * of the lock and must stay where it is.
+ */
+#define ZCACHE_ENTRY_HOLE BIT(63)
+#define ZCACHE_ENTRY_HELD BIT(62)
+
 /* Out of the order (again: no change); into it, as the youngest. */
 void zcache_table_leave_order(struct zcache_table *table, u32 handle);
 void zcache_table_make_youngest(struct zcache_table *table, u32 handle);
+
+/* Lists beside the order, of entries that are not in it: into one, as its first; out of it. */
+void zcache_table_push(struct zcache_table *table, u32 *first, u32 handle);
+void zcache_table_pull(struct zcache_table *table, u32 *first, u32 handle);
 
 #endif

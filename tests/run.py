@@ -27,6 +27,7 @@ import machine as machines
 import terminal
 import tools_cases
 import usb_image
+import zcache
 
 BUILD = machines.BUILD
 GROUPS = ("unit", "model", "fuzz", "pkg", "qemu", "kvm", "bochs")
@@ -150,10 +151,10 @@ def package_test():
 
 
 def costs_test():
-    """What make bench says of an exit, a fault and the balloon, against the issues' targets."""
+    """What make bench says of an exit, faults and the balloon, against the issues' targets."""
     def run():
         found = [emulated.bench_cpuid("bochs"), emulated.bench_touch("bochs"), balloon.bench_inflate_4k(),
-                 balloon.bench_inflate_2m()]
+                 balloon.bench_inflate_2m(), zcache.bench_fault()]
         return Result("passed" if all(one.is_within for one in found) else "failed",
                       "\n".join(one.limit_line for one in found))
     return Test("bochs/exit-costs", run, tuple(str(BUILD / need) for need in emulated.NEEDS))

@@ -276,6 +276,8 @@ static u32 fill_and_churn(struct zcache *cache)
 	for (u32 i = 0; i < CHURN; i++) {
 		u32 at = (u32)rng_below(&rng, used), page = (u32)rng_below(&rng, page_count);
 
+		if (i % 32 == 0)
+			zcache_compact(cache, 32); /* as reclaim does before a batch */
 		zcache_drop(cache, slots[at].handle);
 		if (zcache_store(cache, GFN(at), pages[page], &handle) == E_OK)
 			slots[at] = (struct slot){handle, page};

@@ -115,6 +115,27 @@ static void step_load(struct page *page)
 	REQUIRE(memcmp(frame_bytes(), page->bytes, PAGE_BYTES) == 0);
 }
 
+static void step_take(struct page *page)
+{
+	if (!page->handle)
+		return;
+	REQUIRE(zcache_take(model.cache, page->handle, model.frame) == E_OK);
+	REQUIRE(memcmp(frame_bytes(), page->bytes, PAGE_BYTES) == 0);
+	forget(page);
+}
+
+static void step_compact(void)
+{
+	struct zcache_figures before, after;
+	u64 count = rng_below(&model.rng, 8);
+
+	zcache_figures(model.cache, &before);
+	zcache_compact(model.cache, (u32)count);
+	zcache_figures(model.cache, &after);
+	REQUIRE(after.holes == (before.holes > count ? before.holes - count : 0));
+	REQUIRE(after.frames <= before.frames);
+}
+
 static struct page *oldest(void)
 {
 	struct page *found = NULL;
@@ -187,6 +208,7 @@ static void audit(void)
 	zcache_figures(model.cache, &figures);
 	REQUIRE(figures.objects == model.objects);
 	REQUIRE(figures.frames <= MOST_FRAMES);
+	REQUIRE(figures.holes <= 256 + figures.objects / 32);
 	REQUIRE(frame_kind_count(FRAME_ZCACHE) == figures.frames + zcache_overhead_frames(PAGES));
 	REQUIRE(zcache_audit(model.cache));
 }
@@ -213,8 +235,12 @@ static void take_step(u64 dice)
 {
 	if (dice < 40)
 		step_store(any_page());
-	else if (dice < 60)
+	else if (dice < 55)
 		step_load(any_page());
+	else if (dice < 65)
+		step_take(any_page());
+	else if (dice < 70)
+		step_compact();
 	else if (dice < 75)
 		step_drop(any_page());
 	else if (dice < 85)

@@ -67,13 +67,14 @@ static void use(struct worker *w)
 	if (!page->handle) {
 		store(w, gfn, page);
 	} else {
-		w->wrong += zcache_load(cache, page->handle, w->frame) != E_OK;
+		bool leaves = rng_chance(&w->rng, 80);
+
+		w->wrong +=
+			(leaves ? zcache_take : zcache_load)(cache, page->handle, w->frame) != E_OK;
 		compare(w, page);
 		w->loaded++;
-		if (rng_chance(&w->rng, 80)) {
-			zcache_drop(cache, page->handle);
+		if (leaves)
 			page->handle = 0;
-		}
 	}
 	spin_unlock(&region_locks[gfn / REGION_PAGES]);
 }
@@ -113,8 +114,10 @@ static void *work(void *arg)
 	for (u64 step = 0; step < w->steps; step++) {
 		if (rng_chance(&w->rng, 80))
 			use(w);
-		else
+		else if (rng_chance(&w->rng, 80))
 			write_out(w);
+		else
+			zcache_compact(cache, 8);
 	}
 	return NULL;
 }

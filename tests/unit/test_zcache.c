@@ -119,8 +119,21 @@ static void test_a_page_comes_back_and_stays_until_it_is_dropped(void **state)
 	assert_in_range(figures_now().lz4_bytes, 700, 740);
 	zcache_drop(cache, handle);
 	assert_int_equal(figures_now().objects, 0);
-	assert_int_equal(figures_now().frames, 0);
 	assert_int_equal(figures_now().lz4_bytes, 0);
+	zcache_compact(cache, 1);
+	assert_int_equal(figures_now().frames, 0);
+}
+
+static void test_a_page_that_is_taken_is_gone(void **state)
+{
+	u64 handle = store(5, 700), other = store(6, 700);
+
+	(void)state;
+	assert_int_equal(zcache_take(cache, handle, back), E_OK);
+	expect_page(5, 700);
+	assert_int_equal(figures_now().objects, 1);
+	assert_int_equal(figures_now().taken, 1);
+	expect_loads(other, 6, 700);
 }
 
 static void test_a_page_that_does_not_shrink_to_half_is_refused(void **state)
@@ -192,6 +205,47 @@ static void test_the_quota_holds_and_dropping_makes_room(void **state)
 	store(500, 1500);
 	for (u64 i = 3; i < count; i++)
 		expect_loads(handles[i], i, 1500);
+}
+
+static void test_what_is_dropped_makes_room_for_objects_of_other_sizes(void **state)
+{
+	u64 handles[MOST_FRAMES * 3], count = 0, handle;
+
+	(void)state;
+	for (; count < ARRAY_COUNT(handles); count++) {
+		fill(count, 1900);
+		if (zcache_store(cache, GFN(count), page, &handles[count]))
+			break;
+	}
+	/* Fewer than are filled by themselves. */
+	for (u64 i = 0; i < 8; i++)
+		zcache_drop(cache, handles[i]);
+	assert_int_equal(figures_now().holes, 8);
+	fill(500, 300);
+	assert_int_equal(zcache_store(cache, GFN(500), page, &handle), E_OK);
+	assert_int_equal(figures_now().holes, 0);
+	expect_loads(handle, 500, 300);
+	for (u64 i = 8; i < count; i++)
+		expect_loads(handles[i], i, 1900);
+}
+
+static void test_holes_that_nobody_fills_stay_few(void **state)
+{
+	u64 handles[1000];
+
+	(void)state;
+	for (u64 i = 0; i < ARRAY_COUNT(handles); i++)
+		handles[i] = store(i, i % 5 * 50);
+	for (u64 i = 0; i < ARRAY_COUNT(handles); i++) {
+		if (i % 5 == 1)
+			continue;
+		zcache_drop(cache, handles[i]);
+		assert_in_range(figures_now().holes, 1, 256 + figures_now().objects / 32);
+	}
+	assert_true(zcache_audit(cache));
+	assert_in_range(figures_now().holes, 256, 262);
+	for (u64 i = 1; i < ARRAY_COUNT(handles); i += 5)
+		expect_loads(handles[i], i, i % 5 * 50);
 }
 
 static void test_a_quota_of_nothing_takes_nothing(void **state)
@@ -272,6 +326,7 @@ static void test_storage_stays_dense_and_handles_valid_whatever_is_dropped(void 
 		while (!handles[i])
 			i = (i + 1) % ARRAY_COUNT(handles);
 		zcache_drop(cache, handles[i]);
+		zcache_compact(cache, 1);
 		handles[i] = 0;
 		left--;
 		assert_true(zcache_audit(cache));
@@ -388,11 +443,12 @@ static void test_a_corrupt_object_is_told_by_load_and_by_the_audit(void **state)
 	for (u32 i = 0; i < bytes; i++) {
 		at[i] ^= 0x10;
 		assert_int_equal(zcache_load(cache, handle, back), E_CORRUPT);
+		assert_int_equal(zcache_take(cache, handle, back), E_CORRUPT);
 		assert_false(zcache_audit(cache));
 		expect_loads(other, 9, 150);
 		at[i] ^= 0x10;
 	}
-	assert_int_equal(figures_now().corrupt, bytes);
+	assert_int_equal(figures_now().corrupt, 2 * bytes);
 	expect_loads(handle, 8, 150);
 }
 
@@ -450,6 +506,9 @@ static void test_at_most_3_percent_are_lost_in_a_full_cache(void **state)
 			zcache_drop(cache, handles[gfn]);
 			handles[gfn] = 0;
 		}
+		/* As reclaim does before a batch of pages. */
+		if (steps % 32 == 0)
+			zcache_compact(cache, 32);
 		fill(gfn, usual_size(&rng));
 		switch (zcache_store(cache, GFN(gfn), page, &handle)) {
 		case E_OK:
@@ -476,10 +535,13 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(test_##name, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		TEST(a_page_comes_back_and_stays_until_it_is_dropped),
+		TEST(a_page_that_is_taken_is_gone),
 		TEST(a_page_that_does_not_shrink_to_half_is_refused),
 		TEST(half_is_exactly_2048_bytes),
 		TEST(page_numbers_have_32_bits),
 		TEST(the_quota_holds_and_dropping_makes_room),
+		TEST(what_is_dropped_makes_room_for_objects_of_other_sizes),
+		TEST(holes_that_nobody_fills_stay_few),
 		TEST(a_quota_of_nothing_takes_nothing),
 		TEST(there_are_no_more_objects_than_pages),
 		TEST(without_frames_nothing_is_stored_and_nothing_lost),
