@@ -1,5 +1,5 @@
 """Cases of a swap volume that fails: at a write the page stays in memory; a transient fault is not noticed; where a
-page cannot be had any more its VM is stopped, with the reason. In each a neighbour that needs no swap verifies all of
+page cannot be had any more its VM is stopped, with the reason. And a reset and an end with commands under way. In each a neighbour that needs no swap verifies all of
 its memory when it is over."""
 import swap_volume
 from disk import Disk
@@ -53,6 +53,22 @@ def cases(host, bare, workload, prompt, panic, pvh):
                 *press("n1"), (r"\[n1\] WORKLOAD ok", "\r"), *typed(prompt, "frames"), (r"all accounted for", "\r"),
                 *typed(prompt, "poweroff")),
             expect=(ends, *expect, r"\[n1\] WORKLOAD ok .*wrong=0"))
+
+    # A reset frees all slots; so does an end, when the disk has let go of what was under way.
+    slow = Disk(name="swap", mib=96, partitions=(("swap", "swap", 80),), faults="delay 3000000\n",
+                qemu_drive=",throttling.iops-total=300")
+    yield dict(
+        name="swap-reset-and-end", config=config, disks=(slow,), forbid=(panic,), timeout=60, verdict="stopped", script=(
+            both_wait, *typed(prompt, OUT), (r"g1: reclaimed \d+\.\d MiB of 16\.0", "\r"),
+            *typed(prompt, "swap"), (r"g1\.vswp .* [1-9]\d* of 12288 slots used", "\r"),
+            *typed(prompt, "reset g1"), (r"\[g1\] WORKLOAD waiting", "\r"),
+            *typed(prompt, "swap"), (r"g1\.vswp .* 0 of 12288 slots used", "\r"),
+            *typed(prompt, OUT), *typed(prompt, "stop g1"), (r"g1: powered off by command", "\r"),
+            *typed(prompt, "start g1"), (r"\[g1\] WORKLOAD waiting", "\r"), *typed(prompt, "stop g1"),
+            (r"g1: powered off by command", "\r"),
+            *typed(prompt, "swap"), (r"79\.9 MiB, 79\.9 free, 79\.9 in one piece", "\r"), *press("n1"),
+            (r"\[n1\] WORKLOAD ok .*wrong=0", "\r"), *typed(prompt, "frames"), (r"all accounted for", "\r"),
+            *typed(prompt, "poweroff")))
 
     verified = r"\[g1\] WORKLOAD ok .*wrong=0"
     some, hurry = r"[1-9]\d*", (*typed(prompt, "disk limits 500 300"), (r"its abort 300 ms", "\r"))

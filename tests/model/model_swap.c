@@ -12,9 +12,9 @@
 #define FILES        3u
 #define SLOTS_MOST   150u
 #define COMMANDS     24u
-#define STEPS        20000u
+#define STEPS        10000u
 #define NTH_STEPS    400u
-#define RUNS         25u
+#define RUNS         20u
 #define ROUNDS_DEATH 40u
 
 struct model_slot {

@@ -272,7 +272,7 @@ int main(void)
 	free_frames = frame_free_count();
 	for (u32 i = 0; i < THREADS; i++) {
 		workers[i].cpu = i;
-		workers[i].steps = steps ? strtoull(steps, NULL, 0) : 6000;
+		workers[i].steps = steps ? strtoull(steps, NULL, 0) : 2000;
 		workers[i].rng.state = rng_seed(1) + i;
 		pthread_create(&workers[i].thread, NULL, work, &workers[i]);
 	}
