@@ -195,11 +195,27 @@ static err_t load_elf(struct vm_boot *b, struct virt_sregs *sregs)
 	return copied(b, err);
 }
 
+/*
+ * A guest that resets its machine by a jump to the reset vector in real mode, which is what Linux
+ * tries where ACPI hardware is reduced and there is no EFI, finds this instead of a BIOS: the
+ * keyboard controller's reset line is pulsed. It lies in memory that the guest is told is reserved.
+ */
+#define RESET_VECTOR_GPA 0xffff0ull
+static const u8 reset_vector[] = {
+	0xb0, 0xfe, /* mov al, 0xfe */
+	0xe6, 0x64, /* out 0x64, al */
+	0xf4,       /* hlt */
+	0xeb, 0xfd, /* jmp to the hlt */
+};
+
 static err_t load(struct vm_boot *b)
 {
-	if (elf_kernel_is_elf(b->kernel, b->kernel_bytes))
-		return load_elf(b, &b->sregs);
-	return load_linux(b, &b->sregs);
+	err_t err = elf_kernel_is_elf(b->kernel, b->kernel_bytes) ? load_elf(b, &b->sregs)
+								  : load_linux(b, &b->sregs);
+
+	return err ? err
+		   : copied(b, write_guest(b, GPA(RESET_VECTOR_GPA), reset_vector,
+				       sizeof(reset_vector)));
 }
 
 /* Copy until @until. E_WAIT: there is more, or no frame for it yet. */

@@ -27,7 +27,8 @@ def cases(host, vm, bare, workload, pvh, prompt, panic):
     press_key = tuple(step for i in range(1, 5) for step in press(i))
     all_wait = (each_of_four(r"\] WORKLOAD waiting"), "\r")
     all_ok = each_of_four(r"^g\d .*verdict ok")
-    others_shared = tuple(rf"^  g{i}: .*merged-other=[1-9]" for i in range(1, 5))
+    # The guest that was scanned first may be the one whose pages the others took for theirs.
+    others_shared = (each_of_four(r"^  g\d: .*merged-other=[1-9]", 3),)
 
     def sharing(*more, force=0, salts=(None,) * 4, ops=300):
         """Four bare guests, a quarter of whose pages is the same in all, and another quarter zero."""
