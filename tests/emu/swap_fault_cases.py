@@ -63,7 +63,7 @@ def cases(host, bare, workload, prompt, panic, pvh):
             *typed(prompt, "swap"), (r"g1\.vswp .* [1-9]\d* of 12288 slots used", "\r"),
             *typed(prompt, "reset g1"), (r"\[g1\] WORKLOAD waiting", "\r"),
             *typed(prompt, "swap"), (r"g1\.vswp .* 0 of 12288 slots used", "\r"),
-            *typed(prompt, OUT), (OUT, "\r"), *typed(prompt, "stop g1"), (r"g1: powered off by command", "\r"),
+            *typed(prompt, OUT), *typed(prompt, "stop g1"), (r"g1: powered off by command", "\r"),
             *typed(prompt, "start g1"), (r"\[g1\] WORKLOAD waiting", "\r"), *typed(prompt, "stop g1"),
             (r"g1: powered off by command", "\r"),
             *typed(prompt, "swap"), (r"79\.9 MiB, 79\.9 free, 79\.9 in one piece", "\r"), *press("n1"),
