@@ -82,29 +82,36 @@ static void inflate(const struct mem_host *host, struct mem_vm *vm)
 			mem_state_balloons(host->state) ? balloon_wanted(vm) : balloon_due(vm));
 }
 
-/* What the balloon will not bring, of what is above the limit; and, once balloons are at work, above the entitlement. */
-static u64 unballooned(const struct mem_host *host, const struct mem_vm *vm)
+/*
+ * What the balloon will not bring of what is above the limit and, once balloons are at work, of this VM's part of what
+ * all have too much.
+ */
+static u64 unballooned(const struct mem_vm *vm, u64 part)
 {
-	u64 above = less(vm->consumed, bound_of(vm));
+	u64 above = max(less(vm->consumed, bound_of(vm)), scaled(excess_of(vm), part));
 
-	if (mem_state_balloons(host->state))
-		above = max(above, excess_of(vm));
 	return vm->balloon_slow ? above : less(above, vm->balloon_target - vm->ballooned);
 }
 
+/*
+ * Eviction takes no more than is missing: others' entitlements that they do not use leave the sum of what is above
+ * entitlements larger than that.
+ */
 static void take(const struct mem_host *host, struct mem_vm *vms, u32 count)
 {
-	u64 excess = 0, part = 0;
+	u64 excess = 0, part = 0, urgent_part = 0;
 
 	for (u32 i = 0; i < count; i++)
 		excess += excess_of(&vms[i]);
-	if (mem_state_evicts(host->state) && excess)
-		part = fraction(less(host->levels.urgent_aim, host->free_frames), excess);
+	if (excess && mem_state_balloons(host->state))
+		part = fraction(less(host->levels.aim, host->free_frames), excess);
+	if (excess && mem_state_evicts(host->state))
+		urgent_part = fraction(less(host->levels.urgent_aim, host->free_frames), excess);
 	for (u32 i = 0; i < count; i++) {
 		struct mem_vm *vm = &vms[i];
 
 		inflate(host, vm);
-		u64 evict = max(unballooned(host, vm), scaled(excess_of(vm), part));
+		u64 evict = max(unballooned(vm, part), scaled(excess_of(vm), urgent_part));
 
 		vm->evict_to = evict ? vm->consumed - evict : bound_of(vm);
 		vm->blocked = mem_state_blocks(host->state) && excess_of(vm);

@@ -11,6 +11,7 @@
 
 #define MEM_SHARES_MAX 1000000000u
 #define MEM_PAGES_MAX  (GIB(16384) >> PAGE_SHIFT) /* of a VM */
+#define MEM_RUN_PAGES  (MIB(2) >> PAGE_SHIFT)     /* in less no VM gets on: the least that one is promised */
 
 /* What an administrator says of a VM. */
 struct mem_claims {
