@@ -34,7 +34,7 @@ run: setup ## boot four Linux guests under the hypervisor; TARGET=bochs for VT-x
 	@BELLOWS_BUILD=$(BUILD) $(PY) tests/emu/run.py --target $(or $(TARGET),auto) $(RUN_ARGS)
 
 .PHONY: test
-test: setup ## all tests, or those that match T=PATTERN (unit/... model/... fuzz/... qemu/... bochs/... kvm/...)
+test: setup ## all tests, or those that match T=PATTERN (unit/... model/... sim/... fuzz/... qemu/... bochs/... kvm/...)
 	@BELLOWS_BUILD=$(BUILD) $(PY) tests/run.py $(if $(T),--match '$(T)') $(TEST_ARGS)
 
 .PHONY: test-all
@@ -247,7 +247,7 @@ test_words = $(shell sed '/\*\//q' $(1) | tr '\n*' ' %' | sed 's|^/% SRCS:||; s|
 test_srcs  = $(wildcard $(shell echo '$(call test_words,$(1))' | sed 's/LIBS:.*//'))
 test_libs  = $(shell echo '$(call test_words,$(1))' | sed -n 's/.*LIBS://p')
 
-HOST_TESTS := $(call tests_in,tests/unit/*.c tests/model/*.c)
+HOST_TESTS := $(call tests_in,tests/unit/*.c tests/model/*.c tests/sim/*.c)
 FUZZERS    := $(call tests_in,tests/fuzz/*.c)
 
 SANITIZE   := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer

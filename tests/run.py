@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """make test: build what the chosen tests need, run them, count.
 
-Names: unit/X and model/X are host programs (tests/unit/test_X.c, tests/model/X.c), fuzz/X a bounded
+Names: unit/X, model/X and sim/X are host programs (tests/unit/test_X.c, tests/model/X.c ...), fuzz/X a bounded
 run of tests/fuzz/fuzz_X.c from its kept corpus, qemu/X, bochs/X and kvm/X the cases of
 tests/emu/cases.py on that machine. The last line is "N passed, N failed, N skipped", alone.
 """
@@ -25,7 +25,7 @@ import machine as machines
 import usb_image
 
 BUILD = machines.BUILD
-GROUPS = ("unit", "model", "fuzz", "qemu", "kvm", "bochs")
+GROUPS = ("unit", "model", "sim", "fuzz", "qemu", "kvm", "bochs")
 HOST_TEST_SECONDS = 600
 TAIL_LINES = 40
 CORES = os.cpu_count() or 1
@@ -66,7 +66,7 @@ def has_sources(path):
 
 
 def host_tests():
-    for group, prefix in (("unit", "test_"), ("model", "")):
+    for group, prefix in (("unit", "test_"), ("model", ""), ("sim", "")):
         for path in sorted((ROOT / "tests" / group).glob("*.c")):
             if not has_sources(path):
                 continue

@@ -18,7 +18,7 @@ struct checks {
 	const struct host *host;
 	struct watched *watched;
 	double *division; /* 4 x count: scratch */
-	u64 low_ns;       /* since when the state is low, or NEVER_NS */
+	u64 short_ns;     /* since when the state is soft or worse though there is what could be taken, or NEVER_NS */
 	u64 quiet_ns, quiet_changes; /* when it began; state changes until then */
 	double worst_distance_pct;   /* of all quiet times' ends */
 	u64 quiet_turns, quiet_minutes;

@@ -16,7 +16,8 @@ static void make_claims(struct rng *rng, struct mem_claims *claims, u64 *unreser
 {
 	static const u64 per_mib[] = {5, 10, 20};
 
-	*claims = (struct mem_claims){.memory = PAGES_MIB(between(rng, 16, 256) << rng_below(rng, 4))};
+	claims->memory = PAGES_MIB(between(rng, 16, 256));
+	claims->memory <<= rng_below(rng, 4);
 	claims->limit = claims->memory;
 	claims->shares = rng_chance(rng, 80) ? (claims->memory >> 8) * per_mib[rng_below(rng, 3)]
 					     : between(rng, 1, MEM_SHARES_MAX);
@@ -55,7 +56,7 @@ static void make_host(struct host *h, const struct world_kind *kind)
 	h->scratch = calloc(h->count, sizeof(*h->scratch));
 	h->policy = kind->policy;
 	h->zips = rng_chance(rng, 70);
-	h->sample_s = (u32)between(rng, 2, 6);
+	h->sample_s = (u32)between(rng, 4, 12);
 	h->swap_pages_s = between(rng, 20000, 200000);
 	h->seen.idle_tax_pct = rng_chance(rng, 60) ? 75 : (u32)rng_below(rng, 100);
 	/* Memories first, to know how large the host is to be; then again, with what can be reserved. */
@@ -71,7 +72,9 @@ static void make_host(struct host *h, const struct world_kind *kind)
 	u64 total = max(claimed * 100 / between(rng, 50, 300), PAGES_MIB(256));
 
 	*rng = again;
-	mem_levels_set(&h->seen.levels, total, rng_chance(&again, 70) ? 0 : (u32)between(&again, 2, 12), rng_chance(&again, 20));
+	u32 min_free_pct = rng_chance(&again, 70) ? 0 : (u32)between(&again, 2, 12);
+
+	mem_levels_set(&h->seen.levels, total, min_free_pct, rng_chance(&again, 20));
 	h->frames = total - total / 20;
 	u64 unreserved = h->frames - min(h->frames, h->seen.levels.enter[MEM_LOW] + h->count * MEM_RUN_PAGES);
 
