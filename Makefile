@@ -52,6 +52,15 @@ fuzz-guest: setup ## a hostile guest for SECONDS=600 beside neighbours that veri
 	@BELLOWS_BUILD=$(BUILD) $(PY) tests/emu/fuzz_guest.py --target $(or $(TARGET),qemu) \
 		--seconds $(or $(SECONDS),600) $(if $(SEED),--seed $(SEED)) $(FUZZ_ARGS)
 
+.PHONY: sim
+sim: setup ## simulate the memory scheduler: 10000 random hosts, one of thousands of VMs for hours, one drawn (SEED=N)
+	$(build_locked) $(BUILD)/tests/sim/worlds
+	@mkdir -p $(BUILD)/sim
+	@$(BUILD)/tests/sim/worlds --seed $(or $(SEED),1) --worlds 10000
+	@$(BUILD)/tests/sim/worlds --seed $(or $(SEED),1) --worlds 1 --vms 4000 --phases 4 --phase-seconds 1800
+	@$(BUILD)/tests/sim/worlds --seed $(or $(SEED),9) --worlds 1 --trace $(BUILD)/sim/world.csv
+	@$(PY) tests/sim/draw.py $(BUILD)/sim/world.csv $(BUILD)/sim/world.svg
+
 .PHONY: bench
 bench: setup ## measure: all benches, or those that match B=PATTERN; results, table and plots in build/bench/
 	@BELLOWS_BUILD=$(BUILD) $(PY) tests/bench/run.py $(if $(B),--match '$(B)') $(BENCH_ARGS)

@@ -32,6 +32,19 @@ static u64 demand_of(const struct mem_vm *vm)
 	return min(less(vm->consumed, vm->cache_frames) + out, vm->claims.memory);
 }
 
+static u64 ungranted(const struct mem_vm *vm)
+{
+	return less(vm->claims.memory, max(vm->granted, vm->claims.reservation));
+}
+
+/* ... of which a balloon that stands for what was not granted yet is not to come back either. */
+static u64 usable_of(const struct mem_vm *vm)
+{
+	u64 kept = vm->balloon_works ? min(vm->ballooned, ungranted(vm)) : 0;
+
+	return less(demand_of(vm), kept);
+}
+
 /* Above this a VM is cut down whatever the state. */
 static u64 bound_of(const struct mem_vm *vm)
 {
@@ -45,7 +58,7 @@ static void divide(const struct mem_host *host, struct mem_vm *vms, u32 count)
 	for (u32 i = 0; i < count; i++) {
 		struct mem_vm *vm = &vms[i];
 
-		vm->ceiling = max(min(demand_of(vm), bound_of(vm)), vm->claims.reservation);
+		vm->ceiling = max(min(usable_of(vm), bound_of(vm)), vm->claims.reservation);
 		there_is += max(vm->consumed, vm->claims.reservation);
 	}
 	mem_entitle(vms, count, less(there_is, host->levels.aim), host->idle_tax_pct);
@@ -61,17 +74,13 @@ static u64 excess_of(const struct mem_vm *vm)
 /* The balloon that the division asks for. */
 static u64 balloon_wanted(const struct mem_vm *vm)
 {
-	u64 ungranted = less(vm->claims.memory, max(vm->granted, vm->claims.reservation));
-
-	return min(max(less(demand_of(vm), vm->entitled), ungranted), vm->balloon_max);
+	return min(max(less(demand_of(vm), vm->entitled), ungranted(vm)), vm->balloon_max);
 }
 
 /* ... and the part of it that does not wait for memory to be short. */
 static u64 balloon_due(const struct mem_vm *vm)
 {
-	u64 ungranted = less(vm->claims.memory, max(vm->granted, vm->claims.reservation));
-
-	return min(max(less(demand_of(vm), bound_of(vm)), ungranted), vm->balloon_max);
+	return min(max(less(demand_of(vm), bound_of(vm)), ungranted(vm)), vm->balloon_max);
 }
 
 static void inflate(const struct mem_host *host, struct mem_vm *vm)

@@ -57,7 +57,7 @@ static void make_host(struct host *h, const struct world_kind *kind)
 	h->policy = kind->policy;
 	h->zips = rng_chance(rng, 70);
 	h->sample_s = (u32)between(rng, 4, 12);
-	h->swap_pages_s = between(rng, 20000, 200000);
+	h->swap_pages_s = between(rng, 20000, 200000) * (1 + h->count / 16);
 	h->seen.idle_tax_pct = rng_chance(rng, 60) ? 75 : (u32)rng_below(rng, 100);
 	/* Memories first, to know how large the host is to be; then again, with what can be reserved. */
 	struct rng again = *rng;
