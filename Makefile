@@ -182,7 +182,7 @@ $(BUILD)/loader/%.S.o: %.S
 GUEST_DIR   := tests/emu/guests
 GUEST_FLAGS := -std=gnu11 -O2 -static -s -Wall -Wextra -Werror -I.
 
-$(BUILD)/.guests: $(BUILD)/guests/.kernel $(BUILD)/guests/initrd.img $$(BARE_IMAGES)
+$(BUILD)/.guests: $(BUILD)/guests/.kernel $(BUILD)/guests/initrd.img $(BUILD)/guests/disk.img $$(BARE_IMAGES)
 	@touch $@
 
 $(BUILD)/.all: $(BUILD)/bellows.elf $(BUILD)/BOOTX64.EFI $(BUILD)/.guests $(BUILD)/x2apic_on.efi
@@ -235,6 +235,20 @@ $(BUILD)/guests/bare.multiboot: $(BUILD)/guests/bare.pvh
 $(BUILD)/guests/initrd.img: $(GUEST_DIR)/initrd.sh $(GUEST_DIR)/init $(BUILD)/guests/workload $(BUILD)/guests/act
 	@echo "  INITRD  $@"
 	@$(GUEST_DIR)/initrd.sh $@ $(GUEST_DIR)/init $(BUILD)/guests/workload $(BUILD)/guests/act
+
+# For guests with a disk: the drivers, which Debian's kernel has as modules.
+DISK_MODULES := $(addsuffix .ko,virtio/virtio_ring virtio/virtio virtio/virtio_mmio block/virtio_blk)
+
+$(BUILD)/guests/disk: $(GUEST_DIR)/disk.c
+	@echo "  CC      $@"
+	@mkdir -p $(@D)
+	@gcc $(GUEST_FLAGS) -o $@ $< -lpthread
+
+$(BUILD)/guests/disk.img: $(GUEST_DIR)/initrd.sh $(GUEST_DIR)/disk_init $(BUILD)/guests/workload \
+		$(BUILD)/guests/disk $(BUILD)/guests/.kernel
+	@echo "  INITRD  $@"
+	@$(GUEST_DIR)/initrd.sh $@ $(GUEST_DIR)/disk_init $(BUILD)/guests/workload $(BUILD)/guests/disk \
+		$(foreach m,$(DISK_MODULES),"$$(dirname "$$(readlink $(BUILD)/guests/vmlinuz)")"/lib/modules/*/kernel/drivers/$(m))
 
 # A program between firmware and loader, for machines whose firmware leaves x2APIC mode on.
 $(BUILD)/x2apic_on.efi: tests/emu/firmware/x2apic_on.c

@@ -11,6 +11,7 @@
 #include "hv/vm.h"
 #include "hv/x86/time.h"
 #include "mm/balloon.h"
+#include "mm/promise.h"
 #include "mm/base/log.h"
 #include "mm/base/str.h"
 
@@ -122,6 +123,27 @@ u64 balloon_maximum_of(const struct vm *vm, enum balloon_limit *which)
 	return balloon_maximum(&bounds, which);
 }
 
+static u64 held_pages(const struct vm *vm)
+{
+	return vm->space->page_count - balloon_pages(vm->space);
+}
+
+void balloon_promise(struct vm *vm)
+{
+	if (!vm->config->reservation_given)
+		promise_move(vm->space, &vm->admitted, held_pages(vm));
+}
+
+u64 balloon_floor_of(const struct vm *vm)
+{
+	u64 memory_pages = vm->space->page_count, most;
+
+	if (vm->config->reservation_given)
+		return 0; /* it was never promised more than that */
+	most = promise_most(vm->space, &vm->admitted);
+	return most < memory_pages ? memory_pages - most : 0;
+}
+
 static s64 call_target(const struct vm *vm, u64 what)
 {
 	enum balloon_limit which;
@@ -175,6 +197,18 @@ static u64 room(const struct vm *vm, u32 order)
 	return size < most ? (most - size) >> order : 0;
 }
 
+/* Of so many entries, how many may leave the balloon: those that the VM can be promised again. */
+static u64 returnable(struct vm *vm, u64 count, u32 order)
+{
+	u64 held = held_pages(vm), wanted = held + (count << order);
+
+	if (vm->config->reservation_given || vm->admitted.promised_frames >= wanted)
+		return count;
+	u64 promised = promise_move(vm->space, &vm->admitted, wanted);
+
+	return promised > held ? (promised - held) >> order : 0;
+}
+
 static s64 call_move(struct vm *vm, bool inflate, const u64 *gpr)
 {
 	u64 count = gpr[GPR_RCX];
@@ -186,14 +220,16 @@ static s64 call_move(struct vm *vm, bool inflate, const u64 *gpr)
 		return error;
 	if (order)
 		count = min(count, (u64)LARGE_AT_ONCE);
-	if (inflate) {
-		count = min(count, room(vm, order));
-		if (count == 0)
-			return BELLOWS_HC_E_LIMIT;
+	count = inflate ? min(count, room(vm, order)) : returnable(vm, count, order);
+	if (count == 0)
+		return BELLOWS_HC_E_LIMIT;
+	if (inflate)
 		taken = balloon_inflate(vm->space, vm->balloon.list, (u32)count, order, &why);
-	} else {
+	else
 		taken = balloon_deflate(vm->space, vm->balloon.list, (u32)count, order, &why);
-	}
+	/* Not for a moment may a list of lies cost others what they could be promised. */
+	if (!inflate)
+		balloon_promise(vm);
 	return taken ? (s64)taken : error_number(why);
 }
 

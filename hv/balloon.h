@@ -41,6 +41,15 @@ s64 balloon_call(struct vm *vm, u64 number, const u64 *gpr);
 /* What bounds the balloon now, and the maximum that follows. Locks: the VM's. */
 u64 balloon_maximum_of(const struct vm *vm, enum balloon_limit *which);
 
+/*
+ * Promise the VM what it holds outside its balloon: less at once; more as far as what the guest took
+ * back, or forgot by a reset, is still there. Locks: the VM's.
+ */
+void balloon_promise(struct vm *vm);
+
+/* The least that the balloon can be, for what it gave up is promised to others. Locks: the VM's. */
+u64 balloon_floor_of(const struct vm *vm);
+
 /* Now and then, from the scheduler's loop: targets move, and guests are told. */
 void balloon_work(void);
 

@@ -1,7 +1,8 @@
 /*
  * The host's side of the balloons: ten times a second each target takes a step towards what is
  * asked for, and a guest whose target is another now gets an interrupt. What a VM without a
- * reservation has given up is promised to it no longer, so that another may start with it.
+ * reservation has given up is promised to it no longer, so that another may start with it; where
+ * one has, that much stays in the balloon.
  */
 #include "hv/balloon.h"
 #include "hv/console.h"
@@ -51,20 +52,13 @@ static void target_move(struct vm *vm, u64 now, const struct balloon_rates *rate
 	struct vm_balloon *b = &vm->balloon;
 	u64 size = balloon_pages(vm->space);
 	enum balloon_limit which;
-	u64 wanted = min(b->asked_pages, balloon_maximum_of(vm, &which));
+	u64 maximum = balloon_maximum_of(vm, &which);
+	u64 wanted = balloon_wanted(b->asked_pages, balloon_floor_of(vm), maximum);
 
 	if (balloon_pace_move(&b->pace, now, size, wanted, rates))
 		signal_guest(vm);
 	if (balloon_keeps_up(size, b->pace.target_pages, wanted, rates->inflate_pages_s))
 		b->kept_up_ns = now;
-}
-
-static void promise_move(struct vm *vm)
-{
-	u64 size = min(balloon_pages(vm->space), vm->admitted.memory_frames);
-
-	if (!vm->config->reservation_given)
-		memsched_promise_set(&vm->admitted, vm->admitted.memory_frames - size);
 }
 
 void balloon_work(void)
@@ -83,8 +77,8 @@ void balloon_work(void)
 		spin_lock(&vm->lock);
 		if (vm->balloon.driver)
 			target_move(vm, now, &rates);
+		balloon_promise(vm);
 		spin_unlock(&vm->lock);
-		promise_move(vm);
 	}
 }
 
@@ -104,6 +98,7 @@ static void status_text(struct vm *vm, u64 maximum, enum balloon_limit which, ch
 		.size_pages = balloon_pages(vm->space),
 		.target_pages = b->pace.target_pages,
 		.asked_pages = b->asked_pages,
+		.floor_pages = balloon_floor_of(vm),
 		.maximum_pages = maximum,
 	};
 	enum balloon_status status = balloon_status(&sight, &since_ns);
@@ -183,11 +178,16 @@ static void ask(const char *name, const char *size)
 	}
 	spin_lock(&vm->lock);
 	vm->balloon.asked_pages = bytes >> PAGE_SHIFT;
-	u64 maximum = balloon_maximum_of(vm, &which);
+	u64 maximum = balloon_maximum_of(vm, &which), floor = balloon_floor_of(vm);
 
 	spin_unlock(&vm->lock);
 	if (!vm->balloon.driver)
 		console_printf("%s: has no balloon driver (yet)\n", name);
+	else if (bytes >> PAGE_SHIFT < floor)
+		console_printf(
+			"%s: its balloon cannot fall below %llu.%llu MiB now: that memory is promised "
+			"to others\n",
+			name, MIB_OF(floor));
 	else if (bytes >> PAGE_SHIFT > maximum)
 		console_printf("%s: its balloon takes %llu.%llu MiB at most: %s\n", name,
 			MIB_OF(maximum), balloon_limit_name(which));

@@ -1,6 +1,7 @@
 /* The console's commands. Each gets its words, and answers on the console. */
 #include "hv/commands.h"
 #include "hv/console.h"
+#include "hv/crash.h"
 #include "hv/disk_test.h"
 #include "hv/disks.h"
 #include "hv/exit.h"
@@ -10,7 +11,6 @@
 #include "hv/share.h"
 #include "hv/verdict.h"
 #include "hv/x86/cpu.h"
-#include "hv/x86/panic.h"
 #include "hv/x86/power.h"
 #include "hv/x86/time.h"
 #include "mm/base/fmt.h"
@@ -239,18 +239,12 @@ static void run_hide(u32 count, char **words)
 	vm->hide_every = vm->hide_countdown = every;
 }
 
-static void run_crash(u32 count, char **words)
-{
-	(void)count;
-	(void)words;
-	panic("asked for at the console");
-}
-
 static const struct command commands[] = {
 	{"help", "", "this list", 1, 1, run_help},
 	{"vms", "", "the virtual machines and how they fare", 1, 1, run_vms},
 	{"memtop", "", "memory of host and VMs, faults, exits by reason", 1, 1, run_memtop},
 	{"frames", "", "all page frames of the host by use", 1, 1, command_frames},
+	{"cpus", "", "the host's CPUs: state, how much they idled", 1, 1, command_cpus},
 	{"pci", "", "the devices on the host's PCI buses", 1, 1, command_pci},
 	{"disks", "", "NVMe controllers, disks, partitions", 1, 1, command_disks},
 	{"console", "NAME", "a VM's serial line; Ctrl-] comes back", 2, 2, run_console},
@@ -268,7 +262,7 @@ static const struct command commands[] = {
 		4, run_hide},
 	{"disk", "test NAME", "debug: write, read and verify a partition of the test type", 3, 4,
 		command_disk},
-	{"crash", "", "debug: panic", 1, 1, run_crash},
+	{"crash", "[stack|text]", "debug: panic, by this or by an error", 1, 2, command_crash},
 	{0},
 };
 

@@ -92,7 +92,7 @@ static const struct key vm_keys[] = {
 	{"cmdline", KIND_TEXT, VM(cmdline), 0, CONFIG_CMDLINE_BYTES, "at most 2047 characters",
 		{0}},
 	{"disk", KIND_TEXT, VM(disk), 0, CONFIG_PATH_BYTES,
-		"a partition's name, at most 127 characters", {0}},
+		"a partition's GPT name or unique GUID, at most 127 characters", {0}},
 	{"autostart", KIND_BOOL, VM(autostart), 0, 0, YES_NO, {0}},
 	{"debug.hypercalls", KIND_BOOL, VM(debug_hypercalls), 0, 0, YES_NO, {0}},
 	{"debug.hide", KIND_NUMBER, VM(debug_hide_every), 0, 1000000000,

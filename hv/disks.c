@@ -2,6 +2,7 @@
 #include "hv/disks.h"
 #include "drivers/nvme_pci.h"
 #include "hv/console.h"
+#include "hv/vm_disk.h"
 #include "hv/x86/paging.h"
 #include "hv/x86/time.h"
 #include "mm/base/fmt.h"
@@ -216,12 +217,29 @@ static void partition_name(const struct disk_partition *p, char *out, size_t byt
 	fmt_snprintf(out, bytes, "%sp%u", p->blk->name, p->number);
 }
 
+/* However its letters are written. */
+static bool is_guid(const char *text, const struct guid *guid)
+{
+	char own[GPT_TEXT_BYTES];
+	u32 i;
+
+	guid_text(guid, own);
+	for (i = 0; own[i] && text[i]; i++) {
+		char c = text[i] >= 'A' && text[i] <= 'F' ? (char)(text[i] - 'A' + 'a') : text[i];
+
+		if (c != own[i])
+			return false;
+	}
+	return own[i] == text[i];
+}
+
 static bool is_called(const struct disk_partition *p, const char *name)
 {
 	char numbered[32];
 
 	partition_name(p, numbered, sizeof(numbered));
-	return strcmp(p->gpt.name, name) == 0 || strcmp(numbered, name) == 0;
+	return strcmp(p->gpt.name, name) == 0 || strcmp(numbered, name) == 0 ||
+	       is_guid(name, &p->gpt.id);
 }
 
 const struct disk_partition *disks_find(const char *name, const char **why)
@@ -288,6 +306,7 @@ static void print_partition(const struct disk_partition *p)
 	console_printf("    %-12s %8llu MiB at block %-10llu %-16s %s\n", name,
 		(ull)(p->gpt.block_count * p->blk->block_bytes >> 20), (ull)p->gpt.first_block,
 		p->gpt.name, type ? type : guid);
+	vm_disk_print(p);
 }
 
 static void print_disk(const struct disk *disk)

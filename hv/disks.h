@@ -24,8 +24,8 @@ void disks_poll(void);
 bool disks_must_poll(void);
 
 /*
- * The partition with that GPT name, or with that number ("nvme0n1p1"). Fixed after disks_init().
- * NULL, with *why: there is none, or more than one has that name.
+ * The partition with that GPT name, that number ("nvme0n1p1") or that unique GUID. Fixed after
+ * disks_init(). NULL, with *why: there is none, or more than one has that name.
  */
 const struct disk_partition *disks_find(const char *name, const char **why);
 /* The @nth partition of that type over all disks, or NULL. */

@@ -215,10 +215,9 @@ static bool on_xsetbv(struct vcpu *vcpu, const struct vm_exit *exit)
 {
 	const u64 *gpr = vcpu->virt.gpr;
 	u64 value = (gpr[GPR_RDX] << 32) | (u32)gpr[GPR_RAX];
-	struct virt_sregs sregs;
 
-	hv_ops->get_sregs(&vcpu->virt, &sregs);
-	if (sregs.cpl != 0 || (u32)gpr[GPR_RCX] != 0 || fpu_set_xcr0(&vcpu->virt.fpu, value) != 0) {
+	if (hv_ops->get_cpl(&vcpu->virt) != 0 || (u32)gpr[GPR_RCX] != 0 ||
+		fpu_set_xcr0(&vcpu->virt.fpu, value) != 0) {
 		vcpu_inject_gp(vcpu);
 		return true;
 	}
@@ -249,15 +248,11 @@ static bool on_hlt(struct vcpu *vcpu, const struct vm_exit *exit)
 static bool on_exception(struct vcpu *vcpu, const struct vm_exit *exit)
 {
 	const struct virt_event *e = &exit->exception;
-	struct virt_sregs sregs;
 
 	vcpu_queue_exception(vcpu, e->vector, e->has_error, e->error);
-	if (!exit->in_delivery) {
-		hv_ops->get_sregs(&vcpu->virt, &sregs);
-		if (sregs.cpl == 3) {
-			recurrence_end(&vcpu->recurrence);
-			return true;
-		}
+	if (!exit->in_delivery && hv_ops->get_cpl(&vcpu->virt) == 3) {
+		recurrence_end(&vcpu->recurrence);
+		return true;
 	}
 	if (!recurrence_note(&vcpu->recurrence, &vcpu->virt, e->vector))
 		return true;

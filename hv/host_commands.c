@@ -1,6 +1,6 @@
 /*
- * The host in words: where its page frames are, what the hypervisor keeps for itself, what is on
- * the PCI buses.
+ * The host in words: where its page frames are, what the hypervisor keeps for itself, how its CPUs
+ * fare, what is on the PCI buses.
  *
  * The hypervisor's budget: 16 MiB, 1% of the host's memory, and 0.5% of that of each VM that is on.
  * Its own are all frames that are neither free, nor a guest's, nor a boot file kept for VM resets.
@@ -10,6 +10,7 @@
 #include "hv/console.h"
 #include "hv/sched.h"
 #include "hv/vm.h"
+#include "hv/x86/cpu.h"
 #include "mm/frame.h"
 
 #define BUDGET_FIXED_FRAMES (MIB(16) >> PAGE_SHIFT)
@@ -63,6 +64,22 @@ void command_frames(u32 count, char **words)
 		"the hypervisor's own: %llu.%llu MiB of %llu.%llu allowed (16 MiB, 1%% of the host, "
 		"0.5%% of each VM that is on): %s\n",
 		MIB_OF(own), MIB_OF(allowed), own <= allowed ? "within" : "ABOVE");
+}
+
+/* --- cpus ------------------------------------------------------------------------------------ */
+
+void command_cpus(u32 count, char **words)
+{
+	(void)count;
+	(void)words;
+	console_printf("%3s %8s %-8s %12s %12s\n", "CPU", "APIC", "STATE", "IDLE", "INTERRUPTS");
+	for (u32 id = 0; id < cpu_count(); id++) {
+		const struct cpu *cpu = cpu_by_id(id);
+
+		console_printf("%3u %8u %-8s %9llu ms %12llu\n", id, cpu->apic_id,
+			cpu_state_name(cpu->state), (ull)(cpu->idle_ns / 1000000),
+			(ull)cpu->interrupts);
+	}
 }
 
 /* --- pci ------------------------------------------------------------------------------------- */

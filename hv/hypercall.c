@@ -22,12 +22,10 @@ static s64 call_hide(struct vcpu *vcpu, u64 gfn)
 static s64 call(struct vcpu *vcpu, u64 number)
 {
 	const u64 *gpr = vcpu->virt.gpr;
-	struct virt_sregs sregs;
 
 	if (number < BELLOWS_HC_FIRST || number > BELLOWS_HC_LAST)
 		return BELLOWS_HC_E_UNKNOWN;
-	hv_ops->get_sregs(&vcpu->virt, &sregs);
-	if (sregs.cpl != 0)
+	if (hv_ops->get_cpl(&vcpu->virt) != 0)
 		return BELLOWS_HC_E_PERM;
 	if (number == BELLOWS_HC_VERSION)
 		return call_version(vcpu, gpr[GPR_RBX]);

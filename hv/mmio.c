@@ -53,17 +53,21 @@ static bool is_owned(const struct vm *vm, gpa_t gpa)
 	       vdev_is_mmio(vm->vdev, gpa);
 }
 
-static u64 device_access(struct vcpu *vcpu, gpa_t gpa, u32 bytes, bool write, u64 value)
+/* Where nobody lives, all ones are read. Other errors: nothing was done, and may be later. */
+static err_t device_access(struct vcpu *vcpu, gpa_t gpa, u32 bytes, bool write, u64 *value)
 {
 	struct vm *vm = vcpu->vm;
 	u64 mask = bytes == 8 ? ~0ull : BIT(bytes * 8) - 1;
-	u64 data = write ? value & mask : ~0ull;
+	err_t err;
 
+	*value &= mask;
 	spin_lock(&vm->lock);
-	if (vdev_mmio(vm->vdev, vcpu->index, time_now_ns(), gpa, bytes, write, &data) != 0)
-		data = ~0ull;
+	err = vdev_mmio(vm->vdev, vcpu->index, time_now_ns(), gpa, bytes, write, value);
 	spin_unlock(&vm->lock);
-	return data & mask;
+	if (err == E_RANGE)
+		*value = ~0ull;
+	*value &= mask;
+	return err == E_RANGE ? 0 : err;
 }
 
 static u64 reg_get(const struct mmio *m, u32 bytes)
@@ -106,24 +110,28 @@ static u64 extend(const struct decode_insn *in, u64 value)
 	return value;
 }
 
-static void do_alu(struct mmio *m)
+static err_t do_alu(struct mmio *m)
 {
 	const struct decode_insn *in = &m->insn;
 	struct virt_vcpu *virt = &m->vcpu->virt;
-	u64 memory = device_access(m->vcpu, m->gpa, in->access_bytes, false, 0);
-	u64 other = reg_get(m, in->access_bytes);
-	u64 result;
+	bool compares = in->alu == DECODE_CMP || in->alu == DECODE_TEST;
+	u64 other = reg_get(m, in->access_bytes), flags = virt->rflags, memory = 0, result;
+	err_t err = device_access(m->vcpu, m->gpa, in->access_bytes, false, &memory);
 
-	if (in->to_memory) {
-		result = mmio_alu(in->alu, memory, other, in->access_bytes, &virt->rflags);
-		if (in->alu != DECODE_CMP && in->alu != DECODE_TEST)
-			device_access(m->vcpu, m->gpa, in->access_bytes, true, result);
-	} else {
-		result = mmio_alu(in->alu, other, memory, in->access_bytes, &virt->rflags);
-		if (in->alu != DECODE_CMP && in->alu != DECODE_TEST)
+	if (!err && in->to_memory) {
+		result = mmio_alu(in->alu, memory, other, in->access_bytes, &flags);
+		if (!compares)
+			err = device_access(m->vcpu, m->gpa, in->access_bytes, true, &result);
+	} else if (!err) {
+		result = mmio_alu(in->alu, other, memory, in->access_bytes, &flags);
+		if (!compares)
 			reg_set(m, result);
 	}
+	if (err)
+		return err;
+	virt->rflags = flags;
 	virt->state_dirty = true;
+	return 0;
 }
 
 /* One operand of a string instruction: RAM, or a device's register. False: neither. */
@@ -133,23 +141,21 @@ static bool string_operand_ok(const struct mmio *m, const struct operand *o)
 					    is_owned(m->vcpu->vm, o->piece[0].gpa));
 }
 
-static u64 operand_load(struct mmio *m, const struct operand *o)
+static err_t operand_load(struct mmio *m, const struct operand *o, u64 *value)
 {
-	u64 value = 0;
-
-	if (operand_is_ram(o))
-		operand_get(o, &value);
-	else
-		value = device_access(m->vcpu, o->piece[0].gpa, m->insn.access_bytes, false, 0);
-	return value;
+	*value = 0;
+	if (!operand_is_ram(o))
+		return device_access(m->vcpu, o->piece[0].gpa, m->insn.access_bytes, false, value);
+	operand_get(o, value);
+	return 0;
 }
 
-static void operand_store(struct mmio *m, const struct operand *o, u64 value)
+static err_t operand_store(struct mmio *m, const struct operand *o, u64 value)
 {
-	if (operand_is_ram(o))
-		operand_put(o, &value);
-	else
-		device_access(m->vcpu, o->piece[0].gpa, m->insn.access_bytes, true, value);
+	if (!operand_is_ram(o))
+		return device_access(m->vcpu, o->piece[0].gpa, m->insn.access_bytes, true, &value);
+	operand_put(o, &value);
+	return 0;
 }
 
 static u64 address_mask(const struct decode_insn *in)
@@ -173,6 +179,7 @@ static err_t do_string_item(struct mmio *m, bool *stop)
 	u64 mask = address_mask(in);
 	u64 step = vcpu->virt.rflags & RFLAGS_DF ? -(u64)in->access_bytes : in->access_bytes;
 	struct operand to, from = {.count = 0};
+	u64 value = gpr[GPR_RAX];
 	err_t err = operand_gather(vcpu, &m->sregs,
 		operand_linear(&m->sregs, SEG_ES, gpr[GPR_RDI] & mask), in->access_bytes,
 		WALK_WRITE, &to);
@@ -190,9 +197,13 @@ static err_t do_string_item(struct mmio *m, bool *stop)
 		*stop = true;
 		refuse(m, "string instruction outside its memory");
 	} else {
-		operand_store(m, &to, from.count ? operand_load(m, &from) : gpr[GPR_RAX]);
-		advance(&gpr[GPR_RDI], step, mask);
 		if (from.count)
+			err = operand_load(m, &from, &value);
+		if (!err)
+			err = operand_store(m, &to, value);
+		if (!err)
+			advance(&gpr[GPR_RDI], step, mask);
+		if (!err && from.count)
 			advance(&gpr[GPR_RSI], step, mask);
 	}
 	operand_release(vcpu, &from);
@@ -255,22 +266,28 @@ static err_t fetch_and_decode(struct mmio *m, err_t *decoded)
 static err_t perform(struct mmio *m)
 {
 	const struct decode_insn *in = &m->insn;
+	u64 value = 0;
+	err_t err = 0;
 
 	switch (in->op) {
 	case DECODE_LOAD:
-		reg_set(m, extend(in, device_access(m->vcpu, m->gpa, in->access_bytes, false, 0)));
+		err = device_access(m->vcpu, m->gpa, in->access_bytes, false, &value);
+		if (!err)
+			reg_set(m, extend(in, value));
 		break;
 	case DECODE_STORE:
-		device_access(
-			m->vcpu, m->gpa, in->access_bytes, true, reg_get(m, in->access_bytes));
+		value = reg_get(m, in->access_bytes);
+		err = device_access(m->vcpu, m->gpa, in->access_bytes, true, &value);
 		break;
 	case DECODE_ALU:
-		do_alu(m);
+		err = do_alu(m);
 		break;
 	case DECODE_STOS:
 	case DECODE_MOVS:
 		return do_string(m);
 	}
+	if (err)
+		return err;
 	hv_ops->skip(&m->vcpu->virt, in->bytes);
 	return 0;
 }

@@ -12,6 +12,7 @@
 #include "hv/share.h"
 #include "hv/terminal.h"
 #include "hv/verdict.h"
+#include "hv/vm_disk.h"
 #include "hv/x86/cpu.h"
 #include "hv/x86/panic.h"
 #include "hv/x86/paging.h"
@@ -196,7 +197,7 @@ static void idle(struct sched_cpu *sc, u64 console_due)
 			return;
 		earliest = min(earliest, vcpu->wake_tsc);
 	}
-	if (earliest <= time_tsc() || disks_must_poll())
+	if (earliest <= time_tsc() || disks_must_poll() || vm_disks_are_urgent())
 		return;
 	time_arm(earliest);
 	cpu_idle();
@@ -230,6 +231,7 @@ noreturn_fn static void loop(void)
 
 		cpu_take_pending();
 		disks_poll();
+		vm_disks_work();
 		if (time_tsc() >= console_due) {
 			console_poll();
 			console_due = time_tsc() + console_ticks;

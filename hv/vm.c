@@ -4,11 +4,13 @@
  */
 #include "hv/vm.h"
 #include "hv/console.h"
+#include "hv/guest_disk.h"
 #include "hv/hv_ops.h"
 #include "hv/sched.h"
 #include "hv/share.h"
 #include "hv/share_salt.h"
 #include "hv/vm_boot.h"
+#include "hv/vm_disk.h"
 #include "hv/x86/insn.h"
 #include "hv/x86/msr.h"
 #include "hv/x86/paging.h"
@@ -139,7 +141,7 @@ static err_t admit(struct vm *vm)
 	vm->admitted = (struct memsched_request){
 		.memory_frames = frames_of(config->memory_bytes),
 		.promised_frames = frames_of(promised_bytes(vm)),
-		.overhead_frames = space_overhead_frames(&space) +
+		.overhead_frames = space_overhead_frames(&space) + vm_disk_frames(vm) +
 				   vm->vcpu_count * (frames_of(sizeof(struct vcpu)) +
 							    frames_of(fpu_area_bytes()) + 4),
 	};
@@ -205,6 +207,7 @@ static err_t create_devices(struct vm *vm)
 		.memory_bytes = vm->config->memory_bytes,
 		.tsc_khz = time_tsc_khz(),
 		.boot_epoch_s = time_boot_epoch(),
+		.disk = vm->disk ? guest_disk_mmio(vm->disk) : NULL,
 		.host =
 			{
 				.context = vm,
@@ -214,7 +217,11 @@ static err_t create_devices(struct vm *vm)
 			},
 	};
 
-	return vdev_create(&vm->vdev, &config);
+	err_t err = vdev_create(&vm->vdev, &config);
+
+	if (!err)
+		vm_disk_open(vm);
+	return err;
 }
 
 /* When all is in place: the guest's clocks start at 0, its devices at their power-on state. */
@@ -258,6 +265,7 @@ static err_t power_on(struct vm *vm)
 destroy_cpus:
 	destroy_vcpus(vm, vm->vcpu_count);
 destroy_devices:
+	vm_disk_close(vm);
 	vdev_destroy(vm->vdev);
 	vm->vdev = NULL;
 no_devices:
@@ -276,9 +284,12 @@ static err_t try_start(struct vm *vm)
 		fmt_snprintf(vm->why, sizeof(vm->why), "%s", vm->config->problem);
 		return E_INVAL;
 	}
-	err = admit(vm);
+	err = vm_disk_find(vm, vm->why, sizeof(vm->why));
 	if (err)
 		return err;
+	err = admit(vm);
+	if (err)
+		goto close_disk;
 	err = space_create(&vm->space, &space);
 	if (err) {
 		fmt_snprintf(vm->why, sizeof(vm->why), "its memory: %s", err_name(err));
@@ -294,6 +305,8 @@ destroy_space:
 	vm->space = NULL;
 take_back_promise:
 	memsched_power_off(&vm->admitted);
+close_disk:
+	vm_disk_close(vm);
 	return err;
 }
 
@@ -327,6 +340,7 @@ static void release(struct vm *vm)
 {
 	vm_boot_drop(vm);
 	destroy_vcpus(vm, vm->vcpu_count);
+	vm_disk_close(vm);
 	vdev_destroy(vm->vdev);
 	vm->vdev = NULL;
 	space_destroy(vm->space);
@@ -418,6 +432,7 @@ void vm_reset(struct vm *vm)
 	log_info("%s: reset", vm_name(vm));
 	for (u32 i = 0; i < vm->vcpu_count; i++)
 		reset_vcpu(&vm->vcpus[i]);
+	vm_disk_reset(vm);
 	space_clear(vm->space);
 	vm->request = VM_REQUEST_NONE;
 	vm->output.reported_ok = false;

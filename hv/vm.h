@@ -51,6 +51,9 @@ struct vm_figures {
 	u64 run_ns; /* time on a CPU */
 };
 
+struct guest_disk;
+struct disk_partition;
+
 struct vm {
 	struct list all;                /* in sched.c's list, in the order of the configuration */
 	const struct vm_config *config; /* [I] */
@@ -86,7 +89,9 @@ struct vm {
 		u32 passes_wanted; /* by command */
 	} share;                   /* [l] see share.c */
 	struct vm_balloon balloon; /* see balloon.h */
-	struct output output;      /* [v] what the guest printed */
+	struct guest_disk *disk;   /* [l] NULL: none. May outlive a run: vm_disk.h; contents [v] */
+	const struct disk_partition *partition; /* [l] its disk's */
+	struct output output;                   /* [v] what the guest printed */
 };
 
 static inline const char *vm_name(const struct vm *vm)

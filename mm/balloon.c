@@ -2,12 +2,12 @@
  * Inflating and deflating, under the lock of each page's region.
  *
  * An entry is replaced by one exchange, so that hardware's walk finds the page or finds it absent;
- * what was mapped belongs to the gather from then on. Between the exchange and the flush another
- * CPU of the guest may still use the frame: it reads what was there, or writes what is lost, as
- * befits a page that its kernel has just declared unused. Nobody else sees that frame before the
- * flush. Taking a page back changes one absent entry into another, which no hardware caches; only
- * where a whole region's table becomes free is a flush due, for walks may have cached the way to
- * it.
+ * what was mapped belongs to the gather from then on. 2 MiB go by their level-2 entry, which says
+ * of all its pages that they are ballooned. Between the exchange and the flush another CPU of the
+ * guest may still use the frame: it reads what was there, or writes what is lost, as befits a page
+ * that its kernel has just declared unused. Nobody else sees that frame before the flush. Taking a
+ * page back changes one absent entry into another, which no hardware caches; only where a whole
+ * region's table becomes free is a flush due, for walks may have cached the way to it.
  */
 #include "mm/balloon.h"
 #include "mm/space_entry.h"
@@ -20,13 +20,34 @@ static u64 ballooned_entry(const struct space *space)
 	return slat_make_absent(space->format, PAGE_BALLOONED, 0);
 }
 
+static bool is_ballooned(const struct space *space, const u64 *entry)
+{
+	return slat_state(space->format, slat_load(entry)) == PAGE_BALLOONED;
+}
+
+/* --- Inflating ------------------------------------------------------------------------------- */
+
+/* How many pages were in each state before. Settled under the region's lock. */
+struct given_up {
+	u32 pages[PAGE_STATE_COUNT];
+};
+
+static void settle(struct space *space, const struct given_up *given_up)
+{
+	for (u32 state = 0; state < PAGE_STATE_COUNT; state++) {
+		if (given_up->pages[state])
+			space_count_state(space, state, PAGE_BALLOONED, given_up->pages[state]);
+	}
+}
+
 /* What stood in an entry loses its page; the frame, if it had one, goes to @gather. */
-static void entry_give_up(struct space *space, u64 old, struct tlb_gather *gather)
+static void entry_give_up(
+	struct space *space, u64 old, struct given_up *given_up, struct tlb_gather *gather)
 {
 	const struct slat_format *f = space->format;
 	enum page_state state = slat_state(f, old);
 
-	space_count_state(space, state, PAGE_BALLOONED, 1);
+	given_up->pages[state]++;
 	if (state == PAGE_PRIVATE || state == PAGE_SHARED)
 		tlb_gather_put(gather, slat_pfn(f, old));
 	else if (state == PAGE_HIDDEN)
@@ -35,41 +56,52 @@ static void entry_give_up(struct space *space, u64 old, struct tlb_gather *gathe
 		tlb_gather_note(gather);
 }
 
-/* --- Inflating ------------------------------------------------------------------------------- */
-
-static err_t page_inflate(struct space *space, gfn_t gfn, struct tlb_gather *gather)
+/* Region held, and a table there: its pages at the beginning of the list. How many were taken. */
+static u32 table_pages_inflate(
+	struct space *space, const u64 *pages, u32 count, struct tlb_gather *gather, err_t *why)
 {
-	if (slat_is_large(space->format, slat_load(space_region_entry(space, gfn))))
-		space_split(space, gfn);
-	u64 *entry = space_page_entry_make(space, gfn);
+	u64 region = pages[0] / REGION_PAGE_COUNT, ballooned = ballooned_entry(space);
+	u64 *entries = space_page_entry_make(space, GFN(region * REGION_PAGE_COUNT));
+	struct given_up given_up = {0};
+	u32 taken = 0;
 
-	if (slat_state(space->format, slat_load(entry)) == PAGE_BALLOONED)
-		return E_EXIST;
-	entry_give_up(space, slat_exchange(entry, ballooned_entry(space)), gather);
-	return E_OK;
-}
+	for (; taken < count && pages[taken] / REGION_PAGE_COUNT == region; taken++) {
+		u64 *entry = &entries[pages[taken] % REGION_PAGE_COUNT];
 
-static void table_inflate(struct space *space, u64 *entries, struct tlb_gather *gather)
-{
-	u64 ballooned = ballooned_entry(space);
-
-	for (u32 i = 0; i < REGION_PAGE_COUNT; i++)
-		entry_give_up(space, slat_exchange(&entries[i], ballooned), gather);
-}
-
-/* A region whose one leaf goes as a whole: its table is filled before anything can see it. */
-static void leaf_inflate(struct space *space, gfn_t first, u64 *region, struct tlb_gather *gather)
-{
-	u64 leaf = slat_exchange(region, NO_PAGE), ballooned = ballooned_entry(space);
-	pfn_t frame = slat_pfn(space->format, leaf);
-	u64 *entries = space_page_entry_make(space, first);
-
-	for (u32 i = 0; i < REGION_PAGE_COUNT; i++) {
-		slat_set_absent(&entries[i], ballooned);
-		tlb_gather_put(gather, PFN(frame.v + i));
+		if (!space_is_ram(space, GFN(pages[taken])))
+			*why = E_RANGE;
+		else if (slat_load(entry) == ballooned)
+			*why = E_EXIST;
+		if (*why)
+			break;
+		entry_give_up(space, slat_exchange(entry, ballooned), &given_up, gather);
 	}
-	space_count_state(space, PAGE_PRIVATE, PAGE_BALLOONED, REGION_PAGE_COUNT);
-	stats_sub(&space->stats.large_leaves, 1);
+	settle(space, &given_up);
+	return taken;
+}
+
+/* As many from the list's beginning as lie in the first one's region. */
+static u32 pages_inflate(
+	struct space *space, const u64 *pages, u32 count, struct tlb_gather *gather, err_t *why)
+{
+	gfn_t first = GFN(pages[0]);
+	u32 taken = 0;
+
+	if (!space_is_ram(space, first)) {
+		*why = E_RANGE;
+		return 0;
+	}
+	spin_lock(space_region_lock(space, first));
+	u64 *region = space_region_entry(space, first);
+
+	if (slat_is_large(space->format, slat_load(region)))
+		space_split(space, first);
+	if (is_ballooned(space, region))
+		*why = E_EXIST;
+	else
+		taken = table_pages_inflate(space, pages, count, gather, why);
+	spin_unlock(space_region_lock(space, first));
+	return taken;
 }
 
 static u32 table_count(const struct space *space, const u64 *entries, enum page_state state)
@@ -81,19 +113,42 @@ static u32 table_count(const struct space *space, const u64 *entries, enum page_
 	return count;
 }
 
+/* The table is taken out before its pages are; it is free after the flush. */
+static void table_inflate(struct space *space, u64 *region, struct tlb_gather *gather)
+{
+	pfn_t table = slat_pfn(space->format, slat_exchange(region, ballooned_entry(space)));
+	const u64 *entries = platform_frame_va(table);
+	struct given_up given_up = {0};
+
+	tlb_gather_note(gather);
+	for (u32 i = 0; i < REGION_PAGE_COUNT; i++)
+		entry_give_up(space, slat_load(&entries[i]), &given_up, gather);
+	settle(space, &given_up);
+	tlb_gather_finish(gather);
+	space_table_give(space, table);
+}
+
 static err_t region_inflate(struct space *space, gfn_t first, struct tlb_gather *gather)
 {
 	u64 *region = space_region_entry(space, first);
+	u64 old = slat_load(region);
 
-	if (slat_is_large(space->format, slat_load(region))) {
-		leaf_inflate(space, first, region, gather);
+	if (slat_is_large(space->format, old)) {
+		old = slat_exchange(region, ballooned_entry(space));
+		tlb_gather_put_large(gather, slat_pfn(space->format, old));
+		stats_sub(&space->stats.large_leaves, 1);
+		space_count_state(space, PAGE_PRIVATE, PAGE_BALLOONED, REGION_PAGE_COUNT);
 		return E_OK;
 	}
-	u64 *entries = space_page_entry_make(space, first);
-
-	if (table_count(space, entries, PAGE_BALLOONED))
+	if (is_ballooned(space, region) ||
+		table_count(space, space_page_entry(space, first), PAGE_BALLOONED))
 		return E_EXIST;
-	table_inflate(space, entries, gather);
+	if (slat_is_present(space->format, old)) {
+		table_inflate(space, region, gather);
+	} else {
+		slat_set_absent(region, ballooned_entry(space));
+		space_count_state(space, PAGE_UNTOUCHED, PAGE_BALLOONED, REGION_PAGE_COUNT);
+	}
 	return E_OK;
 }
 
@@ -101,29 +156,41 @@ static err_t region_inflate(struct space *space, gfn_t first, struct tlb_gather 
 
 static err_t page_deflate(struct space *space, gfn_t gfn)
 {
-	u64 *entry = space_page_entry(space, gfn);
+	u64 *entry = is_ballooned(space, space_region_entry(space, gfn))
+			     ? space_page_entry_make(space, gfn)
+			     : space_page_entry(space, gfn);
 
-	if (!entry || slat_state(space->format, slat_load(entry)) != PAGE_BALLOONED)
+	if (!entry || !is_ballooned(space, entry))
 		return E_NOTFOUND;
 	slat_set_absent(entry, NO_PAGE);
 	space_count_state(space, PAGE_BALLOONED, PAGE_UNTOUCHED, 1);
 	return E_OK;
 }
 
+/* A region whose pages went one by one: walks may have cached the way to its table. */
+static void table_drop(struct space *space, u64 *region)
+{
+	pfn_t table = slat_pfn(space->format, slat_exchange(region, NO_PAGE));
+	struct tlb_gather gather;
+
+	tlb_gather_start(&gather, &space->tlb);
+	tlb_gather_note(&gather);
+	tlb_gather_finish(&gather);
+	space_table_give(space, table);
+}
+
 /* The region is as if it had never been touched, so that one leaf may map it again. */
 static err_t region_deflate(struct space *space, gfn_t first)
 {
-	u64 *entries = space_page_entry(space, first);
-	struct tlb_gather gather;
+	u64 *region = space_region_entry(space, first);
+	const u64 *entries = space_page_entry(space, first);
 
-	if (table_count(space, entries, PAGE_BALLOONED) != REGION_PAGE_COUNT)
+	if (is_ballooned(space, region))
+		slat_set_absent(region, NO_PAGE);
+	else if (table_count(space, entries, PAGE_BALLOONED) == REGION_PAGE_COUNT)
+		table_drop(space, region);
+	else
 		return E_NOTFOUND;
-	tlb_gather_start(&gather, &space->tlb);
-	u64 table = slat_exchange(space_region_entry(space, first), NO_PAGE);
-
-	tlb_gather_note(&gather);
-	tlb_gather_finish(&gather);
-	space_table_give(space, slat_pfn(space->format, table));
 	space_count_state(space, PAGE_BALLOONED, PAGE_UNTOUCHED, REGION_PAGE_COUNT);
 	return E_OK;
 }
@@ -139,12 +206,12 @@ static bool item_is_ram(const struct space *space, gfn_t gfn, u32 order)
 	       space_range_is_ram(space, gfn_to_gpa(gfn), count << PAGE_SHIFT);
 }
 
-static err_t item_inflate(struct space *space, gfn_t gfn, u32 order, struct tlb_gather *gather)
+static err_t large_inflate(struct space *space, gfn_t gfn, struct tlb_gather *gather)
 {
-	if (!item_is_ram(space, gfn, order))
+	if (!item_is_ram(space, gfn, BALLOON_ORDER_2M))
 		return E_RANGE;
 	spin_lock(space_region_lock(space, gfn));
-	err_t err = order ? region_inflate(space, gfn, gather) : page_inflate(space, gfn, gather);
+	err_t err = region_inflate(space, gfn, gather);
 
 	spin_unlock(space_region_lock(space, gfn));
 	return err;
@@ -178,8 +245,12 @@ u32 balloon_inflate(struct space *space, const u64 *pages, u32 count, u32 order,
 	*why = E_OK;
 	tlb_gather_start(&gather, &space->tlb);
 	while (!*why && taken < count) {
-		*why = item_inflate(space, GFN(pages[taken]), order, &gather);
-		taken += !*why;
+		if (order) {
+			*why = large_inflate(space, GFN(pages[taken]), &gather);
+			taken += !*why;
+		} else {
+			taken += pages_inflate(space, &pages[taken], count - taken, &gather, why);
+		}
 	}
 	tlb_gather_finish(&gather);
 	stats_add(&space->stats.balloon_inflated, (u64)taken << order);
@@ -208,12 +279,17 @@ u32 balloon_deflate(struct space *space, const u64 *pages, u32 count, u32 order,
 static void region_release(struct space *space, gfn_t first)
 {
 	spin_lock(space_region_lock(space, first));
+	u64 *region = space_region_entry(space, first);
 	u64 *entries = space_page_entry(space, first);
 	u32 count = table_count(space, entries, PAGE_BALLOONED);
 
 	for (u32 i = 0; count && i < REGION_PAGE_COUNT; i++) {
-		if (slat_state(space->format, slat_load(&entries[i])) == PAGE_BALLOONED)
+		if (is_ballooned(space, &entries[i]))
 			slat_set_absent(&entries[i], NO_PAGE);
+	}
+	if (is_ballooned(space, region)) {
+		slat_set_absent(region, NO_PAGE);
+		count = REGION_PAGE_COUNT;
 	}
 	space_count_state(space, PAGE_BALLOONED, PAGE_UNTOUCHED, count);
 	spin_unlock(space_region_lock(space, first));

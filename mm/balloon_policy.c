@@ -40,6 +40,11 @@ u64 balloon_maximum(const struct balloon_bounds *b, enum balloon_limit *which)
 	return min(limits[least], b->memory_pages);
 }
 
+u64 balloon_wanted(u64 asked, u64 floor, u64 maximum)
+{
+	return min(max(asked, floor), maximum);
+}
+
 const char *balloon_limit_name(enum balloon_limit limit)
 {
 	static const char *const names[BALLOON_LIMIT_COUNT] = {
@@ -125,6 +130,8 @@ bool balloon_keeps_up(u64 size, u64 target, u64 wanted, u64 inflate_pages_s)
 
 enum balloon_status balloon_status(const struct balloon_sight *s, u64 *since_ns)
 {
+	u64 wanted = balloon_wanted(s->asked_pages, s->floor_pages, s->maximum_pages);
+
 	*since_ns = 0;
 	if (!s->driver)
 		return BALLOON_NO_DRIVER;
@@ -142,10 +149,11 @@ enum balloon_status balloon_status(const struct balloon_sight *s, u64 *since_ns)
 		*since_ns = s->kept_up_ns;
 		return BALLOON_TOO_SLOW;
 	}
-	if (s->size_pages < min(s->asked_pages, s->maximum_pages))
+	if (s->size_pages < wanted)
 		return BALLOON_INFLATING;
-	return s->size_pages > min(s->asked_pages, s->maximum_pages) ? BALLOON_DEFLATING
-								     : BALLOON_IDLE;
+	if (s->asked_pages < s->floor_pages)
+		return BALLOON_HELD;
+	return s->size_pages > wanted ? BALLOON_DEFLATING : BALLOON_IDLE;
 }
 
 const char *balloon_status_name(enum balloon_status status)
@@ -159,6 +167,7 @@ const char *balloon_status_name(enum balloon_status status)
 		[BALLOON_BACKING_OFF] = "backing off",
 		[BALLOON_INFLATING] = "inflating",
 		[BALLOON_DEFLATING] = "deflating",
+		[BALLOON_HELD] = "held, its memory is promised to others",
 		[BALLOON_IDLE] = "ok",
 	};
 

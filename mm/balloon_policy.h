@@ -43,6 +43,12 @@ u64 balloon_maximum(const struct balloon_bounds *bounds, enum balloon_limit *whi
 /* As in bellows.conf, or in a few words. */
 const char *balloon_limit_name(enum balloon_limit limit);
 
+/*
+ * What a balloon is to come to. @floor: what it cannot be below now, for the memory is promised to
+ * others; beyond the maximum even that is not asked of a guest.
+ */
+u64 balloon_wanted(u64 asked, u64 floor, u64 maximum);
+
 struct balloon_rates {
 	u64 inflate_pages_s, deflate_pages_s;
 };
@@ -78,6 +84,7 @@ enum balloon_status {
 	BALLOON_BACKING_OFF, /* the guest took pages back by itself, and waits */
 	BALLOON_INFLATING,
 	BALLOON_DEFLATING,
+	BALLOON_HELD, /* larger than asked for: what it gave up is promised to others */
 	BALLOON_IDLE, /* where it is to be */
 	BALLOON_STATUS_COUNT
 };
@@ -90,7 +97,7 @@ struct balloon_sight {
 	u64 now_ns;
 	u64 heard_ns;   /* the driver's last call */
 	u64 kept_up_ns; /* when the balloon last kept up with its target */
-	u64 size_pages, target_pages, asked_pages, maximum_pages;
+	u64 size_pages, target_pages, asked_pages, floor_pages, maximum_pages;
 };
 /* *@since_ns: since when, for those two states that are counted from a moment; else 0. */
 enum balloon_status balloon_status(const struct balloon_sight *sight, u64 *since_ns);

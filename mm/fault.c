@@ -53,6 +53,18 @@ static enum fault_result untouched_resolve(struct space *space, gfn_t gfn, u64 *
 	return FAULT_DONE;
 }
 
+/* Whoever uses a page that he gave away has it back, if there is a frame for it. */
+static enum fault_result ballooned_resolve(struct space *space, gfn_t gfn, u64 *entry, u32 access)
+{
+	enum fault_result result = untouched_resolve(space, gfn, entry, access);
+
+	if (result == FAULT_DONE) {
+		space_count_state(space, PAGE_BALLOONED, PAGE_UNTOUCHED, 1);
+		stats_add(&space->stats.balloon_touched, 1);
+	}
+	return result;
+}
+
 /* The first write to a page that was read before. */
 static enum fault_result zero_resolve(struct space *space, gfn_t gfn, u64 *entry)
 {
@@ -112,14 +124,15 @@ static bool large_fill(struct space *space, gfn_t gfn, u64 *region)
 {
 	u32 rights = SLAT_READ | SLAT_WRITE | (space->large_pages_no_exec ? 0 : SLAT_EXEC);
 	pfn_t first = promise_may_take(space, REGION_PAGE_COUNT) ? frame_alloc_large(FRAME_PRIVATE)
-								: PFN_NONE;
+								 : PFN_NONE;
 
 	if (pfn_is_none(first))
 		return false;
 	for (u32 i = 0; i < REGION_PAGE_COUNT; i++) {
 		memset(platform_frame_va(PFN(first.v + i)), 0, PAGE_BYTES);
 		frame_set_owner(PFN(first.v + i),
-			space_owner_word(space, GFN(ALIGN_DOWN(gfn.v, (u64)REGION_PAGE_COUNT) + i)));
+			space_owner_word(
+				space, GFN(ALIGN_DOWN(gfn.v, (u64)REGION_PAGE_COUNT) + i)));
 	}
 	slat_set_absent(region, slat_make_leaf(space->format, first, rights, PAGE_PRIVATE, true));
 	space_count_state(space, PAGE_UNTOUCHED, PAGE_PRIVATE, REGION_PAGE_COUNT);
@@ -145,11 +158,7 @@ static enum fault_result page_resolve(struct space *space, gfn_t gfn, u32 access
 	case PAGE_HIDDEN:
 		return hidden_resolve(space, entry);
 	case PAGE_BALLOONED:
-		/* Whoever uses a page that he gave away has it back. */
-		slat_set_absent(entry, 0);
-		space_count_state(space, PAGE_BALLOONED, PAGE_UNTOUCHED, 1);
-		stats_add(&space->stats.balloon_touched, 1);
-		return untouched_resolve(space, gfn, entry, access);
+		return ballooned_resolve(space, gfn, entry, access);
 	default:
 		/* No other state is made yet. */
 		CHECK(!"page state");

@@ -46,6 +46,12 @@ static void hook_freed(pfn_t pfn)
 	if (frame_test_hooks.freed)
 		frame_test_hooks.freed(pfn);
 }
+
+static void hook_freed_large(pfn_t first)
+{
+	for (u32 i = 0; i < REGION_PAGE_COUNT; i++)
+		hook_freed(PFN(first.v + i));
+}
 #else
 static inline bool hook_alloc_fails(void)
 {
@@ -60,6 +66,11 @@ static inline void hook_allocated(pfn_t pfn)
 static inline void hook_freed(pfn_t pfn)
 {
 	(void)pfn;
+}
+
+static inline void hook_freed_large(pfn_t first)
+{
+	(void)first;
 }
 #endif
 
@@ -245,7 +256,7 @@ static void frame_end(pfn_t pfn, enum frame_kind was)
 {
 	frame_account_move(was, FRAME_FREE, 1);
 	hook_freed(pfn);
-	frame_cache_push(pfn);
+	frame_cache_push(&pfn, 1);
 }
 
 bool frame_put(pfn_t pfn)
@@ -269,6 +280,76 @@ bool frame_put(pfn_t pfn)
 	else
 		frame_end(pfn, word_kind(word));
 	return true;
+}
+
+u32 frame_put_private(pfn_t *pfns, u32 count)
+{
+	u32 others = 0;
+
+	for (u32 i = 0; i < count; i++) {
+		u64 own = word_make(FRAME_PRIVATE, 1);
+		pfn_t pfn = pfns[i];
+
+		if (word_change(pfn, &own, word_make(FRAME_FREE, 0))) {
+			hook_freed(pfn);
+			continue;
+		}
+		pfns[i] = pfns[others];
+		pfns[others++] = pfn;
+	}
+	frame_account_move(FRAME_PRIVATE, FRAME_FREE, count - others);
+	frame_cache_push(&pfns[others], count - others);
+	return others;
+}
+
+/*
+ * Free, if the caller's is its only reference and nobody pins it: if the word is *@own. The account
+ * and the pool come after. Not word_change(), for which the compiler loads the register that the
+ * instruction compares with anew each time: half as much again for one frame after the other.
+ */
+static inline bool word_free_own(u64 *word, u64 *own)
+{
+	bool changed;
+
+	__asm__ volatile("lock cmpxchg %3, %1"
+			 : "=@ccz"(changed), "+m"(*word), "+a"(*own)
+			 : "r"(word_make(FRAME_FREE, 0))
+			 : "memory");
+	return changed;
+}
+
+/* Unrolled: nearly all that giving up 2 MiB costs. */
+static bool large_free_own(struct frame *records, u64 own)
+{
+	for (u32 i = 0; i < REGION_PAGE_COUNT; i += 16) {
+#pragma GCC unroll 16
+		for (u32 k = 0; k < 16; k++) {
+			if (!word_free_own(&records[i + k].word, &own))
+				return false;
+		}
+	}
+	return true;
+}
+
+void frame_put_large(pfn_t first)
+{
+	enum frame_kind kind = frame_kind(first);
+
+	if (large_free_own(&frames.table[first.v], word_make(kind, 1))) {
+		hook_freed_large(first);
+		frame_account_move(kind, FRAME_FREE, REGION_PAGE_COUNT);
+		frame_pool_give_large(first);
+		return;
+	}
+	/* Those before the first that is pinned are free already, but nobody knows of them yet. */
+	for (u32 i = 0; i < REGION_PAGE_COUNT; i++) {
+		pfn_t pfn = PFN(first.v + i);
+
+		if (frame_kind(pfn) == FRAME_FREE)
+			frame_end(pfn, kind);
+		else
+			frame_put(pfn);
+	}
 }
 
 bool frame_put_unless_last(pfn_t pfn)
@@ -411,7 +492,6 @@ const char *frame_kind_name(enum frame_kind kind)
 		[FRAME_ZERO] = "zero",
 		[FRAME_PRIVATE] = "private",
 		[FRAME_SHARED] = "shared",
-		[FRAME_GATHER] = "gather",
 		[FRAME_ORPHAN] = "orphan",
 	};
 

@@ -22,7 +22,6 @@ enum frame_kind {
 	FRAME_ZERO,          /* the host's one zero frame */
 	FRAME_PRIVATE,       /* one guest's page */
 	FRAME_SHARED,        /* several guests' page */
-	FRAME_GATHER,        /* unmapped, waits for a flush */
 	FRAME_ORPHAN,        /* unmapped, freed with its last pin */
 	FRAME_KIND_COUNT
 };
@@ -92,6 +91,16 @@ void frame_free_run(pfn_t first, u64 count);
 void frame_get(pfn_t pfn);
 /* Drop a reference; frees with the last. Returns whether it was the last. */
 bool frame_put(pfn_t pfn);
+/*
+ * Drop the references to those of @count frames that are PRIVATE, with no pin, which frees them: a
+ * lock in 64 frames. The others are moved to the front; returns how many they are.
+ */
+must_check u32 frame_put_private(pfn_t *pfns, u32 count);
+/*
+ * Drop the references to the 512 frames of one frame_alloc_large(), each its only one, in some 2000
+ * instructions. Where one is pinned, as frame_put() of each.
+ */
+void frame_put_large(pfn_t first);
 /* Drop a reference unless it is the last one; returns whether one was dropped. */
 bool frame_put_unless_last(pfn_t pfn);
 /* References now; others may come and go unless the caller holds what prevents it. */

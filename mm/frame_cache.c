@@ -92,16 +92,18 @@ pfn_t frame_cache_pop(void)
 	return pfn_is_none(pfn) ? cache_steal() : pfn;
 }
 
-void frame_cache_push(pfn_t pfn)
+void frame_cache_push(const pfn_t *frames, u32 count)
 {
 	struct frame_cpu *cpu = cpu_here();
 
 	spin_lock(&cpu->lock);
-	if (cpu->count == CACHE_FRAMES) {
-		cpu->count -= CACHE_BATCH;
-		frame_pool_give(&cpu->frames[cpu->count], CACHE_BATCH);
+	for (u32 i = 0; i < count; i++) {
+		if (cpu->count == CACHE_FRAMES) {
+			cpu->count -= CACHE_BATCH;
+			frame_pool_give(&cpu->frames[cpu->count], CACHE_BATCH);
+		}
+		cpu->frames[cpu->count++] = frames[i];
 	}
-	cpu->frames[cpu->count++] = pfn;
 	spin_unlock(&cpu->lock);
 }
 

@@ -17,7 +17,7 @@ void frame_cache_init(void);
  * O(CPUs).
  */
 pfn_t frame_cache_pop(void);
-void frame_cache_push(pfn_t pfn);
+void frame_cache_push(const pfn_t *frames, u32 count);
 
 /* How many frames all caches hold. */
 u64 frame_cache_frames(void);

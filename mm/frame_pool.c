@@ -153,16 +153,33 @@ void frame_pool_add(pfn_t first, u64 count)
 void frame_pool_give(const pfn_t *frames, u32 count)
 {
 	spin_lock(&pool.lock);
-	for (u32 i = 0; i < count; i++) {
+	for (u32 i = 0; i < count;) {
 		u32 index = (u32)(frames[i].v / REGION_PAGE_COUNT);
-		u32 page = frames[i].v % REGION_PAGE_COUNT;
 		struct region *region = &pool.regions[index];
-		u64 bit = BIT(page % WORD_BITS);
+		u32 given = region->free_count;
 
-		CHECK((region->free_bits[page / WORD_BITS] & bit) == 0);
-		region->free_bits[page / WORD_BITS] |= bit;
-		region_set_count(index, region->free_count + 1);
+		/* Neighbours are often freed together. */
+		for (; i < count && frames[i].v / REGION_PAGE_COUNT == index; i++, given++) {
+			u32 page = frames[i].v % REGION_PAGE_COUNT;
+			u64 bit = BIT(page % WORD_BITS);
+
+			CHECK((region->free_bits[page / WORD_BITS] & bit) == 0);
+			region->free_bits[page / WORD_BITS] |= bit;
+		}
+		region_set_count(index, given);
 	}
+	spin_unlock(&pool.lock);
+}
+
+void frame_pool_give_large(pfn_t first)
+{
+	u32 index = (u32)(first.v / REGION_PAGE_COUNT);
+
+	spin_lock(&pool.lock);
+	CHECK(pool.regions[index].free_count == 0);
+	for (u32 w = 0; w < REGION_WORD_COUNT; w++)
+		pool.regions[index].free_bits[w] = ~0ull;
+	region_set_count(index, REGION_PAGE_COUNT);
 	spin_unlock(&pool.lock);
 }
 

@@ -22,6 +22,8 @@ u32 frame_pool_take(pfn_t *out, u32 most);
 void frame_pool_add(pfn_t first, u64 count);
 
 void frame_pool_give(const pfn_t *frames, u32 count);
+/* All 512 frames of the region that begins at @first. O(1). */
+void frame_pool_give_large(pfn_t first);
 
 /* First of a wholly free region, or PFN_NONE. O(1). */
 pfn_t frame_pool_take_large(void);

@@ -1,6 +1,6 @@
 /*
- * The host-wide record of sums that admission decides from, and what else must be asked without a snapshot of
- * all VMs.
+ * The host-wide record of sums that admission decides from, and what else must be asked without a
+ * snapshot of all VMs.
  */
 #include "mm/memsched.h"
 #include "mm/frame.h"
@@ -11,13 +11,13 @@
 #define LARGE_OK_PCT 400 /* of minFree */
 
 static struct {
-	u64 total_frames;     /* [I] */
-	u64 fixed_frames;     /* [v] as when no VM was on last */
+	u64 total_frames;         /* [I] */
+	u64 fixed_frames;         /* [v] as when no VM was on last */
 	struct mem_levels levels; /* [v] */
-	u64 promised_frames;  /* [v] hv's VM-list lock */
-	u64 overhead_frames;  /* [v] */
-	u64 guest_page_count; /* [a] RAM of all spaces */
-	u32 state;            /* [a] enum mem_state, when last asked */
+	u64 promised_frames;      /* [v] hv's VM-list lock */
+	u64 overhead_frames;      /* [v] */
+	u64 guest_page_count;     /* [a] RAM of all spaces */
+	u32 state;                /* [a] enum mem_state, when last asked */
 } sched;
 
 static u64 frames_of(u64 bytes)
@@ -35,12 +35,18 @@ static unsigned long long mib_down(u64 frames)
 	return frames / frames_of(MIB(1));
 }
 
+static u64 unpromised(const struct memsched_snapshot *now)
+{
+	u64 taken =
+		now->fixed_frames + now->kept_frames + now->promised_frames + now->overhead_frames;
+
+	return taken < now->total_frames ? now->total_frames - taken : 0;
+}
+
 err_t memsched_admit(const struct memsched_snapshot *now, const struct memsched_request *vm,
 	char *why, size_t why_bytes)
 {
-	u64 taken = now->fixed_frames + now->kept_frames + now->promised_frames +
-		    now->overhead_frames;
-	u64 left = taken < now->total_frames ? now->total_frames - taken : 0;
+	u64 left = unpromised(now);
 
 	/* Written so that no sum of configured sizes can wrap around. */
 	if (vm->overhead_frames <= left && vm->promised_frames <= left - vm->overhead_frames)
@@ -123,6 +129,14 @@ void memsched_promise_set(struct memsched_request *vm, u64 frames)
 	CHECK(sched.promised_frames >= vm->promised_frames);
 	sched.promised_frames = sched.promised_frames - vm->promised_frames + frames;
 	vm->promised_frames = frames;
+}
+
+u64 memsched_unpromised_frames(void)
+{
+	struct memsched_snapshot now;
+
+	memsched_snapshot_get(&now);
+	return unpromised(&now);
 }
 
 bool memsched_large_pages_ok(void)

@@ -1,11 +1,11 @@
 /*
  * The memory scheduler's record: who may start, and how scarce free memory is.
  *
- * Admission is by sum: what the running VMs were promised, what they cost, and what reclaim cannot work without
- * must fit the host's RAM. A VM is promised its reservation (sched.mem.min) where one is stated; else, until memory
- * can be reclaimed, all of its memory. The rest of the scheduler decides from numbers alone: memsched_state.h how
- * scarce memory is, memsched_active.h who uses what, memsched_entitle.h who may have what, memsched_target.h what is
- * done about it.
+ * Admission is by sum: what the running VMs were promised, what they cost, and what reclaim cannot
+ * work without must fit the host's RAM. A VM is promised its reservation (sched.mem.min) where one
+ * is stated; else, until memory can be reclaimed, all of its memory. The rest of the scheduler
+ * decides from numbers alone: memsched_state.h how scarce memory is, memsched_active.h who uses
+ * what, memsched_entitle.h who may have what, memsched_target.h what is done about it.
  */
 #ifndef MM_MEMSCHED_H
 #define MM_MEMSCHED_H
@@ -47,8 +47,11 @@ void memsched_init(void);
 void memsched_set_levels(u32 min_free_pct, bool fixed);
 must_check err_t memsched_power_on(const struct memsched_request *vm, char *why, size_t why_bytes);
 void memsched_power_off(const struct memsched_request *vm);
-/* What an admitted VM is promised from now on; the sum may then be more than there is. */
+/* What an admitted VM is promised from now on: more than before by memsched_unpromised_frames() at
+ * most. */
 void memsched_promise_set(struct memsched_request *vm, u64 frames);
+/* What another VM could still be promised. */
+u64 memsched_unpromised_frames(void);
 void memsched_snapshot_get(struct memsched_snapshot *out);
 
 /*

@@ -1,7 +1,7 @@
 /*
- * The price is found by halving: @worth below is 1/rho, what a share buys, in pages / 2^WORTH_SHIFT at the price of
- * an active page. All products fit: costs are below 2^39, worths below 2^63, and where shares meet a worth,
- * 128 bits are used.
+ * The price is found by halving: @worth below is 1/rho, what a share buys, in pages / 2^WORTH_SHIFT
+ * at the price of an active page. All products fit: costs are below 2^39, worths below 2^63, and
+ * where shares meet a worth, 128 bits are used.
  */
 #include "mm/memsched_entitle.h"
 #include "mm/base/check.h"

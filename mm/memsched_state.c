@@ -39,7 +39,8 @@ void mem_levels_set(struct mem_levels *levels, u64 total_frames, u32 min_free_pc
 	u64 whole = total_frames;
 
 	if (!fixed)
-		whole = min_free_pct ? total_frames * min_free_pct / 100 : sliding_min_free(total_frames);
+		whole = min_free_pct ? total_frames * min_free_pct / 100
+				     : sliding_min_free(total_frames);
 	levels->enter[MEM_HIGH] = levels->leave[MEM_HIGH] = 0;
 	for (u32 s = MEM_CLEAR; s < MEM_STATE_COUNT; s++)
 		levels->enter[s] = whole * pct[s] / 100;
@@ -51,7 +52,8 @@ void mem_levels_set(struct mem_levels *levels, u64 total_frames, u32 min_free_pc
 	levels->urgent_aim = midway(levels->leave[MEM_HARD], levels->enter[MEM_SOFT]);
 }
 
-enum mem_state mem_state_next(const struct mem_levels *levels, u64 free_frames, enum mem_state before)
+enum mem_state mem_state_next(
+	const struct mem_levels *levels, u64 free_frames, enum mem_state before)
 {
 	enum mem_state state = MEM_LOW;
 

@@ -2,9 +2,10 @@
 #include "mm/memsched_target.h"
 #include "mm/memsched_entitle.h"
 
-#define BAND_PART  64u /* of a VM's memory: a balloon is not let out for less, unless it goes empty */
-#define GRANT_PART 8u  /* a grant grows by so much, and when so little of it is left */
-#define PART_SHIFT 16  /* of fractions */
+#define BAND_PART                                                                                  \
+	64u /* of a VM's memory: a balloon is not let out for less, unless it goes empty */
+#define GRANT_PART 8u /* a grant grows by so much, and when so little of it is left */
+#define PART_SHIFT 16 /* of fractions */
 
 static u64 less(u64 a, u64 b)
 {
@@ -72,7 +73,7 @@ static u64 excess_of(const struct mem_vm *vm)
 }
 
 /* The balloon that the division asks for. */
-static u64 balloon_wanted(const struct mem_vm *vm)
+static u64 balloon_ideal(const struct mem_vm *vm)
 {
 	return min(max(less(demand_of(vm), vm->entitled), ungranted(vm)), vm->balloon_max);
 }
@@ -88,12 +89,12 @@ static void inflate(const struct mem_host *host, struct mem_vm *vm)
 	vm->balloon_target = vm->ballooned;
 	if (vm->balloon_works)
 		vm->balloon_target = max(vm->ballooned,
-			mem_state_balloons(host->state) ? balloon_wanted(vm) : balloon_due(vm));
+			mem_state_balloons(host->state) ? balloon_ideal(vm) : balloon_due(vm));
 }
 
 /*
- * What the balloon will not bring of what is above the limit and, once balloons are at work, of this VM's part of what
- * all have too much.
+ * What the balloon will not bring of what is above the limit and, once balloons are at work, of
+ * this VM's part of what all have too much.
  */
 static u64 unballooned(const struct mem_vm *vm, u64 part)
 {
@@ -103,8 +104,8 @@ static u64 unballooned(const struct mem_vm *vm, u64 part)
 }
 
 /*
- * Eviction takes no more than is missing: others' entitlements that they do not use leave the sum of what is above
- * entitlements larger than that.
+ * Eviction takes no more than is missing: others' entitlements that they do not use leave the sum
+ * of what is above entitlements larger than that.
  */
 static void take(const struct mem_host *host, struct mem_vm *vms, u32 count)
 {
@@ -131,7 +132,7 @@ static void take(const struct mem_host *host, struct mem_vm *vms, u32 count)
 
 static u64 deflation_of(const struct mem_vm *vm)
 {
-	u64 wanted = balloon_wanted(vm);
+	u64 wanted = balloon_ideal(vm);
 	u64 back = less(vm->ballooned, wanted);
 
 	if (!vm->balloon_works || (wanted && back < vm->claims.memory / BAND_PART))
@@ -141,15 +142,15 @@ static u64 deflation_of(const struct mem_vm *vm)
 
 static u64 fetch_of(const struct mem_vm *vm)
 {
-	u64 out = less(less(demand_of(vm), vm->entitled), balloon_wanted(vm));
+	u64 out = less(less(demand_of(vm), vm->entitled), balloon_ideal(vm));
 
 	return min(less(vm->zipped + vm->swapped, out),
 		less(less(vm->entitled, vm->consumed), deflation_of(vm)));
 }
 
 /*
- * Balloons may be let out as long as no one must be swapped for it: others' inflate meanwhile. Nothing is fetched
- * from memory that others would have to give.
+ * Balloons may be let out as long as no one must be swapped for it: others' inflate meanwhile.
+ * Nothing is fetched from memory that others would have to give.
  */
 static void give_back(const struct mem_host *host, struct mem_vm *vms, u32 count)
 {
@@ -173,7 +174,8 @@ static void give_back(const struct mem_host *host, struct mem_vm *vms, u32 count
 		u64 back = deflation_of(vm);
 
 		if (back)
-			vm->balloon_target = vm->ballooned - scaled(back, fraction(deflating, to_deflate));
+			vm->balloon_target =
+				vm->ballooned - scaled(back, fraction(deflating, to_deflate));
 		vm->fetch = scaled(fetch_of(vm), fraction(fetching, to_fetch));
 	}
 }

@@ -24,13 +24,18 @@ static void part_set(struct space *space, u64 part)
 	__atomic_fetch_add(&owed_pages, part - before, __ATOMIC_RELAXED);
 }
 
+static u64 promised_pages(const struct space *space)
+{
+	return __atomic_load_n(&space->promised_pages, __ATOMIC_RELAXED);
+}
+
 void promise_update(struct space *space)
 {
-	u64 consumed = space_consumed_pages(space);
+	u64 consumed = space_consumed_pages(space), promised = promised_pages(space);
 	u64 part = 0;
 
-	if (consumed < space->promised_pages)
-		part = ALIGN_UP(space->promised_pages - consumed, (u64)STEP_PAGES);
+	if (consumed < promised)
+		part = ALIGN_UP(promised - consumed, (u64)STEP_PAGES);
 	part_set(space, part);
 }
 
@@ -41,7 +46,29 @@ void promise_forget(struct space *space)
 
 bool promise_may_take(const struct space *space, u64 pages)
 {
-	if (space_consumed_pages(space) + pages <= space->promised_pages)
+	if (space_consumed_pages(space) + pages <= promised_pages(space))
 		return true;
 	return frame_free_count() >= __atomic_load_n(&owed_pages, __ATOMIC_RELAXED) + pages;
+}
+
+u64 promise_most(const struct space *space, const struct memsched_request *vm)
+{
+	u64 owed_to_others = __atomic_load_n(&owed_pages, __ATOMIC_RELAXED) -
+			     __atomic_load_n(&space->owed_pages, __ATOMIC_RELAXED);
+	u64 free_frames = frame_free_count();
+	u64 has_or_finds = space_consumed_pages(space) +
+			   (free_frames > owed_to_others ? free_frames - owed_to_others : 0);
+	u64 most = min(vm->promised_frames + memsched_unpromised_frames(), has_or_finds);
+
+	return max(most, vm->promised_frames);
+}
+
+u64 promise_move(struct space *space, struct memsched_request *vm, u64 pages)
+{
+	u64 promised = min(pages, promise_most(space, vm));
+
+	memsched_promise_set(vm, promised);
+	__atomic_store_n(&space->promised_pages, promised, __ATOMIC_RELAXED);
+	promise_update(space);
+	return promised;
 }

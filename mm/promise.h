@@ -4,10 +4,14 @@
  * Admission sees to it that promises add up. Between promise and configured memory VMs compete for what is left,
  * and the first to grow must not take frames that another one was promised: a VM above its promise gets a frame
  * only while more are free than the others are still owed. So a VM within its promise always finds one.
+ *
+ * What a VM gives up by its balloon it need not be promised any longer, and another one may start with it. It is
+ * promised again only as far as it is there then.
  */
 #ifndef MM_PROMISE_H
 #define MM_PROMISE_H
 
+#include "mm/memsched.h"
 #include "mm/space.h"
 
 /* Nobody is owed anything. No space exists. */
@@ -21,5 +25,14 @@ void promise_forget(struct space *space);
 
 /* May @space take @pages more frames? Cost: O(1) within its promise, else O(CPUs). */
 must_check bool promise_may_take(const struct space *space, u64 pages);
+
+/*
+ * The most that the VM of @space, which was admitted as @vm, could be promised now: what it is, and what is neither
+ * promised to others nor taken by them. Locks: that of memsched's record. Cost: O(CPUs).
+ */
+u64 promise_most(const struct space *space, const struct memsched_request *vm);
+
+/* Promise it @pages from now on, or as near to that as promise_most() allows. Returns what it is promised now. */
+u64 promise_move(struct space *space, struct memsched_request *vm, u64 pages);
 
 #endif

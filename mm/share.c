@@ -267,8 +267,9 @@ static void small_scan(struct space *space, struct scan *scan)
 	if (!entry)
 		s->next_page = end;
 	while (!found && s->next_page < end && !is_spent(scan)) {
-		page_prefetch(
-			space, gfn.v % REGION_PAGE_COUNT < REGION_PAGE_COUNT - 1 ? entry[1] : 0);
+		page_prefetch(space, gfn.v % REGION_PAGE_COUNT < REGION_PAGE_COUNT - 1
+					     ? slat_load(&entry[1])
+					     : 0);
 		found = page_scan(space, gfn, entry, scan);
 		s->next_page++;
 		gfn.v++;

@@ -205,10 +205,7 @@ err_t space_create(struct space **out, const struct space_config *config)
 
 static void large_clear(struct space *space, u64 leaf, struct tlb_gather *gather)
 {
-	pfn_t first = slat_pfn(space->format, leaf);
-
-	for (u32 i = 0; i < REGION_PAGE_COUNT; i++)
-		tlb_gather_put(gather, PFN(first.v + i));
+	tlb_gather_put_large(gather, slat_pfn(space->format, leaf));
 	stats_sub(&space->stats.pages_by_state[PAGE_PRIVATE], REGION_PAGE_COUNT);
 	stats_sub(&space->stats.large_leaves, 1);
 }
@@ -244,15 +241,19 @@ static void region_clear(struct space *space, gfn_t first)
 	if (slat_load(region_entry) != 0) {
 		u64 entry = slat_exchange(region_entry, 0);
 		bool large = slat_is_large(space->format, entry);
+		bool table = slat_is_present(space->format, entry) && !large;
 
 		tlb_gather_start(&gather, &space->tlb);
 		tlb_gather_note(&gather);
 		if (large)
 			large_clear(space, entry, &gather);
-		else
+		else if (table)
 			table_clear(space, entry, &gather);
+		else
+			stats_sub(&space->stats.pages_by_state[slat_state(space->format, entry)],
+				REGION_PAGE_COUNT);
 		tlb_gather_finish(&gather);
-		if (!large)
+		if (table)
 			space_table_give(space, slat_pfn(space->format, entry));
 		promise_update(space);
 	}

@@ -63,7 +63,7 @@ struct space {
 	u64 table_reserve_head;  /* [tables] frames set aside, linked through their owner word; ~0
 				    ends */
 	u64 table_reserve_count; /* [tables] */
-	u64 promised_pages;      /* [I] promise.h */
+	u64 promised_pages;      /* [a] promise.h */
 	u64 owed_pages;          /* [a] promise.c: its part of the sum */
 	struct space_share share;
 	struct space_stats stats;

@@ -102,6 +102,16 @@ static void large_audit(struct audit *audit, gfn_t gfn, u64 leaf)
 	audit->large_leaves++;
 }
 
+/* A level-2 entry that is neither empty nor present. */
+static void region_audit(struct audit *audit, gfn_t first, u64 entry)
+{
+	if (entry != slat_make_absent(audit->space->format, PAGE_BALLOONED, 0))
+		fail(audit, first, entry, "a region that is neither empty, mapped nor ballooned");
+	if (!space_is_ram(audit->space, GFN(first.v + REGION_PAGE_COUNT - 1)))
+		fail(audit, first, entry, "a ballooned region that reaches beyond RAM");
+	audit->pages[PAGE_BALLOONED] += REGION_PAGE_COUNT;
+}
+
 /* One table and all below. @first: the first page it maps. */
 static void table_audit(struct audit *audit, pfn_t table, u32 level, gfn_t first)
 {
@@ -119,6 +129,8 @@ static void table_audit(struct audit *audit, pfn_t table, u32 level, gfn_t first
 			leaf_audit(audit, gfn, entry);
 		else if (entry == 0)
 			continue;
+		else if (level == 2 && !slat_is_present(f, entry))
+			region_audit(audit, gfn, entry);
 		else if (!slat_is_present(f, entry))
 			fail(audit, gfn, entry, "an upper entry, neither empty nor present");
 		else if (level == 2 && slat_is_large(f, entry))

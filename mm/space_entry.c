@@ -54,6 +54,17 @@ u64 *space_page_entry(const struct space *space, gfn_t gfn)
 	return &table_at(space, region)[slat_index(gfn, 1)];
 }
 
+/* A table for a region that has none: what was said of all its pages is said of each. */
+static u64 table_make(struct space *space, u64 region)
+{
+	u64 table = slat_make_table(space->format, space_table_take(space));
+	u64 *entries = table_at(space, table);
+
+	for (u32 i = 0; region && i < REGION_PAGE_COUNT; i++)
+		slat_set_absent(&entries[i], region);
+	return table;
+}
+
 u64 *space_page_entry_make(struct space *space, gfn_t gfn)
 {
 	u64 *entry = space_region_entry(space, gfn);
@@ -61,7 +72,7 @@ u64 *space_page_entry_make(struct space *space, gfn_t gfn)
 
 	CHECK(!slat_is_large(space->format, region));
 	if (!slat_is_present(space->format, region)) {
-		region = slat_make_table(space->format, space_table_take(space));
+		region = table_make(space, region);
 		slat_set_absent(entry, region);
 	}
 	return &table_at(space, region)[slat_index(gfn, 1)];
@@ -78,7 +89,7 @@ u64 space_leaf(const struct space *space, gfn_t gfn, pfn_t *frame)
 	} else if (slat_is_present(space->format, region)) {
 		leaf = slat_load(&table_at(space, region)[slat_index(gfn, 1)]);
 	} else {
-		leaf = 0;
+		leaf = region;
 	}
 	*frame = slat_is_present(space->format, leaf)
 			 ? PFN(slat_pfn(space->format, leaf).v + offset)

@@ -15,9 +15,9 @@ gfn_t space_page_gfn(const struct space *space, u64 index);
 struct spinlock *space_region_lock(struct space *space, gfn_t gfn);
 
 /*
- * The level-2 entry for @gfn's region: absent (all UNTOUCHED), a table, or a 2 MiB leaf. @gfn is
- * RAM. The levels above are made with the space and never change, so the walk needs no lock; the
- * entry needs the region's.
+ * The level-2 entry for @gfn's region: absent, of the state that all its pages are in (UNTOUCHED or
+ * BALLOONED), a table, or a 2 MiB leaf. @gfn is RAM. The levels above are made with the space and
+ * never change, so the walk needs no lock; the entry needs the region's.
  */
 u64 *space_region_entry(const struct space *space, gfn_t gfn);
 
@@ -31,7 +31,7 @@ u64 *space_page_entry(const struct space *space, gfn_t gfn);
 u64 *space_page_entry_make(struct space *space, gfn_t gfn);
 
 /*
- * The leaf that maps @gfn now, of either size, or its absent entry (0 without a table). Locks:
+ * The leaf that maps @gfn now, or its absent entry, either of its page or of its region. Locks:
  * region held.
  */
 u64 space_leaf(const struct space *space, gfn_t gfn, pfn_t *frame);
@@ -51,7 +51,6 @@ void space_table_give(struct space *space, pfn_t table);
 #define SPACE_RIGHTS_READ_ONLY (SLAT_READ | SLAT_EXEC)
 
 /* @pages pages went from one state to another. */
-void space_count_state(
-	struct space *space, enum page_state from, enum page_state to, u64 pages);
+void space_count_state(struct space *space, enum page_state from, enum page_state to, u64 pages);
 
 #endif

@@ -124,7 +124,7 @@ void tlb_gather_start(struct tlb_gather *gather, struct tlb_domain *domain)
 {
 	gather->domain = domain;
 	gather->narrowed = false;
-	gather->count = 0;
+	gather->count = gather->run_count = 0;
 }
 
 void tlb_gather_note(struct tlb_gather *gather)
@@ -135,10 +135,16 @@ void tlb_gather_note(struct tlb_gather *gather)
 void tlb_gather_put(struct tlb_gather *gather, pfn_t pfn)
 {
 	gather->narrowed = true;
-	if (frame_kind(pfn) == FRAME_PRIVATE)
-		frame_set_kind(pfn, FRAME_GATHER);
 	gather->frames[gather->count++] = pfn;
 	if (gather->count == TLB_GATHER_FRAMES)
+		tlb_gather_finish(gather);
+}
+
+void tlb_gather_put_large(struct tlb_gather *gather, pfn_t first)
+{
+	gather->narrowed = true;
+	gather->runs[gather->run_count++] = first;
+	if (gather->run_count == TLB_GATHER_RUNS)
 		tlb_gather_finish(gather);
 }
 
@@ -147,12 +153,16 @@ void tlb_gather_finish(struct tlb_gather *gather)
 	if (gather->narrowed)
 		flush_round(gather->domain);
 	gather->narrowed = false;
-	for (u32 i = 0; i < gather->count; i++) {
+	u32 others = gather->count ? frame_put_private(gather->frames, gather->count) : 0;
+
+	for (u32 i = 0; i < others; i++) {
 		/* As long as a reference is here, a shared frame stays one. */
 		if (frame_kind(gather->frames[i]) == FRAME_SHARED)
 			share_index_put(gather->frames[i]);
 		else
 			frame_put(gather->frames[i]);
 	}
-	gather->count = 0;
+	for (u32 i = 0; i < gather->run_count; i++)
+		frame_put_large(gather->runs[i]);
+	gather->count = gather->run_count = 0;
 }

@@ -45,13 +45,15 @@ void tlb_leave(struct tlb_domain *domain);
 void tlb_invalidate_all(struct tlb_domain *domain);
 
 #define TLB_GATHER_FRAMES 64
+#define TLB_GATHER_RUNS   8
 
 /* Frames whose mappings were just removed; they belong to the gather until tlb_gather_finish(). */
 struct tlb_gather {
 	struct tlb_domain *domain;
 	bool narrowed;
-	u32 count;
+	u32 count, run_count;
 	pfn_t frames[TLB_GATHER_FRAMES];
+	pfn_t runs[TLB_GATHER_RUNS]; /* first frames of 512 each */
 };
 
 void tlb_gather_start(struct tlb_gather *gather, struct tlb_domain *domain);
@@ -62,6 +64,8 @@ void tlb_gather_note(struct tlb_gather *gather);
  * full.
  */
 void tlb_gather_put(struct tlb_gather *gather, pfn_t pfn);
+/* The same for the 512 PRIVATE frames from @first on, which one leaf mapped. */
+void tlb_gather_put_large(struct tlb_gather *gather, pfn_t first);
 /*
  * One flush round for all, then drop the references. May spin until other CPUs left the guest,
  * which they do without any lock, so locks may be held.

@@ -19,9 +19,11 @@ import time
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 os.chdir(ROOT)
 sys.path[:0] = [str(ROOT / "tests/emu"), str(ROOT / "tests/bench")]
+import balloon
 import cases
 import emulated
 import machine as machines
+import terminal
 import usb_image
 
 BUILD = machines.BUILD
@@ -132,10 +134,15 @@ def image_test():
                 (str(BUILD / ".image"),))
 
 
+def terminal_test():
+    return Test("qemu/make-run", lambda: Result(*terminal.run(BUILD / "runs/qemu-make-run")), (str(BUILD / ".all"),))
+
+
 def costs_test():
-    """What make bench says of an exit and a fault, against the issue's targets."""
+    """What make bench says of an exit, a fault and the balloon, against the issues' targets."""
     def run():
-        found = [emulated.bench_cpuid("bochs"), emulated.bench_touch("bochs")]
+        found = [emulated.bench_cpuid("bochs"), emulated.bench_touch("bochs"), balloon.bench_inflate_4k(),
+                 balloon.bench_inflate_2m()]
         return Result("passed" if all(one.is_within for one in found) else "failed",
                       "\n".join(one.limit_line for one in found))
     return Test("bochs/exit-costs", run, tuple(str(BUILD / need) for need in emulated.NEEDS))
@@ -236,7 +243,8 @@ def main():
     options = parse_arguments()
     tests = [*host_tests(), Test("unit/include-order", check_include_order),
              Test("unit/harness", check_harness, (str(BUILD / "guests/workload"),)),
-             Test("unit/bench", check_bench), *fuzz_tests(options), *emulator_tests(), image_test(), costs_test()]
+             Test("unit/bench", check_bench), *fuzz_tests(options), *emulator_tests(), image_test(),
+             terminal_test(), costs_test()]
     tests = [test for test in tests
              if matches(test.name, options.match) and (options.all or not test.long)]
     if options.list:

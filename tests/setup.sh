@@ -9,7 +9,7 @@ set -euo pipefail
 PACKAGES=(
 	build-essential gnu-efi liblz4-dev psf-unifont
 	qemu-system-x86 qemu-utils ovmf vgabios bochsbios libltdl-dev libncurses-dev file
-	busybox-static cpio lz4 zstd xz-utils kmod mtools dosfstools gdisk acpica-tools
+	busybox-static cpio lz4 zstd xz-utils kmod mtools dosfstools gdisk e2fsprogs acpica-tools
 	python3 libcmocka-dev libzydis-dev clang clang-format libclang-rt-14-dev binutils
 )
 

@@ -29,7 +29,9 @@
  * Fewer than given may be taken in one call: the rest is for the next. Answer: how many entries
  * were taken, or, if the first could not be, why not: E_RANGE (not RAM, or
  * not aligned), E_EXIST (inflated already; of 2 MiB, any part of it), E_NOTFOUND (not inflated; of
- * 2 MiB, any part), E_LIMIT (the balloon is at its target), E_AGAIN.
+ * 2 MiB, any part), E_LIMIT (INFLATE: the balloon is at its target; DEFLATE: the host has promised
+ * that memory to others, and may have it again later), E_AGAIN. A guest that uses a page which
+ * DEFLATE would not give back is stopped where the host has no memory left.
  * STATS: RBX = guest-physical address, aligned, of a struct bellows_balloon_stats. Answer: 0.
  * GOODBYE: the driver goes; what is still inflated is given back. E_AGAIN: repeat it. Answer: 0.
  */

@@ -442,6 +442,11 @@ static bool svm_has_dirty_bits(void)
 	return true;
 }
 
+static u8 svm_get_cpl(struct virt_vcpu *vcpu)
+{
+	return svm_of(vcpu)->vmcb->save.cpl;
+}
+
 static u64 svm_get_cr4(struct virt_vcpu *vcpu)
 {
 	return svm_of(vcpu)->vmcb->save.cr4;
@@ -469,6 +474,7 @@ const struct virt_ops svm_ops = {
 	.get_sregs = svm_get_sregs,
 	.set_sregs = svm_set_sregs,
 	.get_cr4 = svm_get_cr4,
+	.get_cpl = svm_get_cpl,
 	.msr_read = svm_msr_read,
 	.msr_write = svm_msr_write,
 	.dump = svm_dump,

@@ -204,8 +204,23 @@ static void put_balloon(struct aml *aml)
 	aml_close(aml, device);
 }
 
-/* \_S5 (power-off), and under \_SB the serial line, the clock and the balloon. */
-static err_t put_dsdt(u8 *at)
+/* A virtio device behind registers: virtio_mmio.h. */
+static void put_disk(struct aml *aml)
+{
+	struct aml_block device = aml_device(aml, "DISK");
+
+	aml_name(aml, "_HID");
+	aml_string(aml, "LNRO0005");
+	aml_name(aml, "_UID");
+	aml_integer(aml, 0);
+	aml_name(aml, "_STA");
+	aml_integer(aml, 0x0f);
+	aml_crs_memory_irq(aml, (u32)VDEV_VIRTIO_GPA, (u32)PAGE_BYTES, VDEV_VIRTIO_GSI);
+	aml_close(aml, device);
+}
+
+/* \_S5 (power-off), and under \_SB the serial line, the clock, the balloon and the disk. */
+static err_t put_dsdt(u8 *at, bool has_disk)
 {
 	struct aml aml = {.at = at + HEADER_BYTES, .room = DSDT_MAX - HEADER_BYTES};
 	struct aml_block block;
@@ -221,6 +236,8 @@ static err_t put_dsdt(u8 *at)
 	put_device(&aml, "COM1", "PNP0501", UART_PORT, 8, UART_IRQ);
 	put_device(&aml, "RTC_", "PNP0B00", RTC_PORT, 2, RTC_IRQ);
 	put_balloon(&aml);
+	if (has_disk)
+		put_disk(&aml);
 	aml_close(&aml, block);
 	if (aml.full)
 		return E_RANGE;
@@ -228,7 +245,7 @@ static err_t put_dsdt(u8 *at)
 	return 0;
 }
 
-s64 acpi_build(u32 vcpu_count, u64 base, void *out, size_t bytes)
+s64 acpi_build(u32 vcpu_count, bool has_disk, u64 base, void *out, size_t bytes)
 {
 	struct layout l = lay_out(vcpu_count);
 	u8 *at = out;
@@ -243,6 +260,6 @@ s64 acpi_build(u32 vcpu_count, u64 base, void *out, size_t bytes)
 	put_header(at + l.xsdt, "XSDT", XSDT_BYTES, 1);
 	put_fadt(at + l.fadt, base + l.dsdt);
 	put_madt(at + l.madt, vcpu_count);
-	err = put_dsdt(at + l.dsdt);
+	err = put_dsdt(at + l.dsdt, has_disk);
 	return err ? err : (s64)l.end;
 }

@@ -8,7 +8,7 @@
 #include "mm/base/types.h"
 
 /* RSDP, XSDT, FADT, MADT and DSDT for guest-physical @base. Bytes used, or E_RANGE. */
-s64 acpi_build(u32 vcpu_count, u64 base, void *out, size_t bytes);
+s64 acpi_build(u32 vcpu_count, bool has_disk, u64 base, void *out, size_t bytes);
 
 /* Bytes that so many vCPUs need. */
 size_t acpi_bytes_needed(u32 vcpu_count);

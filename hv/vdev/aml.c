@@ -142,15 +142,25 @@ static void crs(struct aml *aml, const u8 *resources, u32 bytes)
 	aml_close(aml, block);
 }
 
-/* Extended interrupt: consumer, edge, active high, exclusive. */
-#define INTERRUPT(gsi)                                                                             \
-	0x89, 6, 0, 0x03, 1, (u8)(gsi), (u8)((gsi) >> 8), (u8)((gsi) >> 16), (u8)((gsi) >> 24)
-#define END_TAG 0x79, 0 /* checksum 0 = not used */
+#define BYTES_OF(word) (u8)(word), (u8)((word) >> 8), (u8)((word) >> 16), (u8)((word) >> 24)
+
+/* Extended interrupt: consumer, active high, exclusive; edge or level. */
+#define INTERRUPT(gsi)       0x89, 6, 0, 0x03, 1, BYTES_OF(gsi)
+#define LEVEL_INTERRUPT(gsi) 0x89, 6, 0, 0x01, 1, BYTES_OF(gsi)
+#define END_TAG              0x79, 0 /* checksum 0 = not used */
 
 void aml_crs_port_irq(struct aml *aml, u16 port, u8 count, u32 gsi)
 {
 	const u8 resources[] = {0x47, 0x01, (u8)port, (u8)(port >> 8), (u8)port, (u8)(port >> 8), 1,
 		count, INTERRUPT(gsi), END_TAG};
+
+	crs(aml, resources, sizeof(resources));
+}
+
+void aml_crs_memory_irq(struct aml *aml, u32 at, u32 bytes, u32 gsi)
+{
+	const u8 resources[] = {
+		0x86, 9, 0, 0x01, BYTES_OF(at), BYTES_OF(bytes), LEVEL_INTERRUPT(gsi), END_TAG};
 
 	crs(aml, resources, sizeof(resources));
 }

@@ -39,6 +39,9 @@ struct aml_block aml_package(struct aml *aml, u8 count);
 /* Name(_CRS, ResourceTemplate() { IO(port, count) Interrupt(edge, active high, exclusive) {gsi} })
  */
 void aml_crs_port_irq(struct aml *aml, u16 port, u8 count, u32 gsi);
+/* Name(_CRS, ResourceTemplate() { Memory32Fixed(read-write, at, bytes) Interrupt(level, active
+ * high, exclusive) {gsi} }) */
+void aml_crs_memory_irq(struct aml *aml, u32 at, u32 bytes, u32 gsi);
 /* Name(_CRS, ResourceTemplate() { Interrupt(edge, active high, exclusive) {gsi} }) */
 void aml_crs_irq(struct aml *aml, u32 gsi);
 

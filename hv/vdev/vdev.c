@@ -12,6 +12,7 @@
 #include "hv/vdev/pm.h"
 #include "hv/vdev/rtc.h"
 #include "hv/vdev/uart16550.h"
+#include "hv/vdev/virtio_mmio.h"
 #include "mm/base/str.h"
 #include "mm/frame.h"
 #include "mm/platform.h"
@@ -66,6 +67,11 @@ static void on_rtc_line(void *context, bool level)
 	vdev_gsi(context, RTC_IRQ, level);
 }
 
+static void on_disk_line(void *context, bool level)
+{
+	vdev_gsi(context, VDEV_VIRTIO_GSI, level);
+}
+
 err_t vdev_create(struct vdev **out, const struct vdev_config *config)
 {
 	u32 count = config->vcpu_count;
@@ -98,6 +104,10 @@ err_t vdev_create(struct vdev **out, const struct vdev_config *config)
 	v->uart.out = on_uart_out;
 	v->uart.line = on_uart_line;
 	v->rtc.line = on_rtc_line;
+	if (config->disk) {
+		config->disk->line = on_disk_line;
+		config->disk->line_context = v;
+	}
 	rtc_init(&v->rtc, config->boot_epoch_s);
 	cpuid_host_get(&host);
 	cpuid_policy_init(&v->cpuid, &host, count, config->tsc_khz);
@@ -120,6 +130,8 @@ void vdev_reset(struct vdev *v, u64 now_ns)
 	uart16550_reset(&v->uart);
 	rtc_reset(&v->rtc, now_ns);
 	pm_reset(&v->pm);
+	if (v->config.disk)
+		virtio_mmio_reset(v->config.disk);
 	for (u32 i = 0; i < v->lapics.count; i++)
 		platform_msrs_reset(&v->cpus[i].msrs);
 }
@@ -131,8 +143,8 @@ static bool in_page(gpa_t gpa, u64 page)
 
 bool vdev_is_mmio(const struct vdev *v, gpa_t gpa)
 {
-	(void)v;
-	return in_page(gpa, VDEV_LAPIC_GPA) || in_page(gpa, VDEV_IOAPIC_GPA);
+	return in_page(gpa, VDEV_LAPIC_GPA) || in_page(gpa, VDEV_IOAPIC_GPA) ||
+	       (v->config.disk && in_page(gpa, VDEV_VIRTIO_GPA));
 }
 
 /* What is left of the register file for an access of so many bytes. */
@@ -152,6 +164,8 @@ err_t vdev_mmio(struct vdev *v, u32 index, u64 now_ns, gpa_t gpa, u32 bytes, boo
 	} else if (in_page(gpa, VDEV_IOAPIC_GPA)) {
 		ioapic_mmio(&v->ioapic, &v->lapics, offset, bytes, write, value);
 		err = 0;
+	} else if (v->config.disk && in_page(gpa, VDEV_VIRTIO_GPA)) {
+		err = virtio_mmio_access(v->config.disk, offset, bytes, write, value);
 	}
 	if (!write)
 		*value = mask_to(err ? ~0ull : *value, bytes);
@@ -331,5 +345,5 @@ void vdev_gsi(struct vdev *v, u32 gsi, bool level)
 
 s64 vdev_acpi_build(const struct vdev *v, u64 base, void *out, size_t bytes)
 {
-	return acpi_build(v->lapics.count, base, out, bytes);
+	return acpi_build(v->lapics.count, v->config.disk, base, out, bytes);
 }

@@ -14,8 +14,9 @@
 
 #define VDEV_IOAPIC_GPA 0xfec00000ull
 #define VDEV_LAPIC_GPA  0xfee00000ull /* at reset; the guest may not move it */
-#define VDEV_VIRTIO_GPA 0xfeb00000ull /* virtio-mmio windows of 4 KiB, from here (later issue) */
-#define VDEV_PM_BASE    0x600         /* sleep and reset ports: see pm.h */
+#define VDEV_VIRTIO_GPA 0xfeb00000ull /* the disk's registers, a page */
+#define VDEV_VIRTIO_GSI 11u
+#define VDEV_PM_BASE    0x600 /* sleep and reset ports: see pm.h */
 
 enum vdev_end { VDEV_POWER_OFF, VDEV_RESET };
 
@@ -31,11 +32,14 @@ struct vdev_host {
 	void (*end)(void *context, enum vdev_end how);
 };
 
+struct virtio_mmio;
+
 struct vdev_config {
 	u32 vcpu_count;
 	u64 memory_bytes;
-	u64 tsc_khz;      /* the guest's */
-	u64 boot_epoch_s; /* wall clock when now_ns was 0 */
+	u64 tsc_khz;              /* the guest's */
+	u64 boot_epoch_s;         /* wall clock when now_ns was 0 */
+	struct virtio_mmio *disk; /* its owner's, or NULL: there is none */
 	struct vdev_host host;
 };
 
@@ -49,7 +53,7 @@ void vdev_reset(struct vdev *vdev, u64 now_ns);
 /* Is that guest-physical address some device's? */
 bool vdev_is_mmio(const struct vdev *vdev, gpa_t gpa);
 /* One access of 1, 2, 4 or 8 bytes by vCPU @index; aligned or not. E_RANGE: nobody lives there
- * (reads give all ones). */
+ * (reads give all ones). E_WAIT, E_NOMEM, E_CORRUPT: virtio_mmio_access(). */
 err_t vdev_mmio(
 	struct vdev *vdev, u32 index, u64 now_ns, gpa_t gpa, u32 bytes, bool write, u64 *value);
 /* Port access of 1, 2 or 4 bytes. Ports nobody owns read as all ones and swallow writes. */

@@ -29,6 +29,13 @@ static void segment_set(u32 index, const struct virt_segment *s, u32 rights)
 #define INDEX_LDTR SEG_COUNT
 #define INDEX_TR   (SEG_COUNT + 1)
 
+/* The DPL of SS is the CPL, in every mode ("Guest Register State"). */
+u8 vmx_get_cpl(struct virt_vcpu *vcpu)
+{
+	(void)vcpu;
+	return (u8)RIGHTS_DPL(vmread(VMCS_GUEST_SS_RIGHTS));
+}
+
 void vmx_get_sregs(struct virt_vcpu *vcpu, struct virt_sregs *out)
 {
 	u32 i;
@@ -46,8 +53,7 @@ void vmx_get_sregs(struct virt_vcpu *vcpu, struct virt_sregs *out)
 	out->gdtr_limit = (u32)vmread(VMCS_GUEST_GDTR_LIMIT);
 	out->idtr_base = vmread(VMCS_GUEST_IDTR_BASE);
 	out->idtr_limit = (u32)vmread(VMCS_GUEST_IDTR_LIMIT);
-	/* The DPL of SS is the CPL, in every mode ("Guest Register State"). */
-	out->cpl = (u8)RIGHTS_DPL(out->seg[SEG_SS].attributes);
+	out->cpl = vmx_get_cpl(vcpu);
 }
 
 /* What loading a segment register does to its descriptor: accessed code and data, a busy TSS. */

@@ -425,6 +425,7 @@ const struct virt_ops vmx_ops = {
 	.get_sregs = vmx_get_sregs,
 	.set_sregs = vmx_set_sregs,
 	.get_cr4 = vmx_get_cr4,
+	.get_cpl = vmx_get_cpl,
 	.msr_read = vmx_msr_read,
 	.msr_write = vmx_msr_write,
 	.dump = vmx_dump,

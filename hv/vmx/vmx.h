@@ -155,6 +155,7 @@ err_t vmx_msr_write(struct virt_vcpu *vcpu, u32 index, u64 value);
 
 /* sregs.c */
 void vmx_get_sregs(struct virt_vcpu *vcpu, struct virt_sregs *out);
+u8 vmx_get_cpl(struct virt_vcpu *vcpu);
 void vmx_set_sregs(struct virt_vcpu *vcpu, const struct virt_sregs *in);
 
 /* entry_check.c: say why the CPU refused to enter. */

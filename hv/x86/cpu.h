@@ -44,6 +44,7 @@ static inline struct cpu *this_cpu(void)
 
 u32 cpu_count(void);
 struct cpu *cpu_by_id(u32 id);
+const char *cpu_state_name(u32 state);
 
 /* Interrupts on, wait for one, off again. Returns at once if something is pending already. */
 void cpu_idle(void);

@@ -131,7 +131,8 @@ void irq_dispatch(u8 vector)
 	struct cpu *cpu = this_cpu();
 
 	if (vector == TRAP_NMI) {
-		panic_stop_if_asked();
+		if (panic_nmi_is_news())
+			panic(PANIC_NMI);
 		return;
 	}
 	cpu->interrupts++;

@@ -21,8 +21,6 @@ static void (*output)(const char *text, size_t bytes);
 static u32 owner;   /* [a] 1 + id of the CPU that panicked first */
 static u32 stopped; /* [a] CPUs that the NMI stopped */
 
-static const char *const cpu_state_names[] = {"absent", "starting", "online", "failed"};
-
 static noreturn_fn void halt(void)
 {
 	for (;;)
@@ -85,15 +83,15 @@ static void take_over(void)
 	}
 }
 
-void panic_stop_if_asked(void)
+bool panic_nmi_is_news(void)
 {
 	u32 who = __atomic_load_n(&owner, __ATOMIC_ACQUIRE);
 
 	if (!who)
-		return;
+		return true;
 	smp_restore_this_cpu();
 	if (who == this_cpu()->id + 1)
-		return;
+		return false;
 	__atomic_fetch_add(&stopped, 1, __ATOMIC_ACQ_REL);
 	halt();
 }
@@ -153,8 +151,7 @@ static void say_other_cpus(void)
 		struct cpu *other = cpu_by_id(id);
 
 		if (other != this_cpu())
-			say("CPU %u was %s, VM in progress: %s\n", id,
-				cpu_state_names[other->state & 3],
+			say("CPU %u was %s, VM in progress: %s\n", id, cpu_state_name(other->state),
 				other->running ? other->running : "none");
 	}
 }

@@ -18,8 +18,13 @@ noreturn_fn void panic(const char *fmt, ...) printf_like(1, 2);
 /* An exception in root mode that nothing expects. */
 noreturn_fn void panic_trap(const struct trap_frame *frame);
 
-/* An NMI came: if some CPU panicked, this one stops here for good. */
-void panic_stop_if_asked(void);
+/*
+ * An NMI came. If another CPU panicked, this one stops here for good. If none did, the machine wants
+ * attention: its NMI button, or an error that the chipset reports; returns true, and the caller panics.
+ */
+must_check bool panic_nmi_is_news(void);
+
+#define PANIC_NMI "NMI: the machine's NMI button, or a hardware error that it reports"
 
 /* Where its text goes; takes no lock. Before this is called, a panic is silent. */
 void panic_set_output(void (*write)(const char *text, size_t bytes));

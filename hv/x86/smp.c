@@ -40,6 +40,18 @@ struct cpu *cpu_by_id(u32 id)
 	return cpus[id];
 }
 
+const char *cpu_state_name(u32 state)
+{
+	static const char *const names[] = {
+		[CPU_ABSENT] = "absent",
+		[CPU_STARTING] = "starting",
+		[CPU_ONLINE] = "online",
+		[CPU_FAILED] = "failed",
+	};
+
+	return state < ARRAY_COUNT(names) ? names[state] : "?";
+}
+
 u32 smp_online_count(void)
 {
 	return __atomic_load_n(&online, __ATOMIC_ACQUIRE);

@@ -16,7 +16,7 @@
 static const char *const names[32] = {
 	"#DE (divide error)",
 	"#DB (debug)",
-	"NMI",
+	PANIC_NMI,
 	"#BP (breakpoint)",
 	"#OF (overflow)",
 	"#BR (bound range)",
@@ -83,10 +83,12 @@ void trap_handle(struct trap_frame *frame)
 {
 	if (frame->vector == TRAP_DEBUG && is_guests_breakpoint(frame))
 		return;
-	if (frame->vector >= 32 || frame->vector == TRAP_NMI) {
+	if (frame->vector >= 32) {
 		irq_dispatch(frame->vector);
 		return;
 	}
+	if (frame->vector == TRAP_NMI && !panic_nmi_is_news())
+		return;
 	if (frame->vector == TRAP_GP && fixup_apply(frame))
 		return;
 	panic_trap(frame);

@@ -184,6 +184,8 @@ struct virt_ops {
 	void (*set_sregs)(struct virt_vcpu *vcpu, const struct virt_sregs *in);
 	/* CR4 alone, as the guest reads it: CPUID shows bits of it, and is asked often. */
 	u64 (*get_cr4)(struct virt_vcpu *vcpu);
+	/* The privilege level alone: 0 .. 3. */
+	u8 (*get_cpl)(struct virt_vcpu *vcpu);
 
 	/*
 	 * MSRs that live in the control structure or in the CPU while loaded (EFER, PAT, FS/GS bases, STAR

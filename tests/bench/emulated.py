@@ -21,11 +21,11 @@ MEMORY = 512
 QEMU_SHIFT = 4
 COUNTED = ("-icount", f"shift={QEMU_SHIFT}", "-device", "isa-debug-exit,iobase=0xf4,iosize=1")
 
-# No page is mapped with its neighbours, or a first touch would be that of 512.
+# For most, no page is mapped with its neighbours, or a first touch would be that of 512.
 CONFIG = """\
 [host]
 autostop = yes
-Mem.AllocGuestLargePage = 0
+Mem.AllocGuestLargePage = {large}
 
 [vm bench]
 memory = 32M
@@ -67,12 +67,12 @@ def bare_exit(target):
 
 
 @functools.lru_cache(maxsize=None)
-def guest(target, what):
-    """What a guest of the hypervisor's measured with bellows.bench=`what`."""
+def guest(target, what, large=0):
+    """What a guest of the hypervisor's measured with bellows.bench=`what`, with or without 2 MiB pages."""
     files = {"EFI/BOOT/BOOTX64.EFI": machines.BUILD / "BOOTX64.EFI",
              "bellows/bellows.elf": machines.BUILD / "bellows.elf",
              "bellows/bare.img": machines.BUILD / "guests/bare.img"}
-    return boot(target, what, CONFIG.format(what=what), files)
+    return boot(target, what, CONFIG.format(what=what, large=large), files)
 
 
 # What the issue on test hardware asks for, in instructions.

@@ -19,6 +19,7 @@ import time
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 os.chdir(ROOT)
 sys.path[:0] = [str(ROOT / "tests/emu"), str(ROOT / "tests/bench")]
+import balloon
 import emulated
 import host
 import machine as machines
@@ -43,6 +44,10 @@ BENCHES = [
     Bench("fault.zero.svm", "the first write to a page on SVM, in QEMU", lambda: emulated.bench_touch("qemu"),
           emulated.NEEDS),
     Bench("share.cow", "a write to a shared page, in Bochs", lambda: emulated.bench_cow("bochs"), emulated.NEEDS),
+    Bench("balloon.inflate.4k", "giving up a page, in a full list of touched ones, in Bochs", balloon.bench_inflate_4k,
+          emulated.NEEDS),
+    Bench("balloon.inflate.2m", "giving up 2 MiB that one leaf maps, in Bochs", balloon.bench_inflate_2m,
+          emulated.NEEDS),
     Bench("share.scan.unique", "pages that are like no other, looked up beside KSM",
           lambda: host.bench_share_first("unique"), ("bench/bench_share", ".guests")),
     Bench("share.scan.duplicate", "pages that are there eight times, merged beside KSM",

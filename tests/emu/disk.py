@@ -31,6 +31,8 @@ class Disk:
     blkdebug: str = ""
     damage: tuple = ()       # blocks to fill with 0xff after the table is written
     qemu_device: str = ""    # more properties of QEMU's device
+    qemu_drive: str = ""     # and of what lies behind it
+    fill: object = None      # called with the image's path when the table is written
 
 
 def make(disk, directory):
@@ -49,6 +51,8 @@ def make(disk, directory):
         for block in disk.damage:
             image.seek(block * disk.block_bytes, 0 if block >= 0 else 2)
             image.write(b"\xff" * disk.block_bytes)
+    if disk.fill:
+        disk.fill(path)
     return path
 
 
@@ -87,7 +91,8 @@ def qemu_arguments(disk, path):
         rules = path.with_suffix(".blkdebug")
         rules.write_text(disk.blkdebug)
         source = f"file=blkdebug:{rules}:{path}"
-    return ["-drive", f"if=none,id={disk.name},format=raw,discard=unmap,werror=report,rerror=report,{source}",
+    return ["-drive", f"if=none,id={disk.name},format=raw,discard=unmap,werror=report,rerror=report,"
+                      f"{source}{disk.qemu_drive}",
             "-device", f"nvme,serial={disk.name},drive={disk.name},logical_block_size={size},"
                        f"physical_block_size={size}{disk.qemu_device}"]
 

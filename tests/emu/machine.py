@@ -255,7 +255,7 @@ class Machine:
         return self._registers()
 
     def _registers(self):
-        text = self._monitor("info registers -a")
+        text = self.monitor("info registers -a")
         lines = [line for line in text.split("\n") if re.match(r"CPU#|R[A-Z0-9 ]{2}=|[CS]S =|CR0|CR2|EFER", line)]
         elf = self.spec.files.get("bellows/bellows.elf")
         addresses = re.findall(r"RIP=(ffffffff[0-9a-f]{8})", text)
@@ -265,7 +265,8 @@ class Machine:
             lines.append("the hypervisor is at " + names.strip().replace("\n", ", "))
         return "\n".join(lines)
 
-    def _monitor(self, command):
+    def monitor(self, command):
+        """What QEMU's monitor answers."""
         answer = b""
         try:
             with socket.socket(socket.AF_UNIX) as line:

@@ -23,6 +23,7 @@ ESCAPES = re.compile(r"\x1b(\[[0-9;?=]*[A-Za-z]|[()][A-Z0-9])|[\r\x00]")
 SCREEN = re.compile(rb"\x1b\[(2J|=3h|[0-9;]*[Hm])")
 BEGUN = re.compile(rb"\x1b(\[[0-9;?=]*)?$")
 FIRMWARE_DONE = "BdsDxe: starting"
+PIECE = 14               # a serial line's FIFO holds 16 bytes, and Bochs drops what comes beyond
 PANIC_SECONDS = 2.0      # for the rest of a panic's report
 POWER_OFF_SECONDS = 10.0
 FIRMWARE_SECONDS = 60
@@ -40,7 +41,8 @@ class Outcome:
 
 
 class Watcher:
-    """Follows one machine to its end. `script`: (regex to wait for, line to type or None) in order."""
+    """Follows one machine to its end. `script`: (regex to wait for, then a line to type, None, or what to do
+    with the machine) in order."""
 
     def __init__(self, machine, timeout, script=(), until=None, echo=False, keyboard=None):
         self.machine = machine
@@ -49,6 +51,9 @@ class Watcher:
         self.until = re.compile(until, re.M) if until else None
         self.echo = echo
         self.keyboard = keyboard     # a terminal to pass on, or None
+        self.unsent = ""             # of a line, until its beginning has come back
+        self.sent = ""
+        self.sent_at = 0             # where in the text it may come back
         self.text = ""
         self.seen = 0                # how far the script has consumed the text
         self.held = b""
@@ -77,15 +82,27 @@ class Watcher:
         sys.stdout.buffer.write(data)
         sys.stdout.buffer.flush()
 
+    def _send(self, line):
+        """Send a piece of it; the rest goes when what was sent has been read, and so come back."""
+        if not self.unsent:
+            self.sent, self.sent_at = "", len(self.text)
+        self.unsent = line[PIECE:]
+        self.sent += line[:PIECE]
+        self.machine.write(line[:PIECE].encode())
+
     def _type(self):
-        while self.script:
+        while self.unsent and self.sent in self.text[self.sent_at:]:
+            self._send(self.unsent)
+        while self.script and not self.unsent:
             found = self.script[0][0].search(self.text, self.seen)
             if not found:
                 return
             self.seen = found.end()
             line = self.script.pop(0)[1]
-            if line is not None:
-                self.machine.write(line.encode())
+            if callable(line):
+                line(self.machine)
+            elif line is not None:
+                self._send(line)
 
     def _drain(self, seconds, enough=None):
         end = time.monotonic() + seconds

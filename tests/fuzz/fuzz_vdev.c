@@ -1,6 +1,6 @@
 /* SRCS: hv/vdev/vdev.c hv/vdev/lapic.c hv/vdev/lapic_bus.c hv/vdev/lapic_timer.c hv/vdev/ioapic.c
    hv/vdev/uart16550.c hv/vdev/rtc.c hv/vdev/civil_time.c hv/vdev/pm.c hv/vdev/acpi.c hv/vdev/aml.c
-   hv/vdev/cpuid.c hv/vdev/msr.c LIBS: -lcmocka */
+   hv/vdev/cpuid.c hv/vdev/msr.c hv/vdev/virtio_mmio.c hv/vdev/virtio_queue.c LIBS: -lcmocka */
 /*
  * A guest that does anything to its devices, in any order, at any time: no access goes astray, and
  * the promises to the scheduler hold: what is to be taken is a legal vector above the task

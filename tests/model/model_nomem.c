@@ -2,12 +2,13 @@
    mm/[a-z]*.c
    mm/base/lock.c mm/base/check.c mm/base/log.c mm/base/fmt.c */
 /*
- * Every allocation fails in turn: one scenario (two VMs, pages of both sizes, pins, a reset) is run
- * with the Nth allocation failing, for every N, and again with all from the Nth on. Each time
- * nothing is half done, nothing else is harmed, and all frames come back.
+ * Every allocation fails in turn: one scenario (two VMs, pages of both sizes, pins, a balloon, a
+ * reset) is run with the Nth allocation failing, for every N, and again with all from the Nth on.
+ * Each time nothing is half done, nothing else is harmed, and all frames come back.
  */
 #include "tests/fake/fake_guest.h"
 #include "tests/fake/fake_platform.h"
+#include "mm/balloon.h"
 #include "mm/space_entry.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -66,6 +67,30 @@ static bool pin(struct space *space, u64 page, bool write)
 	return false;
 }
 
+/* Nothing here may need a frame but the touches. */
+static bool vm_balloon(struct space *space, u64 tag)
+{
+	u64 pages[100], cursor = 0, back = ~0ull;
+	err_t why;
+
+	fake_guest_leave();
+	for (u64 i = 0; i < ARRAY_COUNT(pages); i++)
+		pages[i] = i * 5;
+	REQUIRE(balloon_inflate(space, pages, ARRAY_COUNT(pages), BALLOON_ORDER_4K, &why) ==
+		ARRAY_COUNT(pages));
+	REQUIRE(balloon_inflate(space, (u64[]){512}, 1, BALLOON_ORDER_2M, &why) == 1);
+	audit(space);
+	REQUIRE(balloon_deflate(space, pages, 50, BALLOON_ORDER_4K, &why) == 50);
+	bool touched = touch(space, 700, SLAT_WRITE, &tag) && touch(space, 300, SLAT_WRITE, &tag) &&
+		       touch(space, 700, SLAT_READ, &back);
+
+	fake_guest_leave();
+	REQUIRE(!touched || back == tag);
+	REQUIRE(balloon_release(space, &cursor, ~0u) && balloon_pages(space) == 0);
+	audit(space);
+	return touched;
+}
+
 /* False once an allocation failed. */
 static bool vm_use(struct space *space, u64 tag)
 {
@@ -80,7 +105,8 @@ static bool vm_use(struct space *space, u64 tag)
 
 		REQUIRE(touch(space, page, SLAT_READ, &back) && back == tag);
 	}
-	return pin(space, 5, false) && pin(space, 5, true) && pin(space, 700, true);
+	return pin(space, 5, false) && pin(space, 5, true) && pin(space, 700, true) &&
+	       vm_balloon(space, tag);
 }
 
 static struct space *vm_make(const struct slat_format *format, bool large)

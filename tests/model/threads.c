@@ -1,14 +1,15 @@
 /*
  * Real threads as CPUs: several run guests in the same spaces at once, while each also splits,
- * hides and pins their pages and makes and ends VMs of its own. In every page a word belongs to
- * each CPU, which must always find there what it wrote last. With sharing, few values are written,
- * so that pages are often alike, and every CPU scans now and then. STEPS=n runs longer; SEED=n
- * changes the mix (what races cannot be replayed).
+ * hides and pins their pages, gives some to the balloon, and makes and ends VMs of its own. In
+ * every other page a word belongs to each CPU, which must always find there what it wrote last.
+ * With sharing, few values are written, so that pages are often alike, and every CPU scans now and
+ * then. STEPS=n runs longer; SEED=n changes the mix (what races cannot be replayed).
  */
 #include "tests/model/threads.h"
 #include "tests/fake/fake_guest.h"
 #include "tests/fake/fake_platform.h"
 #include "tests/fake/rng.h"
+#include "mm/balloon.h"
 #include "mm/share.h"
 #include "mm/share_index.h"
 #include "mm/space_entry.h"
@@ -21,6 +22,7 @@
 #define SHARED_BYTES MIB(6)
 #define SHARED_PAGES (SHARED_BYTES / PAGE_BYTES)
 #define OWN_BYTES    (MIB(2) + KIB(64))
+#define SPARE_EVERY  8u
 
 struct worker {
 	u32 cpu;
@@ -28,7 +30,7 @@ struct worker {
 	struct rng rng;
 	pthread_t thread;
 	u64 last[SHARED][SHARED_PAGES]; /* what this CPU's word holds */
-	u64 wrong, nomem, own_vms, hashed;
+	u64 wrong, nomem, own_vms, hashed, ballooned;
 };
 
 static struct space *shared[SHARED];
@@ -41,6 +43,12 @@ static u64 any_value(struct worker *w)
 	u64 value = rng_next(&w->rng);
 
 	return share ? value % 3 : value;
+}
+
+/* Pages that any CPU may give to the balloon, or take back: what they hold is nobody's. */
+static bool is_spare(u64 page)
+{
+	return page % SPARE_EVERY == SPARE_EVERY - 1;
 }
 
 static gpa_t word_of(const struct worker *w, u64 page)
@@ -60,6 +68,8 @@ static void access_shared(struct worker *w)
 		w->nomem++;
 		return;
 	}
+	if (is_spare(page))
+		return;
 	if (access == SLAT_WRITE)
 		w->last[which][page] = value;
 	else if (value != w->last[which][page])
@@ -74,7 +84,7 @@ static void pin_shared(struct worker *w)
 	pfn_t pfn;
 
 	fake_guest_leave();
-	if (space_pin(shared[which], GFN(page), write, &pfn))
+	if (is_spare(page) || space_pin(shared[which], GFN(page), write, &pfn))
 		return;
 	u64 *word = (u64 *)((char *)platform_frame_va(pfn) + w->cpu * 8);
 
@@ -98,6 +108,7 @@ static void own_vm(struct worker *w)
 {
 	struct space_config config = {"own", OWN_BYTES, &slat_npt, true, true, false, share, 0};
 	struct space *space;
+	err_t why;
 
 	fake_guest_leave();
 	if (space_create(&space, &config))
@@ -118,7 +129,26 @@ static void own_vm(struct worker *w)
 	fake_guest_leave();
 	if (share)
 		scan(w, space);
+	if (balloon_inflate(space, (u64[]){0}, 1, BALLOON_ORDER_2M, &why) != 1 ||
+		space_consumed_pages(space) > (OWN_BYTES - REGION_BYTES) / PAGE_BYTES)
+		w->wrong++;
 	space_destroy(space);
+}
+
+/* Some spare pages of one region, whatever others do with them meanwhile. */
+static void balloon_shared(struct worker *w, struct space *space)
+{
+	u64 first = ALIGN_DOWN(rng_below(&w->rng, SHARED_PAGES), (u64)REGION_PAGE_COUNT);
+	u64 pages[20];
+	err_t why;
+
+	for (u32 i = 0; i < ARRAY_COUNT(pages); i++)
+		pages[i] = first + i * SPARE_EVERY + SPARE_EVERY - 1;
+	if (rng_chance(&w->rng, 60))
+		w->ballooned +=
+			balloon_inflate(space, pages, ARRAY_COUNT(pages), BALLOON_ORDER_4K, &why);
+	else
+		balloon_deflate(space, pages, ARRAY_COUNT(pages), BALLOON_ORDER_4K, &why);
 }
 
 static void shuffle_shared(struct worker *w)
@@ -135,6 +165,10 @@ static void shuffle_shared(struct worker *w)
 		break;
 	case 2:
 		tlb_invalidate_all(&space->tlb);
+		break;
+	case 3:
+	case 4:
+		balloon_shared(w, space);
 		break;
 	default:
 		space_hide(space, GFN(rng_below(&w->rng, 32) * 37));
@@ -175,7 +209,7 @@ static u64 lost_words(void)
 		for (u64 page = 0; page < SHARED_PAGES; page++) {
 			const u64 *words = fake_guest_look(shared[s], GFN(page));
 
-			for (u32 t = 0; t < THREADS; t++)
+			for (u32 t = 0; t < THREADS && !is_spare(page); t++)
 				lost += (words ? words : zeros)[t] != workers[t].last[s][page];
 		}
 	}
@@ -184,9 +218,10 @@ static u64 lost_words(void)
 
 static int run(u64 seed, u64 steps, bool large)
 {
-	struct space_config config = {"shared", SHARED_BYTES, &slat_ept, large, true, false, share, 0};
+	struct space_config config = {
+		"shared", SHARED_BYTES, &slat_ept, large, true, false, share, 0};
 	struct frame_account start, end;
-	u64 wrong = 0, nomem = 0, own_vms = 0, hashed = 0, merged = 0;
+	u64 wrong = 0, nomem = 0, own_vms = 0, hashed = 0, merged = 0, ballooned = 0;
 	bool sound = true;
 
 	fake_start_plain(THREADS, large ? 9000 : SHARED * SHARED_PAGES + 300);
@@ -211,6 +246,7 @@ static int run(u64 seed, u64 steps, bool large)
 		nomem += workers[t].nomem;
 		own_vms += workers[t].own_vms;
 		hashed += workers[t].hashed;
+		ballooned += workers[t].ballooned;
 	}
 	wrong += lost_words() + fake_guest_violations();
 	for (u32 s = 0; s < SHARED; s++) {
@@ -224,12 +260,13 @@ static int run(u64 seed, u64 steps, bool large)
 	frame_account_get(&end);
 	sound = memcmp(&start, &end, sizeof(start)) == 0 && sound;
 	printf("seed %llu%s: %llu steps on %u CPUs, %llu walks, %llu hits, %llu kicks, %llu VMs, "
-	       "%llu out of frames, %llu hashed, %llu merged, %llu wrong, %s\n",
+	       "%llu out of frames, %llu hashed, %llu merged, %llu ballooned, %llu wrong, %s\n",
 		(unsigned long long)seed, large ? " large" : "", (unsigned long long)steps, THREADS,
 		(unsigned long long)fake_guest_walks(), (unsigned long long)fake_guest_hits(),
 		(unsigned long long)fake_guest_kicks(), (unsigned long long)own_vms,
 		(unsigned long long)nomem, (unsigned long long)hashed, (unsigned long long)merged,
-		(unsigned long long)wrong, sound ? "sound" : "NOT SOUND");
+		(unsigned long long)ballooned, (unsigned long long)wrong,
+		sound ? "sound" : "NOT SOUND");
 	fflush(stdout);
 	fake_stop();
 	return wrong || !sound;

@@ -69,9 +69,16 @@ void tlb_gather_note(struct tlb_gather *gather)
 void tlb_gather_put(struct tlb_gather *gather, pfn_t pfn)
 {
 	gather->narrowed = true;
-	frame_set_kind(pfn, FRAME_GATHER);
 	gather->frames[gather->count++] = pfn;
 	if (gather->count == TLB_GATHER_FRAMES)
+		tlb_gather_finish(gather);
+}
+
+void tlb_gather_put_large(struct tlb_gather *gather, pfn_t first)
+{
+	gather->narrowed = true;
+	gather->runs[gather->run_count++] = first;
+	if (gather->run_count == TLB_GATHER_RUNS)
 		tlb_gather_finish(gather);
 }
 
@@ -82,5 +89,7 @@ void tlb_gather_finish(struct tlb_gather *gather)
 		gather->domain->generation++;
 	while (gather->count)
 		frame_put(gather->frames[--gather->count]);
+	while (gather->run_count)
+		frame_put_large(gather->runs[--gather->run_count]);
 	gather->narrowed = false;
 }

@@ -2,6 +2,7 @@
 #include "tests/model/vms.h"
 #include "tests/fake/fake_guest.h"
 #include "tests/fake/fake_platform.h"
+#include "mm/balloon.h"
 #include "mm/share.h"
 #include "mm/share_index.h"
 #include "mm/space_entry.h"
@@ -9,8 +10,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define COMPARE_EVERY 512u /* steps between comparisons of every byte */
-#define HOARD_MAX     4096u
+#define COMPARE_EVERY   512u /* steps between comparisons of every byte */
+#define HOARD_MAX       4096u
+#define LIST_MAX        100u
+#define SPACE_PAGES_MAX 4096u
 
 static struct world world;
 static const struct world_options *options;
@@ -83,13 +86,14 @@ static void pin_orphan(struct pin *pin)
 	const u8 *page =
 		world.vms[pin->vm].pages[space_page_index(world.vms[pin->vm].space, pin->gfn)];
 
+	if (pin->orphan)
+		return;
 	pin->orphan = calloc(1, PAGE_BYTES);
 	/* What was pinned for reading may have been shared, and the page another one since. */
 	if (options->share && !pin->write)
 		page = platform_frame_va(pin->pfn);
 	if (page)
 		memcpy(pin->orphan, page, PAGE_BYTES);
-	pin->vm = VMS_MAX;
 }
 
 static void pins_orphan(u32 vm)
@@ -97,8 +101,10 @@ static void pins_orphan(u32 vm)
 	for (u32 i = 0; i < PINS_MAX; i++) {
 		struct pin *pin = &world.pins[i];
 
-		if (pin->used && pin->vm == vm)
-			pin_orphan(pin);
+		if (!pin->used || pin->vm != vm)
+			continue;
+		pin_orphan(pin);
+		pin->vm = VMS_MAX;
 	}
 }
 
@@ -140,7 +146,7 @@ static void pin_write(struct pin *pin)
 static void pin_drop(struct pin *pin)
 {
 	pin_check(pin);
-	if (pin->orphan)
+	if (pin->vm == VMS_MAX)
 		frame_unpin(pin->pfn);
 	else
 		space_unpin(world.vms[pin->vm].space, pin->pfn);
@@ -153,6 +159,8 @@ static void pin_drop(struct pin *pin)
 
 static void model_forget(struct vm *vm)
 {
+	memset(vm->ballooned, 0, vm->space->page_count * sizeof(*vm->ballooned));
+	vm->ballooned_count = 0;
 	for (u64 i = 0; i < vm->space->page_count; i++) {
 		free(vm->pages[i]);
 		vm->pages[i] = NULL;
@@ -186,6 +194,7 @@ static void vm_destroy(struct vm *vm)
 	pins_orphan((u32)(vm - world.vms));
 	model_forget(vm);
 	free(vm->pages);
+	free(vm->ballooned);
 	figures_keep(vm->space);
 	space_destroy(vm->space);
 	*vm = (struct vm){0};
@@ -212,6 +221,7 @@ static void vm_create(struct vm *vm)
 	if (free_before - frame_free_count() != space_overhead_frames(&config))
 		wrong("a space costs other than space_overhead_frames()");
 	vm->pages = calloc(vm->space->page_count, sizeof(*vm->pages));
+	vm->ballooned = calloc(vm->space->page_count, sizeof(*vm->ballooned));
 }
 
 static void vm_clear(struct vm *vm)
@@ -223,6 +233,119 @@ static void vm_clear(struct vm *vm)
 	space_clear(vm->space);
 	model_forget(vm);
 	world.clears++;
+}
+
+/* --- The balloon --- */
+
+static void ballooned_set(struct vm *vm, u64 index, bool ballooned)
+{
+	vm->ballooned_count += (u64)ballooned - vm->ballooned[index];
+	vm->ballooned[index] = ballooned;
+}
+
+/* The guest has used the page: it is its own again. */
+static void page_used(struct vm *vm, u64 index)
+{
+	world.touched += vm->ballooned[index];
+	ballooned_set(vm, index, false);
+}
+
+static void page_lost(struct vm *vm, u64 index)
+{
+	gfn_t gfn = space_page_gfn(vm->space, index);
+
+	for (u32 i = 0; i < PINS_MAX; i++) {
+		struct pin *pin = &world.pins[i];
+
+		if (pin->used && pin->vm == vm - world.vms && pin->gfn.v == gfn.v)
+			pin_orphan(pin);
+	}
+	free(vm->pages[index]);
+	vm->pages[index] = NULL;
+	world.inflated++;
+}
+
+/* What a list is worth: how many entries can be taken, and why not the next. */
+static u32 list_expect(
+	const struct vm *vm, const u64 *list, u32 count, u32 order, bool inflate, err_t *why)
+{
+	static bool after[SPACE_PAGES_MAX];
+	u64 size = 1ull << order;
+
+	memcpy(after, vm->ballooned, vm->space->page_count * sizeof(*after));
+	*why = E_OK;
+	for (u32 n = 0; n < count; n++) {
+		if (list[n] % size || !space_is_ram(vm->space, GFN(list[n])) ||
+			!space_is_ram(vm->space, GFN(list[n] + size - 1))) {
+			*why = E_RANGE;
+			return n;
+		}
+		bool *first = &after[space_page_index(vm->space, GFN(list[n]))];
+
+		for (u64 i = 0; i < size; i++) {
+			if (first[i] == inflate)
+				*why = inflate ? E_EXIST : E_NOTFOUND;
+		}
+		if (*why)
+			return n;
+		memset(first, inflate, size);
+	}
+	return count;
+}
+
+/* Pages in a row or here and there, some of them nowhere. */
+static void list_make(const struct vm *vm, u64 *list, u32 count, u32 order)
+{
+	u64 index = any_page(vm->space);
+
+	for (u32 n = 0; n < count; n++, index += 1ull << order) {
+		if (chance(20) || index >= vm->space->page_count)
+			index = any_page(vm->space);
+		list[n] = space_page_gfn(vm->space, index).v;
+		if (order && !chance(3))
+			list[n] = ALIGN_DOWN(list[n], 1ull << order);
+		if (chance(1))
+			list[n] = rng_next(&world.rng) >> below(64);
+	}
+}
+
+static void step_balloon_all(struct vm *vm)
+{
+	u64 cursor = 0;
+
+	while (!balloon_release(vm->space, &cursor, 1 + (u32)below(3)))
+		;
+	memset(vm->ballooned, 0, vm->space->page_count * sizeof(*vm->ballooned));
+	vm->ballooned_count = 0;
+}
+
+static void step_balloon(struct vm *vm)
+{
+	bool inflate = chance(60);
+	u32 order = chance(25) ? BALLOON_ORDER_2M : BALLOON_ORDER_4K, count;
+	u64 list[LIST_MAX];
+	err_t why, why_expected;
+
+	fake_guest_leave();
+	if (chance(2)) {
+		step_balloon_all(vm);
+		return;
+	}
+	count = 1 + (u32)below(order ? 3 : LIST_MAX);
+	list_make(vm, list, count, order);
+	u32 expected = list_expect(vm, list, count, order, inflate, &why_expected);
+	u32 taken = inflate ? balloon_inflate(vm->space, list, count, order, &why)
+			    : balloon_deflate(vm->space, list, count, order, &why);
+
+	if (taken != expected || why != why_expected)
+		wrong("a list was taken to another point than the model's");
+	for (u64 n = 0; n < (u64)taken << order; n++) {
+		u64 index = space_page_index(vm->space, GFN(list[n >> order])) + n % (1u << order);
+
+		if (inflate)
+			page_lost(vm, index);
+		ballooned_set(vm, index, inflate);
+	}
 }
 
 /* --- Steps --- */
@@ -267,6 +390,7 @@ static void step_access(struct vm *vm)
 		memcpy(&expected, model + offset, 8);
 	switch (fake_guest_access(vm->space, gpa, access, &value, 8)) {
 	case FAULT_DONE:
+		page_used(vm, index);
 		break;
 	case FAULT_NOMEM:
 		out_of_frames(vm);
@@ -311,11 +435,13 @@ static void step_pin(struct vm *vm)
 	}
 	if (!vm)
 		return;
-	gfn_t gfn = space_page_gfn(vm->space, any_page(vm->space));
+	u64 index = any_page(vm->space);
+	gfn_t gfn = space_page_gfn(vm->space, index);
 	bool write = chance(60);
 
 	switch (space_pin(vm->space, gfn, write, &pin->pfn)) {
 	case E_OK:
+		page_used(vm, index);
 		break;
 	case E_NOMEM:
 		out_of_frames(vm);
@@ -430,6 +556,8 @@ static void in_a_merge(enum share_step at)
 			step_split_or_hide(vm);
 		else if (vm && dice < 205)
 			share_break_all(vm);
+		else if (vm && dice < 235)
+			step_balloon(vm);
 		else if (vm)
 			step_access(vm);
 	}
@@ -476,6 +604,8 @@ static void step(void)
 		step_access_beyond(vm);
 	} else if (dice < 72) {
 		tlb_invalidate_all(&vm->space->tlb);
+	} else if (dice < 84) {
+		step_balloon(vm);
 	} else if (dice < 100) {
 		fake_guest_leave();
 	} else if (options->share && dice < 180) {
@@ -528,8 +658,6 @@ static void account_check(void)
 		sum += account.frames[kind];
 	if (sum != account.total)
 		wrong("the account does not sum to all frames");
-	if (account.frames[FRAME_GATHER] != 0)
-		wrong("frames were left in a gather");
 	for (u32 i = 0; i < VMS_MAX; i++) {
 		if (!world.vms[i].space)
 			continue;
@@ -570,6 +698,9 @@ static void compare_all(void)
 
 			if (memcmp(page ? page : zeros, model, PAGE_BYTES) != 0)
 				wrong("a page differs from the model");
+			if ((space_page_state(vm->space, gfn) == PAGE_BALLOONED) !=
+				vm->ballooned[index])
+				wrong("a page is ballooned and should not be, or the reverse");
 			if (!page || pfn.v == frame_zero().v)
 				continue;
 			if (frame_kind(pfn) == FRAME_SHARED)
@@ -585,6 +716,9 @@ static void check(void)
 	for (u32 i = 0; i < VMS_MAX; i++) {
 		if (world.vms[i].space && !space_audit(world.vms[i].space))
 			wrong("space_audit");
+		if (world.vms[i].space &&
+			balloon_pages(world.vms[i].space) != world.vms[i].ballooned_count)
+			wrong("the balloon's size is not the model's");
 	}
 	if (!frame_audit())
 		wrong("frame_audit");
@@ -608,6 +742,7 @@ static void world_abandon(void)
 		if (world.vms[i].space) {
 			model_forget(&world.vms[i]);
 			free(world.vms[i].pages);
+			free(world.vms[i].ballooned);
 		}
 	}
 	for (u32 i = 0; i < PINS_MAX; i++) {
@@ -655,7 +790,7 @@ bool world_run(const struct world_options *chosen)
 	if (memcmp(&start, &end, sizeof(start)) != 0)
 		wrong("not all frames came back");
 	printf("seed %llu %s%s: %llu steps, %llu accesses (%llu hits, %llu walks), %llu kicks with %llu "
-	       "late accesses, %llu out of frames, %llu VMs ended, %llu cleared\n",
+	       "late accesses, %llu out of frames, %llu VMs ended, %llu cleared, %llu pages ballooned, %llu touched\n",
 		(unsigned long long)options->seed, options->format->name,
 		options->large_pages ? (options->large_pages_no_exec ? " large no-exec" : " large")
 				     : "",
@@ -663,7 +798,8 @@ bool world_run(const struct world_options *chosen)
 		(unsigned long long)fake_guest_hits(), (unsigned long long)fake_guest_walks(),
 		(unsigned long long)fake_guest_kicks(), (unsigned long long)world.kick_accesses,
 		(unsigned long long)world.nomem, (unsigned long long)world.destroyed,
-		(unsigned long long)world.clears);
+		(unsigned long long)world.clears, (unsigned long long)world.inflated,
+		(unsigned long long)world.touched);
 	if (options->share)
 		printf("  %u hash bits: %llu scans, %llu races, %llu merges, %llu breaks\n",
 			options->hash_bits, (unsigned long long)world.scans,

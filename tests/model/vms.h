@@ -17,7 +17,7 @@
 struct pin {
 	bool used;
 	bool write;
-	u32 vm; /* VMS_MAX: the page was taken away meanwhile; the frame is the pin's alone */
+	u32 vm; /* VMS_MAX: it has ended, or was cleared */
 	gfn_t gfn;
 	pfn_t pfn;
 	u64 serial;           /* of the frame, when it was pinned */
@@ -29,6 +29,8 @@ struct pin {
 struct vm {
 	struct space *space; /* NULL: does not exist */
 	u8 **pages;          /* by page index; NULL = zeros */
+	bool *ballooned;     /* by page index */
+	u64 ballooned_count;
 };
 
 struct world {
@@ -37,6 +39,7 @@ struct world {
 	struct pin pins[PINS_MAX];
 	u64 steps, accesses, nomem, clears, destroyed, kick_accesses;
 	u64 scans, races, merges, breaks;
+	u64 inflated, touched;
 	struct vm *scanned; /* in the middle of a merge: this VM cannot end */
 };
 

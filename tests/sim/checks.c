@@ -5,12 +5,13 @@
 #include <stdio.h>
 #include <string.h>
 
-#define SECONDS(n)     ((n) * 1000000000ull)
-#define STARVED_NS     SECONDS(30)
-#define BLOCKED_NS     SECONDS(60)
-#define SHORT_NS       SECONDS(120)
-#define DISTANCE_PCT   5
-#define TURNS_MIN      2u /* a quiet time's reversals of one balloon: so many, and one more in ten minutes */
+#define SECONDS(n)   ((n)*1000000000ull)
+#define STARVED_NS   SECONDS(30)
+#define BLOCKED_NS   SECONDS(60)
+#define SHORT_NS     SECONDS(120)
+#define DISTANCE_PCT 5
+#define TURNS_MIN                                                                                  \
+	2u /* a quiet time's reversals of one balloon: so many, and one more in ten minutes */
 #define CHANGES_MINUTE 12u
 
 static u64 less(u64 a, u64 b)
@@ -24,7 +25,8 @@ __attribute__((format(printf, 2, 3))) static void broken(struct checks *c, const
 
 	if (c->broken[0])
 		return;
-	int used = snprintf(c->broken, sizeof(c->broken), "at %.1f s, %s: ", (double)c->host->now_ns / 1e9,
+	int used = snprintf(c->broken, sizeof(c->broken),
+		"at %.1f s, %s: ", (double)c->host->now_ns / 1e9,
 		mem_state_name(c->host->seen.state));
 
 	va_start(args, fmt);
@@ -38,9 +40,11 @@ __attribute__((format(printf, 2, 3))) static void broken(struct checks *c, const
 			broken(c, __VA_ARGS__);                                                    \
 	} while (0)
 
-void checks_start(struct checks *c, const struct host *host, struct watched *watched, double *division)
+void checks_start(
+	struct checks *c, const struct host *host, struct watched *watched, double *division)
 {
-	*c = (struct checks){.host = host, .watched = watched, .division = division, .short_ns = NEVER_NS};
+	*c = (struct checks){
+		.host = host, .watched = watched, .division = division, .short_ns = NEVER_NS};
 	for (u32 i = 0; i < host->count; i++)
 		watched[i] = (struct watched){.blocked_ns = NEVER_NS};
 }
@@ -59,12 +63,15 @@ static void check_techniques(struct checks *c, u32 i)
 	bool bounded = bound < vm->claims.memory;
 
 	if (state < MEM_SOFT && !bounded)
-		MUST(!to_inflate && vm->evict_to >= vm->consumed, "VM %u: inflates %llu, evicts to %llu", i, (ull)to_inflate, (ull)vm->evict_to);
+		MUST(!to_inflate && vm->evict_to >= vm->consumed,
+			"VM %u: inflates %llu, evicts to %llu", i, (ull)to_inflate,
+			(ull)vm->evict_to);
 	if (state == MEM_SOFT && vm->balloon_works && !vm->balloon_slow)
 		MUST(vm->evict_to >= vm->consumed || vm->balloon_target >= vm->balloon_max,
 			"VM %u: evicts before its balloon is full", i);
 	if (!vm->balloon_works)
-		MUST(vm->balloon_target == vm->ballooned, "VM %u: a balloon that does not answer gets a target", i);
+		MUST(vm->balloon_target == vm->ballooned,
+			"VM %u: a balloon that does not answer gets a target", i);
 	if (vm->blocked)
 		MUST(state == MEM_LOW && vm->consumed > vm->entitled, "VM %u: blocked", i);
 	if (state >= MEM_HARD)
@@ -83,19 +90,20 @@ static void check_decision(struct checks *c)
 		there_is += max(vm->consumed, claims->reservation);
 		entitled += vm->entitled;
 		reserved += claims->reservation;
-		MUST(vm->entitled >= claims->reservation, "VM %u: entitled to %llu, reserved %llu", i,
-			(ull)vm->entitled, (ull)claims->reservation);
-		MUST(vm->entitled <= claims->limit, "VM %u: entitled to %llu, limit %llu", i, (ull)vm->entitled,
-			(ull)claims->limit);
-		MUST(vm->evict_to >= claims->reservation, "VM %u: evicted to %llu, reserved %llu", i, (ull)vm->evict_to,
-			(ull)claims->reservation);
-		MUST(vm->balloon_target <= claims->memory - claims->reservation || vm->balloon_target <= vm->ballooned,
-			"VM %u: a balloon of %llu breaks the reservation of %llu", i, (ull)vm->balloon_target,
-			(ull)claims->reservation);
+		MUST(vm->entitled >= claims->reservation, "VM %u: entitled to %llu, reserved %llu",
+			i, (ull)vm->entitled, (ull)claims->reservation);
+		MUST(vm->entitled <= claims->limit, "VM %u: entitled to %llu, limit %llu", i,
+			(ull)vm->entitled, (ull)claims->limit);
+		MUST(vm->evict_to >= claims->reservation, "VM %u: evicted to %llu, reserved %llu",
+			i, (ull)vm->evict_to, (ull)claims->reservation);
+		MUST(vm->balloon_target <= claims->memory - claims->reservation ||
+				vm->balloon_target <= vm->ballooned,
+			"VM %u: a balloon of %llu breaks the reservation of %llu", i,
+			(ull)vm->balloon_target, (ull)claims->reservation);
 		check_techniques(c, i);
 	}
-	MUST(entitled <= max(less(there_is, h->seen.levels.aim), reserved), "entitled to %llu of %llu in all",
-		(ull)entitled, (ull)there_is);
+	MUST(entitled <= max(less(there_is, h->seen.levels.aim), reserved),
+		"entitled to %llu of %llu in all", (ull)entitled, (ull)there_is);
 }
 
 /* --- After each step ------------------------------------------------------------------------- */
@@ -109,7 +117,8 @@ static void watch_target(struct checks *c, u32 i)
 
 	if (w->falls ? vm->balloon_target < w->edge : vm->balloon_target > w->edge) {
 		w->edge = vm->balloon_target;
-	} else if (w->falls ? vm->balloon_target > w->edge + far : vm->balloon_target + far < w->edge) {
+	} else if (w->falls ? vm->balloon_target > w->edge + far
+			    : vm->balloon_target + far < w->edge) {
 		w->falls = !w->falls;
 		w->edge = vm->balloon_target;
 		w->turns++;
@@ -122,15 +131,18 @@ static void check_guest(struct checks *c, u32 i)
 	const struct guest *g = &h->guests[i];
 	struct watched *w = &c->watched[i];
 
-	MUST(guest_touched(g) + g->vm.ballooned <= g->vm.claims.memory, "VM %u: more pages than it has", i);
-	MUST(host_consumed(g) <= host_bound(g), "VM %u: consumes %llu, allowed are %llu", i, (ull)host_consumed(g),
-		(ull)host_bound(g));
-	MUST(g->starved_ns == NEVER_NS || h->now_ns - g->starved_ns < STARVED_NS, "VM %u: starves", i);
+	MUST(guest_touched(g) + g->vm.ballooned <= g->vm.claims.memory,
+		"VM %u: more pages than it has", i);
+	MUST(host_consumed(g) <= host_bound(g), "VM %u: consumes %llu, allowed are %llu", i,
+		(ull)host_consumed(g), (ull)host_bound(g));
+	MUST(g->starved_ns == NEVER_NS || h->now_ns - g->starved_ns < STARVED_NS, "VM %u: starves",
+		i);
 	if (!g->vm.blocked)
 		w->blocked_ns = NEVER_NS;
 	else if (w->blocked_ns == NEVER_NS)
 		w->blocked_ns = h->now_ns;
-	MUST(w->blocked_ns == NEVER_NS || h->now_ns - w->blocked_ns < BLOCKED_NS, "VM %u: never unblocked", i);
+	MUST(w->blocked_ns == NEVER_NS || h->now_ns - w->blocked_ns < BLOCKED_NS,
+		"VM %u: never unblocked", i);
 	watch_target(c, i);
 }
 
@@ -191,7 +203,8 @@ static double distance_pct(struct checks *c)
 
 	for (u32 i = 0; i < h->count; i++)
 		consumed += h->scratch[i].consumed = host_consumed(&h->guests[i]);
-	ideal_division(h->scratch, h->count, consumed, h->seen.idle_tax_pct, c->division, c->division + h->count);
+	ideal_division(h->scratch, h->count, consumed, h->seen.idle_tax_pct, c->division,
+		c->division + h->count);
 	for (u32 i = 0; i < h->count; i++) {
 		double short_of = c->division[i] - (double)h->scratch[i].consumed;
 		double would_use = kept_from(&h->guests[i], c->division[i]);
@@ -211,7 +224,8 @@ static void check_plenty(struct checks *c)
 		const struct guest *g = &h->guests[i];
 		double kept = kept_from(g, (double)host_bound(g));
 		/* A balloon follows a grant that grows. */
-		double some = (double)g->vm.claims.memory / (g->vm.granted < g->vm.claims.memory ? 8 : 50);
+		double some = (double)g->vm.claims.memory /
+			      (g->vm.granted < g->vm.claims.memory ? 8 : 50);
 
 		MUST(kept <= some || (double)host_consumed(g) + some >= (double)host_bound(g),
 			"VM %u: misses %.0f pages where memory is plentiful", i, kept);
@@ -228,13 +242,14 @@ void checks_quiet_ends(struct checks *c)
 	c->quiet_minutes += minutes;
 	c->worst_distance_pct = max(c->worst_distance_pct, distance);
 	MUST(distance <= DISTANCE_PCT, "%.1f%% of memory is not where it belongs", distance);
-	MUST(changes <= minutes * CHANGES_MINUTE, "the state changed %llu times in %llu quiet minutes", (ull)changes,
-		(ull)minutes);
+	MUST(changes <= minutes * CHANGES_MINUTE,
+		"the state changed %llu times in %llu quiet minutes", (ull)changes, (ull)minutes);
 	for (u32 i = 0; i < h->count; i++) {
 		u32 turns = c->watched[i].turns;
 
 		c->quiet_turns += turns;
-		MUST(turns <= TURNS_MIN + minutes / 10, "VM %u: its balloon turned %u times in %llu quiet minutes", i, turns,
+		MUST(turns <= TURNS_MIN + minutes / 10,
+			"VM %u: its balloon turned %u times in %llu quiet minutes", i, turns,
 			(ull)minutes);
 	}
 	if (h->seen.state == MEM_HIGH && h->seen.free_frames > h->seen.levels.min_free * 2)

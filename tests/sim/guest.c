@@ -62,7 +62,8 @@ void guest_balloon_step(struct guest *g, u64 now_ns)
 	u64 step = DRIVER_PAGES_S / STEPS_S / (g->tools == TOOLS_SLOW ? SLOW_FACTOR : 1);
 	u64 target = g->pace.target_pages, size = g->vm.ballooned;
 
-	if (g->vm.blocked || g->tools == TOOLS_NONE || (g->tools == TOOLS_STOP && now_ns >= g->stops_ns))
+	if (g->vm.blocked || g->tools == TOOLS_NONE ||
+		(g->tools == TOOLS_STOP && now_ns >= g->stops_ns))
 		return;
 	g->heard_ns = now_ns;
 	if (target > size)

@@ -1,8 +1,10 @@
 /*
- * A guest as the simulator sees it: so many pages that hold something, of which so many are touched all the time.
+ * A guest as the simulator sees it: so many pages that hold something, of which so many are touched
+ * all the time.
  *
- * What is evicted is cold as long as there is cold memory. A guest that was freed of load keeps its pages, as far as the
- * hypervisor can see; only a balloon finds out which of them are free. Page numbers do not exist here, only counts.
+ * What is evicted is cold as long as there is cold memory. A guest that was freed of load keeps its
+ * pages, as far as the hypervisor can see; only a balloon finds out which of them are free. Page
+ * numbers do not exist here, only counts.
  */
 #ifndef TESTS_SIM_GUEST_H
 #define TESTS_SIM_GUEST_H
@@ -40,7 +42,8 @@ struct guest {
 u64 guest_touched(const struct guest *guest);
 /* Pages of the working set that are out. */
 u64 guest_lacks(const struct guest *guest);
-/* What it would use and has not: lacking pages, and appetite that its balloon leaves no room for. */
+/* What it would use and has not: lacking pages, and appetite that its balloon leaves no room for.
+ */
 u64 guest_misses(const struct guest *guest);
 
 /* The driver's turn: a step towards the target that it was told. */

@@ -1,4 +1,5 @@
-/* See host.h. Direct reclaim: who needs a frame takes it from the VM that is furthest above its entitlement. */
+/* See host.h. Direct reclaim: who needs a frame takes it from the VM that is furthest above its
+ * entitlement. */
 #include "tests/sim/host.h"
 
 #define SECOND_NS    1000000000ull
@@ -51,7 +52,8 @@ static u64 evict(struct host *h, struct guest *g, u64 frames)
 {
 	u64 before = host_consumed(g);
 	u64 most_zipped = h->zips ? g->vm.claims.memory * ZIP_MAX_PCT / 100 * 2 : 0;
-	u64 zip = min(min(frames * ZIPPABLE_PCT / 100 * 2, less(most_zipped, g->vm.zipped)), g->resident);
+	u64 zip = min(
+		min(frames * ZIPPABLE_PCT / 100 * 2, less(most_zipped, g->vm.zipped)), g->resident);
 
 	g->resident -= zip;
 	g->vm.zipped += zip;
@@ -99,7 +101,8 @@ static struct guest *furthest_above(struct host *h)
 	return most;
 }
 
-/* Does @g pay for its next frames itself? Else *@room is how many it may take before that is asked again. */
+/* Does @g pay for its next frames itself? Else *@room is how many it may take before that is asked
+ * again. */
 static bool pays_itself(struct host *h, struct guest *g, bool returns, u64 *room)
 {
 	u64 consumed = host_consumed(g);
@@ -146,7 +149,8 @@ static void fetch(struct host *h, struct guest *g, u64 pages)
 /* Faults on pages that are out. Returns how many came back. */
 static u64 refault(struct host *h, struct guest *g)
 {
-	u64 lacking = min(guest_lacks(g), h->read_budget + g->vm.zipped), consumed = host_consumed(g), room;
+	u64 lacking = min(guest_lacks(g), h->read_budget + g->vm.zipped),
+	    consumed = host_consumed(g), room;
 	bool pays = pays_itself(h, g, true, &room);
 
 	lacking = pays ? min(lacking, h->write_budget) : frames_of_others(h, g, min(lacking, room));
@@ -249,7 +253,8 @@ static void follow_state(struct host *h)
 /* Evictions stop at the reservation, whatever has changed since they were ordered. */
 static void carry_out(struct host *h, struct guest *g)
 {
-	u64 spare = min(less(h->free, h->owed + h->seen.levels.aim), less(g->vm.entitled, host_consumed(g)));
+	u64 spare = min(less(h->free, h->owed + h->seen.levels.aim),
+		less(g->vm.entitled, host_consumed(g)));
 	u64 fetched = min(min(g->vm.fetch, spare), h->read_budget + g->vm.zipped), had;
 
 	evict(h, g, less(host_consumed(g), max(g->vm.evict_to, g->vm.claims.reservation)));

@@ -1,6 +1,7 @@
 /*
- * A host as the simulator sees it: frames, a swap device of a certain speed, and the machinery that carries out what
- * the policy orders. Ten steps a second. The policy is a parameter, so that broken ones can be tried.
+ * A host as the simulator sees it: frames, a swap device of a certain speed, and the machinery that
+ * carries out what the policy orders. Ten steps a second. The policy is a parameter, so that broken
+ * ones can be tried.
  */
 #ifndef TESTS_SIM_HOST_H
 #define TESTS_SIM_HOST_H
@@ -25,11 +26,11 @@ struct host {
 	struct guest *guests;
 	struct mem_vm *scratch; /* what the policy was given and said when it last decided */
 	u32 count;
-	u64 owed; /* frames promised to guests that have not taken them yet */
+	u64 owed;                      /* frames promised to guests that have not taken them yet */
 	u64 read_budget, write_budget; /* pages, of this step */
-	bool decided;      /* in this step */
-	u64 free_then;     /* when last decided */
-	bool promise_broken; /* an eviction went below a reservation */
+	bool decided;                  /* in this step */
+	u64 free_then;                 /* when last decided */
+	bool promise_broken;           /* an eviction went below a reservation */
 	u64 state_changes;
 };
 

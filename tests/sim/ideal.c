@@ -1,7 +1,7 @@
 /*
- * Everyone's pages grow in straight lines with 1/rho, between three bends: where his reservation is paid for, where
- * his active pages are, where his ceiling is. So all bends are sorted, the two between which the sum of all is reached
- * are found, and between these the answer is a proportion.
+ * Everyone's pages grow in straight lines with 1/rho, between three bends: where his reservation is
+ * paid for, where his active pages are, where his ceiling is. So all bends are sorted, the two
+ * between which the sum of all is reached are found, and between these the answer is a proportion.
  */
 #include "tests/sim/ideal.h"
 #include <stdlib.h>
@@ -20,7 +20,8 @@ static double price_of(const struct mem_vm *vm, double pages, double idle_price)
 {
 	double active = (double)vm->active;
 
-	return (pages <= active ? pages : active + (pages - active) * idle_price) / (double)vm->claims.shares;
+	return (pages <= active ? pages : active + (pages - active) * idle_price) /
+	       (double)vm->claims.shares;
 }
 
 static int by_size(const void *a, const void *b)
@@ -39,7 +40,8 @@ static double sum_at(const struct mem_vm *vms, u32 count, double worth, double i
 	return sum;
 }
 
-void ideal_division(const struct mem_vm *vms, u32 count, u64 pages, u32 tax_pct, double *out, double *bends)
+void ideal_division(
+	const struct mem_vm *vms, u32 count, u64 pages, u32 tax_pct, double *out, double *bends)
 {
 	double idle_price = 100.0 / (100 - tax_pct), worth = 0;
 	u32 from = 0, to = 3 * count;
@@ -63,7 +65,8 @@ void ideal_division(const struct mem_vm *vms, u32 count, u64 pages, u32 tax_pct,
 		worth = count ? bends[to - 1] : 0;
 	} else {
 		double low = to ? bends[to - 1] : 0, high = bends[to];
-		double sum_low = sum_at(vms, count, low, idle_price), sum_high = sum_at(vms, count, high, idle_price);
+		double sum_low = sum_at(vms, count, low, idle_price),
+		       sum_high = sum_at(vms, count, high, idle_price);
 		double part = ((double)pages - sum_low) / (sum_high - sum_low);
 
 		worth = part > 0 ? low + (high - low) * part : low;

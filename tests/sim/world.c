@@ -23,9 +23,11 @@ static void make_claims(struct rng *rng, struct mem_claims *claims, u64 *unreser
 					     : between(rng, 1, MEM_SHARES_MAX);
 	claims->reservation = MEM_RUN_PAGES;
 	if (rng_chance(rng, 40))
-		claims->reservation += rng_below(rng, min(*unreserved, claims->memory - MEM_RUN_PAGES) + 1);
+		claims->reservation +=
+			rng_below(rng, min(*unreserved, claims->memory - MEM_RUN_PAGES) + 1);
 	if (rng_chance(rng, 20))
-		claims->limit = between(rng, max(claims->reservation, claims->memory / 4), claims->memory);
+		claims->limit =
+			between(rng, max(claims->reservation, claims->memory / 4), claims->memory);
 	*unreserved -= claims->reservation - MEM_RUN_PAGES;
 }
 
@@ -33,15 +35,19 @@ static void make_guest(struct host *h, struct guest *g, u64 *unreserved)
 {
 	struct rng *rng = &h->rng;
 
-	*g = (struct guest){.tools = (enum tools)rng_below(rng, TOOLS_COUNT), .starved_ns = NEVER_NS};
+	*g = (struct guest){
+		.tools = (enum tools)rng_below(rng, TOOLS_COUNT), .starved_ns = NEVER_NS};
 	if (rng_chance(rng, 40))
 		g->tools = TOOLS_GOOD;
 	make_claims(rng, &g->vm.claims, unreserved);
 	u64 memory = g->vm.claims.memory, reservation = g->vm.claims.reservation;
 
 	g->minimum = memory / 10;
-	g->vm.granted = rng_chance(rng, 15) ? between(rng, max(reservation, memory / 4), memory) : memory;
-	g->vm.balloon_max = g->tools == TOOLS_NONE ? 0 : min(memory * 65 / 100, memory - max(reservation, g->minimum));
+	g->vm.granted =
+		rng_chance(rng, 15) ? between(rng, max(reservation, memory / 4), memory) : memory;
+	g->vm.balloon_max = g->tools == TOOLS_NONE
+				    ? 0
+				    : min(memory * 65 / 100, memory - max(reservation, g->minimum));
 	g->vm.entitled = g->vm.evict_to = memory; /* nothing is decided yet */
 	g->grow_step = between(rng, 400, 1600);
 	mem_active_start(&g->estimate);
@@ -59,7 +65,8 @@ static void make_host(struct host *h, const struct world_kind *kind)
 	h->sample_s = (u32)between(rng, 4, 12);
 	h->swap_pages_s = between(rng, 20000, 200000) * (1 + h->count / 16);
 	h->seen.idle_tax_pct = rng_chance(rng, 60) ? 75 : (u32)rng_below(rng, 100);
-	/* Memories first, to know how large the host is to be; then again, with what can be reserved. */
+	/* Memories first, to know how large the host is to be; then again, with what can be
+	 * reserved. */
 	struct rng again = *rng;
 
 	for (u32 i = 0; i < h->count; i++) {
@@ -76,7 +83,8 @@ static void make_host(struct host *h, const struct world_kind *kind)
 
 	mem_levels_set(&h->seen.levels, total, min_free_pct, rng_chance(&again, 20));
 	h->frames = total - total / 20;
-	u64 unreserved = h->frames - min(h->frames, h->seen.levels.enter[MEM_LOW] + h->count * MEM_RUN_PAGES);
+	u64 unreserved = h->frames -
+			 min(h->frames, h->seen.levels.enter[MEM_LOW] + h->count * MEM_RUN_PAGES);
 
 	for (u32 i = 0; i < h->count; i++)
 		make_guest(h, &h->guests[i], &unreserved);
@@ -111,11 +119,13 @@ static void trace(const struct host *h, FILE *to)
 		const struct guest *g = &h->guests[i];
 		const struct mem_vm *vm = &g->vm;
 
-		fprintf(to, "%llu,%s,%llu,%llu,%u,%llu,%llu,%llu,%llu,%llu,%llu,%u\n", (unsigned long long)(h->now_ns / 1000000000),
-			mem_state_name(h->seen.state), (unsigned long long)h->free,
-			(unsigned long long)h->seen.levels.aim, i, (unsigned long long)host_consumed(g),
-			(unsigned long long)vm->entitled, (unsigned long long)vm->ballooned, (unsigned long long)vm->zipped,
-			(unsigned long long)vm->swapped, (unsigned long long)g->working, vm->blocked);
+		fprintf(to, "%llu,%s,%llu,%llu,%u,%llu,%llu,%llu,%llu,%llu,%llu,%u\n",
+			(unsigned long long)(h->now_ns / 1000000000), mem_state_name(h->seen.state),
+			(unsigned long long)h->free, (unsigned long long)h->seen.levels.aim, i,
+			(unsigned long long)host_consumed(g), (unsigned long long)vm->entitled,
+			(unsigned long long)vm->ballooned, (unsigned long long)vm->zipped,
+			(unsigned long long)vm->swapped, (unsigned long long)g->working,
+			vm->blocked);
 	}
 }
 
@@ -153,8 +163,12 @@ void world_run(const struct world_kind *kind, struct world_result *result)
 		change_load(&h, phase, phase_s);
 		run_phase(&h, &c, phase_s, kind->trace);
 	}
-	*result = (struct world_result){.distance_pct = c.worst_distance_pct, .state_changes = h.state_changes,
-		.quiet_turns = c.quiet_turns, .quiet_minutes = c.quiet_minutes, .steps = h.now_ns / STEP_NS, .vms = h.count};
+	*result = (struct world_result){.distance_pct = c.worst_distance_pct,
+		.state_changes = h.state_changes,
+		.quiet_turns = c.quiet_turns,
+		.quiet_minutes = c.quiet_minutes,
+		.steps = h.now_ns / STEP_NS,
+		.vms = h.count};
 	memcpy(result->broken, c.broken, sizeof(result->broken));
 	memcpy(result->steps_in, c.steps_in, sizeof(result->steps_in));
 	free(h.guests);

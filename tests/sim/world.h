@@ -8,13 +8,14 @@
 struct world_kind {
 	u64 seed;
 	u32 most_vms;
-	u32 phases;    /* each of PHASE_SAMPLES sampling periods, the last third of it quiet */
-	u32 phase_s;   /* 0: of a length that suits the estimates */
+	u32 phases;  /* each of PHASE_SAMPLES sampling periods, the last third of it quiet */
+	u32 phase_s; /* 0: of a length that suits the estimates */
 	policy_fn policy;
 	FILE *trace; /* NULL: none. A line for each VM and second */
 };
 
-#define TRACE_HEADING "second,state,free,aim,vm,consumed,entitled,ballooned,zipped,swapped,working,blocked\n"
+#define TRACE_HEADING                                                                              \
+	"second,state,free,aim,vm,consumed,entitled,ballooned,zipped,swapped,working,blocked\n"
 
 struct world_result {
 	char broken[240]; /* "": all held */

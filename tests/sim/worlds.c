@@ -1,8 +1,10 @@
-/* SRCS: tests/sim/world.c tests/sim/checks.c tests/sim/host.c tests/sim/guest.c tests/sim/ideal.c tests/sim/broken.c
-   mm/memsched_state.c mm/memsched_active.c mm/memsched_entitle.c mm/memsched_target.c mm/balloon_policy.c */
+/* SRCS: tests/sim/world.c tests/sim/checks.c tests/sim/host.c tests/sim/guest.c tests/sim/ideal.c
+   tests/sim/broken.c mm/memsched_state.c mm/memsched_active.c mm/memsched_entitle.c
+   mm/memsched_target.c mm/balloon_policy.c */
 /*
- * Random worlds under the scheduler's decisions. Without arguments: a thousand of them, and each broken policy until
- * it is found out. With arguments, one run as they say; "make sim" does a large one and draws it.
+ * Random worlds under the scheduler's decisions. Without arguments: a thousand of them, and each
+ * broken policy until it is found out. With arguments, one run as they say; "make sim" does a large
+ * one and draws it.
  *
  *   worlds [--worlds N] [--vms N] [--phases N] [--phase-seconds N] [--seed N] [--trace FILE]
  */
@@ -36,7 +38,8 @@ static bool run_worlds(const struct world_kind *kind, u64 worlds)
 		world_run(&one, &result);
 		if (result.broken[0]) {
 			failed++;
-			printf("seed %llu, %llu VMs: %s\n", (ull)one.seed, (ull)result.vms, result.broken);
+			printf("seed %llu, %llu VMs: %s\n", (ull)one.seed, (ull)result.vms,
+				result.broken);
 		}
 		sum.distance_pct = max(sum.distance_pct, result.distance_pct);
 		sum.state_changes += result.state_changes;
@@ -47,12 +50,13 @@ static bool run_worlds(const struct world_kind *kind, u64 worlds)
 		for (u32 s = 0; s < MEM_STATE_COUNT; s++)
 			sum.steps_in[s] += result.steps_in[s];
 	}
-	printf("seeds %llu to %llu: %llu worlds, %llu VMs, %.1f hours: %llu broken\n", (ull)kind->seed,
-		(ull)(kind->seed + worlds - 1), (ull)worlds, (ull)sum.vms, (double)sum.steps / STEPS_S / 3600,
-		(ull)failed);
+	printf("seeds %llu to %llu: %llu worlds, %llu VMs, %.1f hours: %llu broken\n",
+		(ull)kind->seed, (ull)(kind->seed + worlds - 1), (ull)worlds, (ull)sum.vms,
+		(double)sum.steps / STEPS_S / 3600, (ull)failed);
 	printf("at most %.1f%% of memory not where it belongs; %llu changes of state; %llu turns of balloons in %llu "
 	       "quiet minutes; time in",
-		sum.distance_pct, (ull)sum.state_changes, (ull)sum.quiet_turns, (ull)sum.quiet_minutes);
+		sum.distance_pct, (ull)sum.state_changes, (ull)sum.quiet_turns,
+		(ull)sum.quiet_minutes);
 	for (u32 s = 0; s < MEM_STATE_COUNT; s++)
 		printf(" %s %.2f%%", mem_state_name((enum mem_state)s),
 			(double)sum.steps_in[s] * 100 / (double)max(sum.steps, 1ull));
@@ -69,11 +73,13 @@ static bool is_found_out(const struct broken_policy *broken, struct world_kind k
 	for (u32 i = 0; i < BROKEN_WORLDS; i++, kind.seed++) {
 		world_run(&kind, &result);
 		if (strstr(result.broken, broken->seen_as)) {
-			printf("%s: found out in world %u: %s\n", broken->name, i + 1, result.broken);
+			printf("%s: found out in world %u: %s\n", broken->name, i + 1,
+				result.broken);
 			return true;
 		}
 	}
-	printf("%s: not found out in %u worlds (the last: %s)\n", broken->name, BROKEN_WORLDS, result.broken);
+	printf("%s: not found out in %u worlds (the last: %s)\n", broken->name, BROKEN_WORLDS,
+		result.broken);
 	return false;
 }
 
@@ -91,7 +97,8 @@ static FILE *open_trace(const char *path)
 
 int main(int argc, char **argv)
 {
-	struct world_kind kind = {.seed = rng_seed(1), .most_vms = 12, .phases = 3, .policy = mem_decide};
+	struct world_kind kind = {
+		.seed = rng_seed(1), .most_vms = 12, .phases = 3, .policy = mem_decide};
 	u64 worlds = WORLDS;
 	bool good;
 
@@ -114,7 +121,8 @@ int main(int argc, char **argv)
 	good = run_worlds(&kind, worlds);
 	if (kind.trace)
 		fclose(kind.trace);
-	for (const struct broken_policy *broken = broken_policies; argc == 1 && broken->name; broken++)
+	for (const struct broken_policy *broken = broken_policies; argc == 1 && broken->name;
+		broken++)
 		good &= is_found_out(broken, kind);
 	return good ? 0 : 1;
 }

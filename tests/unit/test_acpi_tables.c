@@ -3,6 +3,7 @@
  * The guest's ACPI tables: checksums, pointers, and what iasl makes of them when it disassembles
  * them (where it is installed) and compiles its own output again.
  */
+#define _GNU_SOURCE /* memmem() */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -70,7 +71,7 @@ static void build(u32 vcpu_count)
 	s64 used;
 
 	memset(blob, 0xcc, sizeof(blob));
-	used = acpi_build(vcpu_count, BASE, blob, sizeof(blob));
+	used = acpi_build(vcpu_count, true, BASE, blob, sizeof(blob));
 	assert_int_equal(used, acpi_bytes_needed(vcpu_count));
 }
 
@@ -140,9 +141,19 @@ static void too_little_room_is_refused(void **state)
 	u8 *exact = malloc(need);
 
 	(void)state;
-	assert_int_equal(acpi_build(2, BASE, exact, need - 1), E_RANGE);
-	assert_int_equal(acpi_build(2, BASE, exact, need), need);
+	assert_int_equal(acpi_build(2, true, BASE, exact, need - 1), E_RANGE);
+	assert_int_equal(acpi_build(2, true, BASE, exact, need), need);
 	free(exact);
+}
+
+static void a_vm_without_a_disk_has_none_in_its_tables(void **state)
+{
+	const u8 *dsdt;
+
+	(void)state;
+	assert_in_range(acpi_build(1, false, BASE, blob, sizeof(blob)), 1, sizeof(blob));
+	dsdt = table(get64(child(0, "FACP") + 140), "DSDT");
+	assert_null(memmem(dsdt, get32(dsdt + 4), "LNRO0005", 8));
 }
 
 static void write_file(const char *dir, const char *name, const u8 *at)
@@ -186,6 +197,9 @@ static void iasl_takes_them_apart_and_finds_our_devices(void **state)
 	assert_non_null(strstr(text, "EisaId (\"PNP0501\")"));
 	assert_non_null(strstr(text, "EisaId (\"PNP0B00\")"));
 	assert_non_null(strstr(text, "Name (_HID, \"BLWS0001\")"));
+	assert_non_null(strstr(text, "Name (_HID, \"LNRO0005\")"));
+	assert_non_null(strstr(text, "0xFEB00000,         // Address Base"));
+	assert_non_null(strstr(text, "Interrupt (ResourceConsumer, Level, ActiveHigh, Exclusive"));
 	assert_non_null(strstr(text, "Name (_S5, Package (0x04)"));
 	assert_non_null(strstr(text, "Interrupt (ResourceConsumer, Edge, ActiveHigh, Exclusive"));
 	assert_non_null(strstr(text, "Hardware Reduced (V5) : 1"));
@@ -199,6 +213,7 @@ int main(void)
 		cmocka_unit_test(the_fadt_is_hardware_reduced_with_its_registers),
 		cmocka_unit_test(the_madt_lists_every_vcpu),
 		cmocka_unit_test(too_little_room_is_refused),
+		cmocka_unit_test(a_vm_without_a_disk_has_none_in_its_tables),
 		cmocka_unit_test(iasl_takes_them_apart_and_finds_our_devices),
 	};
 	return cmocka_run_group_tests_name("unit/acpi_tables", tests, NULL, NULL);

@@ -242,6 +242,125 @@ static void two_mib_of_small_pages_go_too(void **state)
 	end();
 }
 
+static void two_mib_that_were_never_touched_cost_nothing(void **state)
+{
+	(void)state;
+	begin(MIB(6), true);
+	u64 tables = space->stats.table_pages, rounds = space->stats.flush_rounds;
+
+	assert_int_equal(inflate(512, 9), E_OK);
+	assert_int_equal(deflate(512, 9), E_OK);
+	assert_int_equal(space->stats.table_pages, tables);
+	assert_int_equal(space->stats.flush_rounds, rounds);
+	end();
+}
+
+static void a_page_of_two_mib_comes_back_alone(void **state)
+{
+	pfn_t pfn;
+
+	(void)state;
+	begin(MIB(6), true);
+	write_page(512, 5);
+	assert_int_equal(inflate(512, 9), E_OK);
+	assert_int_equal(read_page(700), 0);
+	assert_int_equal(balloon_pages(space), 511);
+	assert_int_equal(space->stats.balloon_touched, 1);
+	assert_int_equal(space_page_state(space, GFN(699)), PAGE_BALLOONED);
+	assert_int_equal(inflate(512, 9), E_EXIST);
+	assert_int_equal(deflate(512, 9), E_NOTFOUND);
+
+	assert_int_equal(inflate(1024, 9), E_OK);
+	assert_int_equal(deflate(1030, 0), E_OK);
+	assert_int_equal(deflate(1030, 0), E_NOTFOUND);
+	assert_int_equal(balloon_pages(space), 1022);
+
+	assert_int_equal(inflate(0, 9), E_OK);
+	assert_int_equal(space_pin(space, GFN(9), true, &pfn), E_OK);
+	assert_int_equal(space_page_state(space, GFN(9)), PAGE_PRIVATE);
+	space_unpin(space, pfn);
+	assert_int_equal(balloon_pages(space), 1533);
+	end();
+}
+
+static void two_mib_that_went_one_by_one_come_back_as_one(void **state)
+{
+	u64 pages[512];
+	err_t why;
+
+	(void)state;
+	begin(MIB(6), true);
+	write_page(512, 5);
+	for (u64 i = 0; i < 512; i++)
+		pages[i] = 1023 - i;
+	fake_guest_leave_all();
+	assert_int_equal(balloon_inflate(space, pages, 512, 0, &why), 512);
+	assert_int_equal(frame_free_count(), free_before);
+	u64 tables = space->stats.table_pages;
+
+	assert_int_equal(inflate(512, 9), E_EXIST);
+	assert_int_equal(deflate(512, 9), E_OK);
+	assert_int_equal(space->stats.table_pages, tables - 1);
+	write_page(513, 6);
+	assert_int_equal(space->stats.large_leaves, 1);
+	end();
+}
+
+static void a_list_goes_over_regions_and_back(void **state)
+{
+	const u64 list[] = {511, 512, 5, 1100, 1101, 512};
+	err_t why;
+
+	(void)state;
+	begin(MIB(6), false);
+	for (u32 i = 0; i < ARRAY_COUNT(list); i++)
+		write_page(list[i], list[i]);
+	fake_guest_leave_all();
+	assert_int_equal(balloon_inflate(space, list, ARRAY_COUNT(list), 0, &why), 5);
+	assert_int_equal(why, E_EXIST);
+	assert_int_equal(balloon_pages(space), 5);
+	assert_int_equal(frame_free_count(), free_before);
+	end();
+}
+
+static void what_is_pinned_of_a_large_leaf_goes_with_its_last_pin(void **state)
+{
+	pfn_t pfn;
+
+	(void)state;
+	begin(MIB(6), true);
+	write_page(512, 5);
+	fake_guest_leave_all();
+	assert_int_equal(space_pin(space, GFN(600), true, &pfn), E_OK);
+	assert_int_equal(inflate(512, 9), E_OK);
+	assert_int_equal(frame_free_count(), free_before - 1);
+	assert_int_equal(frame_kind(pfn), FRAME_ORPHAN);
+	space_unpin(space, pfn);
+	assert_int_equal(frame_free_count(), free_before);
+	end();
+}
+
+static void others_pass_by_what_is_ballooned(void **state)
+{
+	(void)state;
+	begin(MIB(6), true);
+	write_page(512, 5);
+	assert_int_equal(inflate(512, 9), E_OK);
+	assert_false(space_hide(space, GFN(600)));
+	assert_int_equal(space_hide_all(space), 0);
+	assert_int_equal(space_split_all(space), 0);
+	for (u32 pass = 0; pass < 2; pass++) {
+		while (!share_scan(space, 1000000, 1000000000).pass_ended)
+			;
+	}
+	share_set_salt(space, 2);
+	while (!share_scan(space, 1000000, 1000000000).pass_ended)
+		;
+	assert_true(space_audit(space));
+	assert_int_equal(balloon_pages(space), 512);
+	end();
+}
+
 static void one_page_of_a_large_leaf_splits_it(void **state)
 {
 	(void)state;
@@ -314,13 +433,13 @@ static void nothing_here_needs_a_free_frame(void **state)
 	assert_int_equal(deflate(512, 9), E_OK);
 	assert_int_equal(deflate(0, 0), E_OK);
 	assert_int_equal(fake_alloc_count(), 0);
-	/* A page that comes back does, and is untouched where there is none. */
+	/* A page that is touched stays where it is for want of one. */
 	u64 value = 1;
 
 	assert_int_equal(
 		fake_guest_access(space, GPA(3 << PAGE_SHIFT), SLAT_WRITE, &value, 8), FAULT_NOMEM);
 	fake_fail_alloc(0, false);
-	assert_int_equal(space_page_state(space, GFN(3)), PAGE_UNTOUCHED);
+	assert_int_equal(space_page_state(space, GFN(3)), PAGE_BALLOONED);
 	end();
 }
 
@@ -334,6 +453,7 @@ static void all_of_it_is_released_piece_by_piece(void **state)
 	write_page(1025, 1);
 	for (u64 page = 3; page < 4096; page += 700)
 		assert_int_equal(inflate(page, 0), E_OK);
+	assert_int_equal(inflate(1536, 9), E_OK);
 	while (!balloon_release(space, &cursor, 2))
 		calls++;
 	assert_int_equal(calls, 4);
@@ -378,6 +498,16 @@ int main(void)
 		cmocka_unit_test_setup_teardown(
 			two_mib_go_as_a_whole_and_come_back_as_one, setup, teardown),
 		cmocka_unit_test_setup_teardown(two_mib_of_small_pages_go_too, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			two_mib_that_were_never_touched_cost_nothing, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			a_page_of_two_mib_comes_back_alone, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			two_mib_that_went_one_by_one_come_back_as_one, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_list_goes_over_regions_and_back, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			what_is_pinned_of_a_large_leaf_goes_with_its_last_pin, setup, teardown),
+		cmocka_unit_test_setup_teardown(others_pass_by_what_is_ballooned, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 			one_page_of_a_large_leaf_splits_it, setup, teardown),
 		cmocka_unit_test_setup_teardown(numbers_that_lie_change_nothing, setup, teardown),

@@ -175,6 +175,15 @@ static void a_bucket_gives_a_burst_and_then_its_rate(void **state)
 	assert_int_equal(taken, 30);
 }
 
+static void what_is_wanted_lies_between_floor_and_maximum(void **state)
+{
+	(void)state;
+	assert_int_equal(balloon_wanted(50, 0, 100), 50);
+	assert_int_equal(balloon_wanted(50, 70, 100), 70);
+	assert_int_equal(balloon_wanted(150, 70, 100), 100);
+	assert_int_equal(balloon_wanted(0, 150, 100), 100); /* a guest's needs come first */
+}
+
 static void every_state_is_told_apart(void **state)
 {
 	const struct balloon_sight fine = {.driver = true,
@@ -215,6 +224,16 @@ static void every_state_is_told_apart(void **state)
 	s = fine;
 	s.asked_pages = s.target_pages = 0;
 	assert_int_equal(balloon_status(&s, &since), BALLOON_DEFLATING);
+	s = fine;
+	s.asked_pages = 300;
+	s.floor_pages = 500;
+	assert_int_equal(balloon_status(&s, &since), BALLOON_HELD);
+	s.floor_pages = 400; /* not down to it yet, but for nothing else than that will it stop */
+	assert_int_equal(balloon_status(&s, &since), BALLOON_HELD);
+	s.floor_pages = 200;
+	assert_int_equal(balloon_status(&s, &since), BALLOON_DEFLATING);
+	s.floor_pages = 600;
+	assert_int_equal(balloon_status(&s, &since), BALLOON_INFLATING);
 	for (u32 i = 0; i < BALLOON_STATUS_COUNT; i++)
 		assert_string_not_equal(balloon_status_name((enum balloon_status)i), "?");
 }
@@ -239,6 +258,7 @@ int main(void)
 		cmocka_unit_test(any_sequence_ends_at_what_is_wanted),
 		cmocka_unit_test(rates_have_defaults_and_urgency),
 		cmocka_unit_test(a_bucket_gives_a_burst_and_then_its_rate),
+		cmocka_unit_test(what_is_wanted_lies_between_floor_and_maximum),
 		cmocka_unit_test(every_state_is_told_apart),
 		cmocka_unit_test(keeping_up_is_judged_against_the_rate),
 	};

@@ -202,7 +202,8 @@ static void reservations_beyond_the_host_are_told_by_line(void **state)
 	(void)state;
 	check_on_host(768, RESERVES("a", "512", "") RESERVES("b", "256", ""));
 	assert_int_equal(config.problem_count, 0);
-	check_on_host(768, RESERVES("a", "512", "") RESERVES("b", "257", "") RESERVES("c", "500", ""));
+	check_on_host(
+		768, RESERVES("a", "512", "") RESERVES("b", "257", "") RESERVES("c", "500", ""));
 	assert_int_equal(config.problem_count, 1);
 	REPORTED("8: sched.mem.min is 257 MiB, and the VMs before leave 256 of the host's 768");
 	/* Which of them run is not the parser's to say. */
@@ -228,7 +229,8 @@ static void shares_are_a_word_for_each_mb_or_a_number(void **state)
 	static const struct {
 		const char *value;
 		u64 shares;
-	} cases[] = {{"low", 1280}, {"normal", 2560}, {"high", 5120}, {"1", 1}, {"1000000000", 1000000000}};
+	} cases[] = {{"low", 1280}, {"normal", 2560}, {"high", 5120}, {"1", 1},
+		{"1000000000", 1000000000}};
 	char text[200];
 
 	(void)state;
@@ -238,7 +240,8 @@ static void shares_are_a_word_for_each_mb_or_a_number(void **state)
 		assert_int_equal(vms[0].shares, cases[i].shares);
 	}
 	assert_int_equal(parse(VM1 "sched.mem.shares = 1000000001\n"), E_INVAL);
-	REPORTED("4: sched.mem.shares = 1000000001: allowed is low, normal, high, or a number from 1 to 1000000000");
+	REPORTED(
+		"4: sched.mem.shares = 1000000001: allowed is low, normal, high, or a number from 1 to 1000000000");
 }
 
 static void what_a_vm_cannot_do_without_is_asked_for(void **state)

@@ -1,6 +1,6 @@
 /* SRCS: hv/vdev/cpuid.c hv/vdev/vdev.c hv/vdev/lapic.c hv/vdev/lapic_bus.c hv/vdev/lapic_timer.c
    hv/vdev/ioapic.c hv/vdev/uart16550.c hv/vdev/rtc.c hv/vdev/civil_time.c hv/vdev/pm.c
-   hv/vdev/acpi.c hv/vdev/aml.c hv/vdev/msr.c */
+   hv/vdev/acpi.c hv/vdev/aml.c hv/vdev/msr.c hv/vdev/virtio_mmio.c hv/vdev/virtio_queue.c */
 /*
  * The CPUID policy on a host that claims every feature there is: what may not be shown is not, what
  * must be is, sizes and topology add up, and Linux's own reading of the paravirtual leaves finds

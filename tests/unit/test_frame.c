@@ -111,6 +111,55 @@ static void test_large_is_aligned_and_freed_singly(void **state)
 	assert_int_equal(in_kind(FRAME_PRIVATE), 0);
 }
 
+static void test_large_goes_back_at_once_and_is_whole_again(void **state)
+{
+	u64 large = frame_free_large_count();
+	pfn_t first = frame_alloc_large(FRAME_PRIVATE);
+
+	(void)state;
+	frame_put_large(first);
+	assert_int_equal(in_kind(FRAME_PRIVATE), 0);
+	assert_int_equal(frame_free_large_count(), large);
+	assert_int_equal(frame_kind(first), FRAME_FREE);
+}
+
+static void test_large_goes_back_but_for_what_is_pinned(void **state)
+{
+	u64 free_frames = frame_free_count();
+	pfn_t first = frame_alloc_large(FRAME_PRIVATE);
+	const u32 pinned[] = {0, 21, 22, 511};
+
+	(void)state;
+	for (u32 i = 0; i < ARRAY_COUNT(pinned); i++)
+		frame_pin(PFN(first.v + pinned[i]));
+	frame_put_large(first);
+	assert_int_equal(frame_free_count(), free_frames - ARRAY_COUNT(pinned));
+	assert_int_equal(in_kind(FRAME_ORPHAN), ARRAY_COUNT(pinned));
+	for (u32 i = 0; i < ARRAY_COUNT(pinned); i++)
+		frame_unpin(PFN(first.v + pinned[i]));
+	assert_int_equal(frame_free_count(), free_frames);
+}
+
+static void test_private_ones_go_back_and_others_are_told(void **state)
+{
+	u64 free_frames = frame_free_count();
+	pfn_t all[6], odd[2];
+
+	(void)state;
+	for (u32 i = 0; i < ARRAY_COUNT(all); i++)
+		all[i] = frame_alloc(FRAME_PRIVATE);
+	odd[0] = all[1];
+	odd[1] = all[4];
+	frame_pin(odd[0]);
+	frame_set_kind(odd[1], FRAME_SHARED);
+	assert_int_equal(frame_put_private(all, ARRAY_COUNT(all)), 2);
+	assert_int_equal(frame_free_count(), free_frames - 2);
+	assert_memory_equal(all, odd, sizeof(odd));
+	frame_unpin(odd[0]);
+	frame_free(odd[0]);
+	frame_free(odd[1]);
+}
+
 static void test_large_ones_end_and_small_ones_remain(void **state)
 {
 	u64 count = frame_free_large_count();
@@ -340,6 +389,12 @@ int main(void)
 		cmocka_unit_test_setup_teardown(
 			test_every_free_frame_is_had_once_on_any_cpu, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_zeroed_is_zero_after_use, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			test_large_goes_back_at_once_and_is_whole_again, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			test_large_goes_back_but_for_what_is_pinned, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			test_private_ones_go_back_and_others_are_told, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 			test_large_is_aligned_and_freed_singly, setup, teardown),
 		cmocka_unit_test_setup_teardown(

@@ -1,7 +1,7 @@
 /* SRCS: mm/memsched_entitle.c mm/memsched_vm.c mm/base/fmt.c tests/sim/ideal.c */
 /*
- * The division: by shares, with reservations, ceilings and the idle tax, at its edges, and near enough to another
- * method's. The claims that are refused.
+ * The division: by shares, with reservations, ceilings and the idle tax, at its edges, and near
+ * enough to another method's. The claims that are refused.
  */
 #include "mm/memsched_entitle.h"
 #include "mm/base/check.h"
@@ -20,8 +20,12 @@ void check_failed(const char *file, int line, const char *expr)
 
 static struct mem_vm vm(u64 reservation, u64 ceiling, u64 shares, u64 active)
 {
-	return (struct mem_vm){.claims = {.memory = ceiling, .reservation = reservation, .limit = ceiling, .shares = shares},
-		.ceiling = ceiling, .active = active};
+	return (struct mem_vm){.claims = {.memory = ceiling,
+				       .reservation = reservation,
+				       .limit = ceiling,
+				       .shares = shares},
+		.ceiling = ceiling,
+		.active = active};
 }
 
 #define DIVIDE(pages, tax, ...)                                                                    \
@@ -81,7 +85,8 @@ static void the_highest_tax_leaves_one_in_a_hundred(void **state)
 static void only_what_is_idle_is_taxed(void **state)
 {
 	(void)state;
-	/* 500 active and i idle pages cost 500 + 4i, as much as the other's: 500 + i + 500 + 4i = 2000. */
+	/* 500 active and i idle pages cost 500 + 4i, as much as the other's: 500 + i + 500 + 4i =
+	 * 2000. */
 	DIVIDE(2000, 75, vm(0, 4000, 10, 500), vm(0, 4000, 10, 4000));
 	NEAR(v[0].entitled, 700);
 	NEAR(v[1].entitled, 1300);
@@ -154,14 +159,16 @@ static void random_divisions_are_as_another_method_has_them(void **state)
 
 	(void)state;
 	for (u32 round = 0; round < 3000; round++) {
-		u32 count = 1 + (u32)rng_below(&rng, MOST), tax = (u32)rng_below(&rng, MEM_IDLE_TAX_MAX + 1);
+		u32 count = 1 + (u32)rng_below(&rng, MOST),
+		    tax = (u32)rng_below(&rng, MEM_IDLE_TAX_MAX + 1);
 		u64 floors = 0, ceilings = 0, sum = 0;
 
 		for (u32 i = 0; i < count; i++) {
 			u64 memory = 256 + rng_below(&rng, 1u << 22);
 
 			v[i] = vm(rng_chance(&rng, 50) ? 0 : rng_below(&rng, memory), memory,
-				1 + rng_below(&rng, 1u << rng_below(&rng, 20)), rng_below(&rng, memory + 1));
+				1 + rng_below(&rng, 1u << rng_below(&rng, 20)),
+				rng_below(&rng, memory + 1));
 			floors += v[i].claims.reservation;
 			ceilings += v[i].ceiling;
 		}
@@ -172,7 +179,8 @@ static void random_divisions_are_as_another_method_has_them(void **state)
 		for (u32 i = 0; i < count; i++) {
 			double off = (double)v[i].entitled - ideal[i];
 
-			assert_true(v[i].entitled >= v[i].claims.reservation && v[i].entitled <= v[i].ceiling);
+			assert_true(v[i].entitled >= v[i].claims.reservation &&
+				    v[i].entitled <= v[i].ceiling);
 			assert_true(off > -50 && off < 50);
 			sum += v[i].entitled;
 		}
@@ -188,8 +196,10 @@ static void impossible_claims_are_refused_in_words(void **state)
 	} bad[] = {
 		{{0, 0, 0, 1}, "its memory is 0 MiB; allowed is up to 16777216"},
 		{{MEM_PAGES_MAX + 256, 0, 256, 1}, "its memory is 16777217 MiB"},
-		{{25600, 51200, 25600, 1}, "its reservation is 200 MiB; allowed is up to its memory of 100"},
-		{{25600, 12800, 2560, 1}, "its limit is 10 MiB; allowed is from its reservation (50) to its memory (100)"},
+		{{25600, 51200, 25600, 1},
+			"its reservation is 200 MiB; allowed is up to its memory of 100"},
+		{{25600, 12800, 2560, 1},
+			"its limit is 10 MiB; allowed is from its reservation (50) to its memory (100)"},
 		{{25600, 0, 51200, 1}, "its limit is 200 MiB"},
 		{{25600, 0, 25600, 0}, "it has 0 shares; allowed is from 1 to 1000000000"},
 		{{25600, 0, 25600, MEM_SHARES_MAX + 1ull}, "it has 1000000001 shares"},

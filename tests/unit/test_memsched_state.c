@@ -1,5 +1,6 @@
 /* SRCS: mm/memsched_state.c */
-/* minFree's sliding scale, the levels of the states, and that a state is not left where it was entered. */
+/* minFree's sliding scale, the levels of the states, and that a state is not left where it was
+ * entered. */
 #include "mm/memsched_state.h"
 #include "tests/fake/cmocka.h"
 
@@ -53,8 +54,9 @@ static void states_begin_at_their_edges(void **state)
 	static const struct {
 		u64 free_frames;
 		enum mem_state expected;
-	} cases[] = {{5000, MEM_HIGH}, {1000, MEM_HIGH}, {999, MEM_CLEAR}, {640, MEM_CLEAR}, {639, MEM_SOFT},
-		{320, MEM_SOFT}, {319, MEM_HARD}, {160, MEM_HARD}, {159, MEM_LOW}, {0, MEM_LOW}};
+	} cases[] = {{5000, MEM_HIGH}, {1000, MEM_HIGH}, {999, MEM_CLEAR}, {640, MEM_CLEAR},
+		{639, MEM_SOFT}, {320, MEM_SOFT}, {319, MEM_HARD}, {160, MEM_HARD}, {159, MEM_LOW},
+		{0, MEM_LOW}};
 	struct mem_levels levels = thousand();
 	enum mem_state now = MEM_HIGH;
 
@@ -70,9 +72,10 @@ static void states_end_halfway_up_the_next(void **state)
 	static const struct {
 		u64 free_frames;
 		enum mem_state expected;
-	} cases[] = {{0, MEM_LOW}, {239, MEM_LOW}, {240, MEM_HARD}, {479, MEM_HARD}, {480, MEM_SOFT}, {819, MEM_SOFT},
-		{820, MEM_CLEAR}, {1039, MEM_CLEAR}, {1040, MEM_HIGH}, {1000, MEM_HIGH}, {999, MEM_CLEAR},
-		{640, MEM_CLEAR}, {1020, MEM_CLEAR}};
+	} cases[] = {{0, MEM_LOW}, {239, MEM_LOW}, {240, MEM_HARD}, {479, MEM_HARD},
+		{480, MEM_SOFT}, {819, MEM_SOFT}, {820, MEM_CLEAR}, {1039, MEM_CLEAR},
+		{1040, MEM_HIGH}, {1000, MEM_HIGH}, {999, MEM_CLEAR}, {640, MEM_CLEAR},
+		{1020, MEM_CLEAR}};
 	struct mem_levels levels = thousand();
 	enum mem_state now = MEM_LOW;
 

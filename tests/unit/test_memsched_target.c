@@ -1,5 +1,6 @@
 /* SRCS: mm/memsched_target.c mm/memsched_entitle.c mm/memsched_state.c */
-/* What is ordered in which state, from which VM: each row of the policy. minFree is 1000 frames, the tax 75%. */
+/* What is ordered in which state, from which VM: each row of the policy. minFree is 1000 frames,
+ * the tax 75%. */
 #include "mm/memsched_target.h"
 #include "mm/base/check.h"
 #include "tests/fake/cmocka.h"
@@ -23,8 +24,12 @@ static struct mem_host host_of(enum mem_state state, u64 free_frames)
 /* All of its memory in use, with a balloon that works. */
 static struct mem_vm vm_of(u64 memory, u64 consumed)
 {
-	return (struct mem_vm){.claims = {memory, 0, memory, 10}, .granted = memory, .consumed = consumed,
-		.active = memory, .balloon_max = memory / 2, .balloon_works = true};
+	return (struct mem_vm){.claims = {memory, 0, memory, 10},
+		.granted = memory,
+		.consumed = consumed,
+		.active = memory,
+		.balloon_max = memory / 2,
+		.balloon_works = true};
 }
 
 static void nothing_is_taken_while_memory_is_high_or_clear(void **state)
@@ -328,7 +333,8 @@ static void no_vm_and_the_largest(void **state)
 	mem_decide(&host, v, COUNT);
 	for (u32 i = 0; i < COUNT; i++) {
 		assert_true(v[i].entitled <= MEM_PAGES_MAX);
-		assert_true(v[i].evict_to <= MEM_PAGES_MAX && v[i].balloon_target <= v[i].balloon_max);
+		assert_true(
+			v[i].evict_to <= MEM_PAGES_MAX && v[i].balloon_target <= v[i].balloon_max);
 	}
 	free(v);
 }

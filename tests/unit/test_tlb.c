@@ -33,7 +33,7 @@ static void kick(u32 cpu)
 static int setup(void **state)
 {
 	(void)state;
-	fake_start_plain(4, 2000);
+	fake_start_plain(4, 3000);
 	fake_on_kick(kick);
 	rounds = 0;
 	kicked = 0;
@@ -124,12 +124,31 @@ static void test_gathered_frames_outlive_the_flush(void **state)
 	watched = frame_alloc(FRAME_PRIVATE);
 	tlb_gather_start(&gather, &first);
 	tlb_gather_put(&gather, watched);
-	assert_int_equal(frame_kind(watched), FRAME_GATHER);
+	assert_int_equal(frame_kind(watched), FRAME_PRIVATE);
 	assert_int_equal(kicked, 0);
 	tlb_gather_finish(&gather);
 	assert_int_equal(kicked, 1u << 1);
-	assert_int_equal(watched_at_kick, FRAME_GATHER);
+	assert_int_equal(watched_at_kick, FRAME_PRIVATE);
 	assert_int_equal(frame_kind(watched), FRAME_FREE);
+}
+
+static void test_gathered_2_mib_outlive_the_flush(void **state)
+{
+	struct tlb_gather gather;
+	pfn_t run = frame_alloc_large(FRAME_PRIVATE);
+	u64 large = frame_free_large_count();
+
+	(void)state;
+	(void)enter_on(1, &first);
+	fake_cpu_set(0);
+	watched = PFN(run.v + 300);
+	tlb_gather_start(&gather, &first);
+	tlb_gather_put_large(&gather, run);
+	assert_int_equal(kicked, 0);
+	tlb_gather_finish(&gather);
+	assert_int_equal(kicked, 1u << 1);
+	assert_int_equal(watched_at_kick, FRAME_PRIVATE);
+	assert_int_equal(frame_free_large_count(), large + 1);
 }
 
 static void test_one_round_serves_a_whole_gather(void **state)
@@ -322,6 +341,8 @@ int main(void)
 			test_only_those_inside_this_domain_are_kicked, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 			test_gathered_frames_outlive_the_flush, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			test_gathered_2_mib_outlive_the_flush, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 			test_one_round_serves_a_whole_gather, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_invalidate_waits_for_nobody, setup, teardown),

@@ -1,11 +1,12 @@
 /* SRCS: hv/vdev/vdev.c hv/vdev/lapic.c hv/vdev/lapic_bus.c hv/vdev/lapic_timer.c hv/vdev/ioapic.c
    hv/vdev/uart16550.c hv/vdev/rtc.c hv/vdev/civil_time.c hv/vdev/pm.c hv/vdev/acpi.c hv/vdev/aml.c
-   hv/vdev/cpuid.c hv/vdev/msr.c */
+   hv/vdev/cpuid.c hv/vdev/msr.c hv/vdev/virtio_mmio.c hv/vdev/virtio_queue.c */
 /*
  * The devices together, through the one door that exits use: where they live, that interrupts find
  * their way from a device to a vCPU, every way to switch off, and what unowned addresses answer.
  */
 #include "tests/unit/vdev_rig.h"
+#include "hv/vdev/virtio_mmio.h"
 
 static struct vdev *vdev;
 
@@ -193,6 +194,47 @@ static void unowned_ports_and_addresses_read_all_ones(void **state)
 	assert_int_equal(value, 0xffffffff);
 }
 
+static err_t stop_never(void *context)
+{
+	(void)context;
+	return E_WAIT;
+}
+
+static void a_disk_is_where_its_registers_are_and_interrupts_by_level(void **state)
+{
+	static const struct virtio_device device = {.device_id = 2, .stop = stop_never};
+	struct virtio_mmio disk = {.device = &device};
+	struct vdev_config config = {
+		.vcpu_count = 1, .tsc_khz = RIG_TSC_KHZ, .host = {.kick = rig_kick}};
+	struct vdev *without = vdev;
+	u64 value = 0;
+
+	(void)state;
+	assert_false(vdev_is_mmio(vdev, GPA(VDEV_VIRTIO_GPA)));
+	config.disk = &disk;
+	assert_int_equal(vdev_create(&vdev, &config), 0);
+	assert_true(vdev_is_mmio(vdev, GPA(VDEV_VIRTIO_GPA + 0x100)));
+	assert_int_equal(vdev_mmio(vdev, 0, 0, GPA(VDEV_VIRTIO_GPA + 8), 4, false, &value), 0);
+	assert_int_equal(value, 2);
+	value = 0; /* a reset that has to wait */
+	assert_int_equal(
+		vdev_mmio(vdev, 0, 0, GPA(VDEV_VIRTIO_GPA + 0x70), 4, true, &value), E_WAIT);
+	enable_apic();
+	route(VDEV_VIRTIO_GSI, 0x8051);
+	virtio_mmio_break(&disk);
+	assert_int_equal(take(0), -1); /* no driver, none to tell */
+	disk.status = 4;
+	virtio_mmio_break(&disk);
+	assert_int_equal(take(0), 0x51);
+	mmio_write(VDEV_LAPIC_GPA + 0xb0, 0);
+	assert_int_equal(take(0), 0x51); /* as long as it is not acknowledged */
+	mmio_write(VDEV_VIRTIO_GPA + 0x64, 2);
+	mmio_write(VDEV_LAPIC_GPA + 0xb0, 0);
+	assert_int_equal(take(0), -1);
+	vdev_destroy(vdev);
+	vdev = without;
+}
+
 static void timers_are_told_on_the_clock_they_use(void **state)
 {
 	u64 tsc, ns, value;
@@ -333,6 +375,7 @@ int main(void)
 		TEST(cf9_resets_when_its_bit_rises),
 		TEST(the_pm_timer_counts),
 		TEST(unowned_ports_and_addresses_read_all_ones),
+		TEST(a_disk_is_where_its_registers_are_and_interrupts_by_level),
 		TEST(timers_are_told_on_the_clock_they_use),
 		TEST(tpr_and_cr8_are_one),
 		TEST(a_second_vcpu_is_started_by_init_and_sipi),

@@ -159,6 +159,7 @@ static const char *act_idle(void)
 
 static const char *act_sleep(void)
 {
+	printf("ACTION sleeping\n");
 	sleep(3);
 	return NULL;
 }

@@ -1,5 +1,6 @@
 #!/bin/bash
-# Pack the guests' initramfs: initrd.sh OUT INIT PROGRAM... (busybox is added from the host).
+# Pack an initramfs for guests: initrd.sh OUT INIT FILE... (busybox is added from the host). Programs go to
+# /bin, kernel modules (FILE.ko) to /lib.
 #
 # LZ4 rather than plain: the smaller file saves more at the firmware's reading speed than unpacking
 # costs. Times and owners are fixed, so that the same input gives the same bytes.
@@ -9,7 +10,13 @@ shift 2
 root=$(mktemp -d)
 trap 'rm -rf "$root"' EXIT
 mkdir -p "$root"/{bin,dev,proc,sys}
-cp "$(command -v busybox)" "$@" "$root/bin/"
+cp "$(command -v busybox)" "$root/bin/"
+for file; do
+	case $file in
+	*.ko) mkdir -p "$root/lib" && cp "$file" "$root/lib/" ;;
+	*) cp "$file" "$root/bin/" ;;
+	esac
+done
 cp "$init" "$root/init"
 chmod 755 "$root/init" "$root"/bin/*
 find "$root" -exec touch -h -d @0 {} +

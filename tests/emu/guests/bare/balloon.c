@@ -5,8 +5,11 @@
  * above nothing, it is asked for nothing again.
  *
  *   BALLOON size=N of target=N   whenever it has got where it was to be
+ *
+ * A taker uses at a key all that it has given away.
  */
 #include "hv/abi/balloon.h"
+#include "tests/bench/measure.h"
 #include "tests/emu/guests/bare/balloon.h"
 #include "tests/emu/guests/bare/bare.h"
 
@@ -21,13 +24,16 @@
 #define LAPIC_EOI      0xfee000b0ul
 #define LAPIC_SPURIOUS 0xfee000f0ul
 #define LAPIC_ENABLE   0x1ff
+#define REST_MS        10u
 #define CALM_ROUNDS    20u
+#define IDLE_RESTS     1200u
 #define REPORTS_MAX    10u
 
 static uint64_t list[LARGE_PAGES] __attribute__((aligned(4096)));
 static struct bellows_balloon_stats stats __attribute__((aligned(4096)));
 static volatile uint32_t interrupt_count;
 static uint32_t check_count, wrong_count;
+static uint64_t rest_ticks;
 
 /* Large pages from @top downwards, then small ones from @middle downwards, not below @bottom. */
 static uint64_t bottom, middle, top; /* page numbers */
@@ -107,13 +113,33 @@ static uint64_t size(void)
 	return large_count * LARGE_PAGES + small_count;
 }
 
+/* Some ms, in which an interrupt may come. */
+static void rest(void)
+{
+	uint64_t start = measure_tsc();
+
+	asm volatile("sti");
+	while (measure_tsc() - start < rest_ticks)
+		asm volatile("pause");
+	asm volatile("cli");
+}
+
+/* Who called too often waits, and asks again. */
+static int64_t call(uint64_t number, uint64_t rbx, uint64_t rcx, uint64_t rdx)
+{
+	int64_t answer;
+
+	while ((answer = hypercall4(number, rbx, rcx, rdx, 0)) == BELLOWS_HC_E_AGAIN)
+		rest();
+	return answer;
+}
+
 /* A list that goes in pieces; how many entries went. */
 static uint64_t send(uint64_t number, uint64_t count, uint64_t order)
 {
-	int64_t done = hypercall4(number, (uintptr_t)list, count, order, 0);
+	int64_t done = call(number, (uintptr_t)list, count, order);
 
-	expect(done > 0 || done == BELLOWS_HC_E_LIMIT || done == BELLOWS_HC_E_AGAIN,
-		"hypercall answered", (uint64_t)-done);
+	expect(done > 0 || done == BELLOWS_HC_E_LIMIT, "hypercall answered", (uint64_t)-done);
 	return done > 0 ? (uint64_t)done : 0;
 }
 
@@ -170,8 +196,7 @@ static void tell(void)
 	stats.free_pages = stats.available_pages =
 		middle - small_count - bottom + top - middle - large_count * LARGE_PAGES;
 	stats.balloon_pages = size();
-	expect(hypercall4(BELLOWS_HC_BALLOON_STATS, (uintptr_t)&stats, 0, 0, 0) == 0, "statistics",
-		0);
+	expect(call(BELLOWS_HC_BALLOON_STATS, (uintptr_t)&stats, 0, 0) == 0, "statistics", 0);
 }
 
 static void on_interrupt(struct frame *frame)
@@ -191,15 +216,6 @@ static void open_interrupt(void)
 	*(volatile uint32_t *)IOAPIC_WINDOW = 0;
 }
 
-/* Some time, in which an interrupt may come. */
-static void rest(void)
-{
-	asm volatile("sti");
-	for (uint32_t i = 0; i < 20000; i++)
-		asm volatile("pause");
-	asm volatile("cli");
-}
-
 static void report(uint64_t target)
 {
 	print_number("BALLOON size=", size());
@@ -209,15 +225,26 @@ static void report(uint64_t target)
 	print("\n");
 }
 
+/* Once somebody types, and without a word to the host. */
+static void take_back(void)
+{
+	print("BALLOON waiting\n");
+	while (!key_pressed())
+		rest();
+	fill(middle - small_count, middle);
+	fill(top - large_count * LARGE_PAGES, top);
+	print("BALLOON took all back\n");
+	power_off();
+}
+
 /* Until the target has been above nothing and is nothing again. */
-static void follow(void)
+static void follow(bool takes_back)
 {
 	uint64_t shown = 0, before = 0;
 	uint32_t calm = 0;
 
 	for (;;) {
-		int64_t target =
-			hypercall4(BELLOWS_HC_BALLOON_TARGET, BELLOWS_BALLOON_ASK_TARGET, 0, 0, 0);
+		int64_t target = call(BELLOWS_HC_BALLOON_TARGET, BELLOWS_BALLOON_ASK_TARGET, 0, 0);
 
 		expect(target >= 0, "target", (uint64_t)-target);
 		if (target < 0)
@@ -234,15 +261,41 @@ static void follow(void)
 			report((uint64_t)target);
 			verify(bottom, middle - small_count);
 			shown = size();
+			if (takes_back && shown)
+				take_back();
 		}
 		if (calm >= CALM_ROUNDS && shown == 0 && size() == 0 && interrupt_count > 0)
 			return;
-		if (calm)
-			rest();
+		rest();
 	}
 }
 
-void balloon_run(const struct bare_boot *boot, uint32_t *tests, uint32_t *wrong)
+static void hello(uint64_t flags)
+{
+	rest_ticks = REST_MS * ticks_per_ms();
+	expect(hypercall(BELLOWS_HC_VERSION, BELLOWS_ABI_VERSION) == BELLOWS_ABI_VERSION, "version",
+		0);
+	expect(hypercall4(BELLOWS_HC_BALLOON_HELLO, BELLOWS_GUEST_TEST | 1ull << 48, OS_MINIMUM, 0,
+		       flags) == 0,
+		"hello", 0);
+}
+
+void balloon_idle(bool asks, bool disabled)
+{
+	interrupts_init();
+	hello(disabled ? BELLOWS_BALLOON_DISABLED : 0);
+	for (uint64_t since = measure_tsc();;) {
+		if (asks)
+			call(BELLOWS_HC_BALLOON_TARGET, BELLOWS_BALLOON_ASK_TARGET, 0, 0);
+		rest();
+		if (measure_tsc() - since < IDLE_RESTS * rest_ticks)
+			continue;
+		print("BALLOON idle for long\n");
+		since = measure_tsc();
+	}
+}
+
+void balloon_run(const struct bare_boot *boot, bool takes_back, uint32_t *tests, uint32_t *wrong)
 {
 	uint64_t first = (uintptr_t)free_memory(boot) / PAGE_BYTES;
 
@@ -252,16 +305,12 @@ void balloon_run(const struct bare_boot *boot, uint32_t *tests, uint32_t *wrong)
 	middle = (middle + LARGE_PAGES - 1) / LARGE_PAGES * LARGE_PAGES;
 	fill(first, top);
 	open_interrupt();
-	expect(hypercall(BELLOWS_HC_VERSION, BELLOWS_ABI_VERSION) == BELLOWS_ABI_VERSION, "version",
-		0);
-	expect(hypercall4(BELLOWS_HC_BALLOON_HELLO, BELLOWS_GUEST_TEST | 1ull << 48, OS_MINIMUM, 0,
-		       0) == 0,
-		"hello", 0);
-	follow();
+	hello(0);
+	follow(takes_back);
 	verify(first, top);
-	expect(hypercall4(BELLOWS_HC_BALLOON_TARGET, BELLOWS_BALLOON_ASK_SIZE, 0, 0, 0) == 0,
+	expect(call(BELLOWS_HC_BALLOON_TARGET, BELLOWS_BALLOON_ASK_SIZE, 0, 0) == 0,
 		"the host counts another size", 0);
-	expect(hypercall(BELLOWS_HC_BALLOON_GOODBYE, 0) == 0, "goodbye", 0);
+	expect(call(BELLOWS_HC_BALLOON_GOODBYE, 0, 0, 0) == 0, "goodbye", 0);
 	*tests += check_count;
 	*wrong += wrong_count;
 }

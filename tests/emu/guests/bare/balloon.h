@@ -8,10 +8,16 @@
 /** A hypercall with all its arguments. */
 int64_t hypercall4(uint64_t number, uint64_t rbx, uint64_t rcx, uint64_t rdx, uint64_t rsi);
 
-/** Follow the target until it is nothing again; see balloon.c. */
-void balloon_run(const struct bare_boot *boot, uint32_t *test_count, uint32_t *wrong_count);
+/** Follow the target until it is nothing again; @takes_back: break faith at a key. See balloon.c. */
+void balloon_run(const struct bare_boot *boot, bool takes_back, uint32_t *test_count, uint32_t *wrong_count);
+
+/** A driver that does nothing about its target, for ever; @asks: though it asks for it. See balloon.c. */
+_Noreturn void balloon_idle(bool asks, bool disabled);
 
 /** Everything that a driver must not say; see balloon_liar.c. */
 void balloon_lie(const struct bare_boot *boot, uint32_t *test_count, uint32_t *wrong_count);
+
+/** What giving pages up costs; see balloon_bench.c. False: it could not be measured. */
+bool balloon_bench(const struct bare_boot *boot, bool large);
 
 #endif

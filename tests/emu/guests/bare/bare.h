@@ -98,6 +98,9 @@ void hostile_run(const struct bare_boot *boot, const char *arguments);
 /** What an exit costs; see bench.c. */
 void bench_run(const struct bare_boot *boot, const char *what);
 
+/** Sort @ticks and print what they come to. */
+void bench_show(const char *name, uint64_t *ticks, uint32_t count);
+
 /** Every kind of event with every page that its delivery needs absent; prints and counts what is
  * wrong. */
 void events_run(uint32_t *test_count, uint32_t *wrong_count);
@@ -106,15 +109,23 @@ void events_run(uint32_t *test_count, uint32_t *wrong_count);
  */
 void io_run(uint32_t *test_count, uint32_t *wrong_count);
 
+/** A disk driver that lies; each lie is followed by a proper driver's check (virtio.c). */
+void virtio_run(const struct bare_boot *boot, uint32_t *test_count, uint32_t *wrong_count);
+
 /** Never returns: an #AC that raises itself while it is delivered (unaligned.S). */
 void unaligned_stack(void);
 
 void print(const char *text);
 void print_number(const char *name, uint64_t value);
+/** Has somebody typed on the serial line? Takes one key. */
+bool key_pressed(void);
 _Noreturn void power_off(void);
 
 /** A hypercall by the instruction that this CPU has for it. */
 int64_t hypercall(uint64_t number, uint64_t argument);
+
+/** Of the TSC, as the hypervisor's clock page tells it. */
+uint64_t ticks_per_ms(void);
 
 static inline void out8(uint16_t port, uint8_t value)
 {

@@ -1,10 +1,11 @@
 /*
  * What an exit costs, measured from inside. bellows.bench=cpuid times CPUID, bellows.bench=touch
  * the first write to pages (the VM must not have large ones), bellows.bench=cow that to pages that
- * the hypervisor has found to be alike. Each result is a line "BENCH name
+ * the hypervisor has found to be alike; balloon_bench.c has those of the balloon. Each result is a line "BENCH name
  * count= min= median= mean= max=", in TSC ticks.
  */
 #include "tests/bench/measure.h"
+#include "tests/emu/guests/bare/balloon.h"
 #include "tests/emu/guests/bare/bare.h"
 
 #define CPUID_RUNS 512u
@@ -17,9 +18,9 @@
 
 static uint64_t samples[TOUCH_RUNS];
 
-static void show(const char *name, uint32_t count)
+void bench_show(const char *name, uint64_t *ticks, uint32_t count)
 {
-	struct measured m = measure_sum_up(samples, count);
+	struct measured m = measure_sum_up(ticks, count);
 
 	print("BENCH ");
 	print(name);
@@ -35,14 +36,14 @@ static void bench_cpuid(const char *name, uint32_t leaf)
 {
 	for (uint32_t i = 0; i < CPUID_RUNS; i++)
 		samples[i] = measure_cpuid(leaf);
-	show(name, CPUID_RUNS);
+	bench_show(name, samples, CPUID_RUNS);
 }
 
 static void bench_nothing(void)
 {
 	for (uint32_t i = 0; i < CPUID_RUNS; i++)
 		samples[i] = measure_nothing();
-	show("nothing", CPUID_RUNS);
+	bench_show("nothing", samples, CPUID_RUNS);
 }
 
 /* One of so many first writes also makes the table for its 2 MiB, or fetches a batch of frames: see
@@ -55,10 +56,10 @@ static bool bench_touch(const struct bare_boot *boot)
 		return false;
 	for (uint32_t i = 0; i < TOUCH_RUNS; i++)
 		samples[i] = measure_touch(pages + (uint64_t)i * PAGE_BYTES);
-	show("touch", TOUCH_RUNS);
+	bench_show("touch", samples, TOUCH_RUNS);
 	for (uint32_t i = 0; i < ZERO_RUNS; i++)
 		samples[i] = measure_zero(pages + (uint64_t)i * PAGE_BYTES);
-	show("zero", ZERO_RUNS);
+	bench_show("zero", samples, ZERO_RUNS);
 	return true;
 }
 
@@ -77,11 +78,11 @@ static bool bench_cow(const struct bare_boot *boot)
 		asm volatile("pause");
 	for (uint32_t i = 0; i < COW_RUNS; i++)
 		samples[i] = measure_touch(pages + (uint64_t)i * PAGE_BYTES);
-	show("cow", COW_RUNS);
+	bench_show("cow", samples, COW_RUNS);
 	for (uint32_t i = 0; i < ZERO_RUNS; i++)
 		samples[i] = measure_copy(pages + (uint64_t)i * PAGE_BYTES,
 			pages + (uint64_t)(COW_RUNS + i) * PAGE_BYTES);
-	show("copy", ZERO_RUNS);
+	bench_show("copy", samples, ZERO_RUNS);
 	return true;
 }
 
@@ -101,6 +102,10 @@ void bench_run(const struct bare_boot *boot, const char *what)
 		ok = bench_touch(boot);
 	} else if (is_word(what, "cow")) {
 		ok = bench_cow(boot);
+	} else if (is_word(what, "balloon-4k")) {
+		ok = balloon_bench(boot, false);
+	} else if (is_word(what, "balloon-2m")) {
+		ok = balloon_bench(boot, true);
 	} else {
 		ok = false;
 	}

@@ -8,17 +8,20 @@
  *   jump     executes beyond its memory         walk     page tables beyond its memory
  *   mmio     an odd instruction on the local APIC
  *   debug    a #DB that raises itself           align    an #AC that raises itself
- *   gap      for how long at a stretch it did not run, while its neighbours start and end
+ *   gap      for how long at a stretch it did not run, up to a key, while its neighbours start and end
  *   watch    data and code breakpoints where the hypervisor lies, which must not notice
  *   io       string I/O and device registers, performed by the hypervisor
  *   balloon  follows the balloon's target and verifies the rest
+ *   balloon-taker the same, and at a key uses all that it has given away
+ *   balloon-mute, -slow, -disabled  a driver that says hello and no more, or does nothing about its target
  *   balloon-liar  a driver that lies in all ways
+ *   virtio   a disk driver that lies, and after each lie a proper one
  *   modules  what it was started with, and a sum of each module's bytes
  * bellows.workload=... runs the memory workload, bellows.hostile=... everything a guest must not do,
  * bellows.bench=... measures what exits cost.
  * The good ones print the line by which a VM is judged, and power off.
  */
-#include "hv/abi/pvclock.h"
+#include "tests/bench/measure.h"
 #include "tests/emu/guests/bare/balloon.h"
 #include "tests/emu/guests/bare/bare.h"
 
@@ -59,38 +62,18 @@ static void watch_hypervisor(void)
 	finish("watch", 1, 0);
 }
 
-static uint64_t read_tsc(void)
-{
-	uint32_t low, high;
-
-	asm volatile("rdtsc" : "=a"(low), "=d"(high));
-	return (uint64_t)high << 32 | low;
-}
-
-/* As the hypervisor's clock page tells it. */
-static uint64_t ticks_per_ms(void)
-{
-	static struct pvclock_time clock __attribute__((aligned(64)));
-	uint64_t at = (uintptr_t)&clock | PVCLOCK_ENABLE, ticks;
-
-	asm volatile("wrmsr" ::"c"(PVCLOCK_MSR_SYSTEM_TIME), "a"((uint32_t)at), "d"(at >> 32) : "memory");
-	ticks = (1000000ull << 32) / clock.tsc_to_system_mul;
-	return clock.tsc_shift < 0 ? ticks << -clock.tsc_shift : ticks >> clock.tsc_shift;
-}
-
-#define GAP_SECONDS 6
-#define GAP_WORST   5 /* so many are told */
+#define GAP_LOOK_MS 20 /* between looks at the serial line */
+#define GAP_WORST   5  /* so many are told */
 
 /* Spins with interrupts off, and prints the longest times in which somebody else had the CPU. */
 static void gap(void)
 {
-	uint64_t worst[GAP_WORST] = {0}, per_ms = ticks_per_ms(), now, last, end;
+	uint64_t worst[GAP_WORST] = {0}, per_ms = ticks_per_ms(), now, last, looked;
 
 	print("GAP begins\n");
-	last = read_tsc();
-	end = last + GAP_SECONDS * 1000 * per_ms;
-	do {
-		now = read_tsc();
+	last = looked = measure_tsc();
+	for (;;) {
+		now = measure_tsc();
 		for (uint32_t i = 0; i < GAP_WORST; i++) {
 			if (now - last > worst[i]) {
 				for (uint32_t k = GAP_WORST - 1; k > i; k--)
@@ -100,7 +83,12 @@ static void gap(void)
 			}
 		}
 		last = now;
-	} while (now < end);
+		if (now - looked < GAP_LOOK_MS * per_ms)
+			continue;
+		looked = now;
+		if (key_pressed())
+			break;
+	}
 	print("GAP worst, in us:");
 	for (uint32_t i = 0; i < GAP_WORST; i++)
 		print_number(" ", worst[i] * 1000 / per_ms);
@@ -205,12 +193,24 @@ void bare_main(const struct bare_boot *boot)
 		finish("io", test_count, wrong_count);
 	}
 	if (is_word(what, "balloon")) {
-		balloon_run(boot, &test_count, &wrong_count);
+		balloon_run(boot, false, &test_count, &wrong_count);
 		finish("balloon", test_count, wrong_count);
 	}
+	if (is_word(what, "balloon-taker"))
+		balloon_run(boot, true, &test_count, &wrong_count);
+	if (is_word(what, "balloon-mute"))
+		balloon_idle(false, false);
+	if (is_word(what, "balloon-slow"))
+		balloon_idle(true, false);
+	if (is_word(what, "balloon-disabled"))
+		balloon_idle(true, true);
 	if (is_word(what, "balloon-liar")) {
 		balloon_lie(boot, &test_count, &wrong_count);
 		finish("balloon-liar", test_count, wrong_count);
+	}
+	if (is_word(what, "virtio")) {
+		virtio_run(boot, &test_count, &wrong_count);
+		finish("virtio", test_count, wrong_count);
 	}
 	misbehave(what);
 	finish("none", 0, 1);

@@ -1,8 +1,10 @@
 /* The bare guests' runtime: see bare.h. */
+#include "hv/abi/pvclock.h"
 #include "tests/emu/guests/bare/bare.h"
 
 #define SERIAL          0x3f8
 #define SERIAL_STATUS   (SERIAL + 5)
+#define SERIAL_READY    1
 #define SERIAL_CAN_SEND 0x20
 #define POWER_PORT      0x604 /* the sleep port that small kernels write blindly; bit 13 is "now" */
 #define POWER_OFF_NOW   0x2000
@@ -42,6 +44,14 @@ void print_number(const char *name, uint64_t value)
 	print(text + at);
 }
 
+bool key_pressed(void)
+{
+	if (!(in8(SERIAL_STATUS) & SERIAL_READY))
+		return false;
+	in8(SERIAL);
+	return true;
+}
+
 _Noreturn void power_off(void)
 {
 	for (;;) {
@@ -62,6 +72,17 @@ int64_t hypercall(uint64_t number, uint64_t argument)
 	else
 		asm volatile("vmcall" : "+a"(answer) : "b"(argument) : "memory");
 	return answer;
+}
+
+uint64_t ticks_per_ms(void)
+{
+	static struct pvclock_time clock __attribute__((aligned(64)));
+	uint64_t at = (uintptr_t)&clock | PVCLOCK_ENABLE, ticks;
+
+	asm volatile("wrmsr" ::"c"(PVCLOCK_MSR_SYSTEM_TIME), "a"((uint32_t)at), "d"(at >> 32)
+		     : "memory");
+	ticks = (1000000ull << 32) / clock.tsc_to_system_mul;
+	return clock.tsc_shift < 0 ? ticks << -clock.tsc_shift : ticks >> clock.tsc_shift;
 }
 
 static void store64(uint8_t *at, uint64_t value)

@@ -10,10 +10,6 @@
 #define OPS_PER_LOOK 64
 #define NS_PER_CS    10000000u
 
-#define SERIAL_DATA   0x3f8
-#define SERIAL_STATUS 0x3fd
-#define SERIAL_READY  1
-
 static struct pvclock_time clock_page __attribute__((aligned(64)));
 
 static uint64_t tsc(void)
@@ -63,11 +59,10 @@ static void run_ops(struct workload *w, uint64_t ops, uint64_t end_ns)
 static void wait_for_key(void)
 {
 	print("WORKLOAD waiting\n");
-	while (!(in8(SERIAL_STATUS) & SERIAL_READY)) {
+	while (!key_pressed()) {
 		for (uint32_t i = 0; i < 20000; i++)
 			asm volatile("pause");
 	}
-	in8(SERIAL_DATA);
 }
 
 /* Verify everything, write to everything, verify everything. */

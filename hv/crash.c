@@ -1,0 +1,31 @@
+/*
+ * The hypervisor broken on purpose, so that tests, and whoever installs it, see what a panic says:
+ * by its own word, by a stack that runs into its guard page, by a write to its own code.
+ */
+#include "hv/crash.h"
+#include "hv/console.h"
+#include "hv/x86/panic.h"
+#include "mm/base/str.h"
+
+#define MORE_CALLS_THAN_FIT 1000000u
+
+/* What is added after the call keeps each call's frame. */
+static u64 exhaust_stack(u32 calls)
+{
+	volatile u8 frame[256];
+
+	frame[calls % sizeof(frame)] = (u8)calls;
+	return (calls ? exhaust_stack(calls - 1) : 0) + frame[calls % sizeof(frame)];
+}
+
+void command_crash(u32 count, char **words)
+{
+	if (count == 1)
+		panic("asked for at the console");
+	if (strcmp(words[1], "stack") == 0)
+		console_printf("%llu\n", (unsigned long long)exhaust_stack(MORE_CALLS_THAN_FIT));
+	else if (strcmp(words[1], "text") == 0)
+		*(volatile u8 *)(u64)command_crash = 0;
+	else
+		console_printf("crash, crash stack, or crash text\n");
+}
