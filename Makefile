@@ -57,7 +57,7 @@ sim: setup ## simulate the memory scheduler: 10000 random hosts, one of thousand
 	$(build_locked) $(BUILD)/tests/sim/worlds
 	@mkdir -p $(BUILD)/sim
 	@$(BUILD)/tests/sim/worlds --seed $(or $(SEED),1) --worlds 10000
-	@$(BUILD)/tests/sim/worlds --seed $(or $(SEED),1) --worlds 1 --vms 4000 --phases 4 --phase-seconds 1800
+	@$(BUILD)/tests/sim/worlds --seed $(or $(SEED),8) --worlds 1 --vms 4000 --phases 4 --phase-seconds 1800
 	@$(BUILD)/tests/sim/worlds --seed $(or $(SEED),9) --worlds 1 --trace $(BUILD)/sim/world.csv
 	@$(PY) tests/sim/draw.py $(BUILD)/sim/world.csv $(BUILD)/sim/world.svg
 

@@ -108,19 +108,18 @@ static void check_decision(struct checks *c)
 
 /* --- After each step ------------------------------------------------------------------------- */
 
-/* A target that goes back by more than what a small correction is has turned. */
+/* A target, as the guest is told it, that goes back by more than a small correction has turned. */
 static void watch_target(struct checks *c, u32 i)
 {
-	const struct mem_vm *vm = &c->host->guests[i].vm;
+	u64 told = c->host->guests[i].pace.target_pages;
+	u64 far = c->host->guests[i].vm.claims.memory / 50;
 	struct watched *w = &c->watched[i];
-	u64 far = vm->claims.memory / 50;
 
-	if (w->falls ? vm->balloon_target < w->edge : vm->balloon_target > w->edge) {
-		w->edge = vm->balloon_target;
-	} else if (w->falls ? vm->balloon_target > w->edge + far
-			    : vm->balloon_target + far < w->edge) {
+	if (w->falls ? told < w->edge : told > w->edge) {
+		w->edge = told;
+	} else if (w->falls ? told > w->edge + far : told + far < w->edge) {
 		w->falls = !w->falls;
-		w->edge = vm->balloon_target;
+		w->edge = told;
 		w->turns++;
 	}
 }

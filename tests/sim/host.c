@@ -268,8 +268,11 @@ static void carry_out(struct host *h, struct guest *g)
 
 static void turn(struct host *h, struct guest *g)
 {
-	u64 owed = owed_to(g);
+	u64 owed = owed_to(g), share = h->swap_pages_s / STEPS_S / 2 / h->count;
 
+	/* Half of the device is divided, so that who comes last finds something left. */
+	h->read_budget += share;
+	h->write_budget += share;
 	h->seen.free_frames = less(h->free, h->owed);
 	if (host_now_is(h, 1))
 		guest_sample(g, &h->rng, host_now_is(h, h->sample_s));
@@ -285,7 +288,7 @@ void host_step(struct host *h)
 	u32 first = (u32)rng_below(&h->rng, h->count);
 
 	h->now_ns += STEP_NS;
-	h->read_budget = h->write_budget = h->swap_pages_s / STEPS_S;
+	h->read_budget = h->write_budget = h->swap_pages_s / STEPS_S / 2;
 	count(h);
 	follow_state(h);
 	for (u32 i = 0; i < h->count; i++)
