@@ -81,6 +81,10 @@ loader: ## build the UEFI loader, build/BOOTX64.EFI
 guests: ## fetch the guests' kernel, build their initramfs
 	$(build_locked) $(BUILD)/.guests
 
+.PHONY: guest-tools
+guest-tools: ## build what is installed in a Debian guest: build/bellows-guest-tools_VERSION_amd64.deb
+	$(build_locked) $(BUILD)/.guest-tools
+
 .PHONY: esp
 esp: setup ## make build/esp.img, a bootable image with the example configuration
 	$(build_locked) $(BUILD)/.all
@@ -232,9 +236,30 @@ $(BUILD)/guests/bare.pvh: $(BARE_NEEDS)
 $(BUILD)/guests/bare.multiboot: $(BUILD)/guests/bare.pvh
 	@objcopy -O elf32-i386 -R .note.Xen $< $@
 
-$(BUILD)/guests/initrd.img: $(GUEST_DIR)/initrd.sh $(GUEST_DIR)/init $(BUILD)/guests/workload $(BUILD)/guests/act
+INITRD_HOLDS := $(addprefix $(BUILD)/guests/,workload act bellows-guest bellows_balloon.ko) $(GUEST_DIR)/tools
+$(BUILD)/guests/initrd.img: $(GUEST_DIR)/initrd.sh $(GUEST_DIR)/init $(INITRD_HOLDS)
 	@echo "  INITRD  $@"
-	@$(GUEST_DIR)/initrd.sh $@ $(GUEST_DIR)/init $(BUILD)/guests/workload $(BUILD)/guests/act
+	@$(GUEST_DIR)/initrd.sh $@ $(GUEST_DIR)/init $(INITRD_HOLDS)
+
+# The guest tools as the test guests carry them: the driver for their very kernel.
+DRIVER_SOURCES := $(shell find guest-tools/linux/driver -type f) guest-tools/linux/lay_out.sh \
+	hv/abi/hypercall.h hv/abi/balloon.h
+# Not with our own make's flags, which are in the environment.
+kernel_make := env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL make
+
+$(BUILD)/guests/bellows_balloon.ko: $(DRIVER_SOURCES) $(GUEST_DIR)/headers.sh $(BUILD)/guests/.kernel
+	@echo "  KMOD    $@"
+	@guest-tools/linux/lay_out.sh $(@D)/driver test
+	@headers=$$($(GUEST_DIR)/headers.sh "$$(dirname "$$(realpath $(@D)/vmlinuz)")") && \
+		$(kernel_make) -s -C "$$headers" M=$(abspath $(@D))/driver modules >$(@D)/driver.log 2>&1 || \
+		{ cat $(@D)/driver.log; false; }
+	@strip --strip-debug -o $@ $(@D)/driver/bellows_balloon.ko
+
+TOOL_FLAGS := -std=gnu11 -O2 -Wall -Wextra -Werror -I.
+$(BUILD)/guests/bellows-guest: guest-tools/bellows-guest.c hv/abi/hypercall.h hv/abi/balloon.h
+	@echo "  CC      $@"
+	@mkdir -p $(@D)
+	@gcc $(TOOL_FLAGS) -static -s -DBELLOWS_VERSION='"test"' -o $@ $<
 
 # For guests with a disk: the drivers, which Debian's kernel has as modules.
 DISK_MODULES := $(addsuffix .ko,virtio/virtio_ring virtio/virtio virtio/virtio_mmio block/virtio_blk)
@@ -259,6 +284,15 @@ $(BUILD)/x2apic_on.efi: tests/emu/firmware/x2apic_on.c
 		-z noexecstack --no-undefined -o $(BUILD)/firmware/x2apic_on.so /usr/lib/crt0-efi-x86_64.o \
 		$(BUILD)/firmware/x2apic_on.o -L /usr/lib -lefi -lgnuefi
 	@objcopy $(addprefix -j ,$(EFI_SECTIONS)) --target efi-app-x86_64 --subsystem=10 $(BUILD)/firmware/x2apic_on.so $@
+
+# --- The guest tools' package --------------------------------------------------------------------
+
+TOOLS_VERSION = 0.1.$(shell git rev-list --count HEAD 2>/dev/null || echo 0)+$(VERSION)
+
+$(BUILD)/.guest-tools: $(DRIVER_SOURCES) $(wildcard guest-tools/*.* guest-tools/linux/*) $(BUILD)/.version
+	@echo "  DEB     bellows-guest-tools $(TOOLS_VERSION)"
+	@guest-tools/linux/deb.sh $(BUILD) $(TOOLS_VERSION)
+	@touch $@
 
 # --- Host tests --------------------------------------------------------------------------------
 #

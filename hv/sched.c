@@ -9,6 +9,7 @@
 #include "hv/console.h"
 #include "hv/disks.h"
 #include "hv/hv_ops.h"
+#include "hv/large_pages.h"
 #include "hv/share.h"
 #include "hv/terminal.h"
 #include "hv/verdict.h"
@@ -249,8 +250,9 @@ noreturn_fn static void loop(void)
 		if (vcpu) {
 			run_one(vcpu);
 			start_turn_end = time_tsc() + start_turn_ticks;
-			share_work(false);
-		} else if (!is_starting && !share_work(true)) {
+			if (!share_work(false))
+				large_pages_work(false);
+		} else if (!is_starting && !share_work(true) && !large_pages_work(true)) {
 			idle(sc, console_due);
 		}
 	}

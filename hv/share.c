@@ -212,7 +212,9 @@ static void print_work(const struct vm *vm)
 	for (u32 why = 0; why < SHARE_REFUSED_COUNT; why++)
 		console_printf(" %s=%llu", share_refusal_name((enum share_refusal)why),
 			(ull)stats_get(&s->share_refused[why]));
-	console_printf("\n");
+	console_printf("\n    2 MiB pages: now=%llu split=%llu joined=%llu, moving %llu pages\n",
+		(ull)stats_get(&s->large_leaves), (ull)stats_get(&s->splits),
+		(ull)stats_get(&s->joins), (ull)stats_get(&s->join_moves));
 }
 
 static void show(void)

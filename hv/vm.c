@@ -322,6 +322,7 @@ err_t vm_start(struct vm *vm)
 	vm->state = VM_OFF;
 	vm->hide_every = vm->hide_countdown = vm->config->debug_hide_every;
 	vm->balloon.asked_pages = 0;
+	memset(&vm->join, 0, sizeof(vm->join));
 	err = try_start(vm);
 	if (err) {
 		vm->ended = true;

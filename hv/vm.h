@@ -88,6 +88,10 @@ struct vm {
 		u64 credit_pages;  /* that may be hashed now */
 		u32 passes_wanted; /* by command */
 	} share;                   /* [l] see share.c */
+	struct {
+		u64 rest_until_ns; /* no walk before */
+		u64 told;          /* of the space's joins */
+	} join;                    /* [l] see large_pages.c */
 	struct vm_balloon balloon; /* see balloon.h */
 	struct guest_disk *disk;   /* [l] NULL: none. May outlive a run: vm_disk.h; contents [v] */
 	const struct disk_partition *partition; /* [l] its disk's */

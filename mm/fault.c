@@ -122,7 +122,6 @@ static bool large_ok(const struct space *space, gfn_t gfn, u32 access)
 
 static bool large_fill(struct space *space, gfn_t gfn, u64 *region)
 {
-	u32 rights = SLAT_READ | SLAT_WRITE | (space->large_pages_no_exec ? 0 : SLAT_EXEC);
 	pfn_t first = promise_may_take(space, REGION_PAGE_COUNT) ? frame_alloc_large(FRAME_PRIVATE)
 								 : PFN_NONE;
 
@@ -134,7 +133,8 @@ static bool large_fill(struct space *space, gfn_t gfn, u64 *region)
 			space_owner_word(
 				space, GFN(ALIGN_DOWN(gfn.v, (u64)REGION_PAGE_COUNT) + i)));
 	}
-	slat_set_absent(region, slat_make_leaf(space->format, first, rights, PAGE_PRIVATE, true));
+	slat_set_absent(region, slat_make_leaf(space->format, first, space_large_rights(space),
+					PAGE_PRIVATE, true));
 	space_count_state(space, PAGE_UNTOUCHED, PAGE_PRIVATE, REGION_PAGE_COUNT);
 	stats_add(&space->stats.large_leaves, 1);
 	stats_add(&space->stats.faults_large, 1);
@@ -174,6 +174,7 @@ enum fault_result fault_resolve(struct space *space, gfn_t gfn, u32 access)
 
 	if (slat_is_large(space->format, region)) {
 		space_split(space, gfn); /* a fetch; its small leaves may be executed */
+		slat_set_bits(region_entry, SLAT_FETCHED);
 		return FAULT_DONE;
 	}
 	if (region == 0 && large_ok(space, gfn, access) && large_fill(space, gfn, region_entry))

@@ -493,6 +493,7 @@ const char *frame_kind_name(enum frame_kind kind)
 		[FRAME_PRIVATE] = "private",
 		[FRAME_SHARED] = "shared",
 		[FRAME_ORPHAN] = "orphan",
+		[FRAME_JOIN] = "join",
 	};
 
 	return kind < FRAME_KIND_COUNT ? names[kind] : "?";

@@ -23,6 +23,7 @@ enum frame_kind {
 	FRAME_PRIVATE,       /* one guest's page */
 	FRAME_SHARED,        /* several guests' page */
 	FRAME_ORPHAN,        /* unmapped, freed with its last pin */
+	FRAME_JOIN,          /* set aside for pages that move into a 2 MiB run */
 	FRAME_KIND_COUNT
 };
 

@@ -99,7 +99,7 @@ static void entry_sweep(struct space *space, u64 *entry)
 	const struct slat_format *f = space->format;
 	u64 leaf = slat_load(entry);
 
-	if (!slat_is_present(f, leaf))
+	if (!slat_is_present(f, leaf) || slat_state(f, leaf) != PAGE_PRIVATE)
 		return;
 	if (!(leaf & f->dirty_bit)) {
 		/* A page table that nobody walks any more may be none. */
@@ -107,7 +107,7 @@ static void entry_sweep(struct space *space, u64 *entry)
 			slat_clear_bits(entry, SLAT_WALKED);
 		return;
 	}
-	if (slat_state(f, leaf) == PAGE_PRIVATE && frame_pin_count(slat_pfn(f, leaf)) == 0)
+	if (frame_pin_count(slat_pfn(f, leaf)) == 0)
 		slat_clear_bits(entry, f->dirty_bit | SLAT_SEEN);
 	else
 		slat_clear_bits(entry, SLAT_SEEN);
@@ -405,7 +405,8 @@ static bool page_unshare(struct space *space, gfn_t gfn, u64 *entry)
 	if (slat_state(f, leaf) == PAGE_SHARED &&
 		share_index_salt(slat_pfn(f, leaf)) != share_salt(space))
 		return share_break(space, gfn, entry) == FAULT_DONE;
-	slat_clear_bits(entry, SLAT_SEEN); /* its hint stands under the old salt */
+	if (slat_state(f, leaf) == PAGE_PRIVATE)
+		slat_clear_bits(entry, SLAT_SEEN); /* its hint stands under the old salt */
 	return true;
 }
 
@@ -421,7 +422,7 @@ static void unshare_some(struct space *space, struct scan *scan)
 
 		if (entry)
 			scan->done.no_memory = !page_unshare(space, gfn, entry);
-		else
+		else if (slat_is_large(space->format, slat_load(space_region_entry(space, gfn))))
 			slat_clear_bits(space_region_entry(space, gfn), SLAT_SEEN);
 		spin_unlock(space_region_lock(space, gfn));
 		if (!scan->done.no_memory)

@@ -219,6 +219,9 @@ static enum share_refusal target_make(struct share_candidate *c)
 		space_release(space);
 	if (why == SHARE_REFUSED_COUNT)
 		c->kind = SHARE_TARGET_SHARED;
+	else if (why != SHARE_REFUSED_FULL)
+		/* What is not true any more must not keep others from finding this page. */
+		share_index_hint(c->id, c->frame, c->target);
 	return why;
 }
 

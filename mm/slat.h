@@ -42,6 +42,9 @@ enum page_state {
 #define SLAT_SEEN   BIT(56)
 #define SLAT_WALKED BIT(11)
 
+/* And in a level-2 entry that names a table: a fetch split the region's 2 MiB leaf. */
+#define SLAT_FETCHED BIT(52)
+
 /* One table format, as data: Intel EPT or AMD nested paging. */
 struct slat_format {
 	const char *name;

@@ -7,6 +7,7 @@
  * its frames go to a gather, and its table back to the reserve only after the flush.
  */
 #include "mm/space_entry.h"
+#include "mm/space_join.h"
 #include "mm/space_registry.h"
 #include "mm/frame.h"
 #include "mm/memsched.h"
@@ -76,6 +77,7 @@ static void space_fill_in(struct space *space, const struct space_config *config
 	memcpy(space->name, config->name, name_bytes);
 	space->format = config->format;
 	space->root = PFN_NONE;
+	space->join.run = PFN_NONE;
 	space->page_count = config->memory_bytes >> PAGE_SHIFT;
 	space->promised_pages = config->promised_bytes >> PAGE_SHIFT;
 	space->low_page_count = low_pages(config);
@@ -262,6 +264,7 @@ static void region_clear(struct space *space, gfn_t first)
 
 void space_clear(struct space *space)
 {
+	space_join_drop(space);
 	for (u64 index = 0; index < space->page_count; index += REGION_PAGE_COUNT)
 		region_clear(space, space_page_gfn(space, index));
 }

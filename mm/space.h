@@ -45,6 +45,13 @@ struct space_share {
 	u16 *gains;    /* [r] by region: pages of a 2 MiB leaf that were found elsewhere too */
 };
 
+/* How far rejoining has come: space_join.c. */
+struct space_join {
+	u64 next_region; /* [j] who calls space_join_some() */
+	pfn_t run;       /* [j] 512 frames into which its pages are moving, or PFN_NONE */
+	u32 moved;       /* [j] of them, those that are its pages' by now */
+};
+
 struct space {
 	char name[SPACE_NAME_BYTES];           /* [I] */
 	const struct slat_format *format;      /* [I] */
@@ -66,6 +73,7 @@ struct space {
 	u64 promised_pages;      /* [a] promise.h */
 	u64 owed_pages;          /* [a] promise.c: its part of the sum */
 	struct space_share share;
+	struct space_join join;
 	struct space_stats stats;
 };
 

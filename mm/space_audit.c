@@ -89,9 +89,9 @@ static void leaf_audit(struct audit *audit, gfn_t gfn, u64 leaf)
 static void large_audit(struct audit *audit, gfn_t gfn, u64 leaf)
 {
 	const struct slat_format *f = audit->space->format;
-	u32 rights = SPACE_RIGHTS_ALL & ~(audit->space->large_pages_no_exec ? SLAT_EXEC : 0);
 
-	if (slat_rights(f, leaf) != rights || slat_state(f, leaf) != PAGE_PRIVATE)
+	if (slat_rights(f, leaf) != space_large_rights(audit->space) ||
+		slat_state(f, leaf) != PAGE_PRIVATE)
 		fail(audit, gfn, leaf, "large, but of wrong rights or state");
 	for (u32 i = 0; i < REGION_PAGE_COUNT; i++) {
 		if (!space_is_ram(audit->space, GFN(gfn.v + i)))

@@ -50,6 +50,12 @@ void space_table_give(struct space *space, pfn_t table);
 #define SPACE_RIGHTS_ALL       (SLAT_READ | SLAT_WRITE | SLAT_EXEC)
 #define SPACE_RIGHTS_READ_ONLY (SLAT_READ | SLAT_EXEC)
 
+/* And of a 2 MiB leaf. */
+static inline u32 space_large_rights(const struct space *space)
+{
+	return SPACE_RIGHTS_ALL & ~(space->large_pages_no_exec ? SLAT_EXEC : 0u);
+}
+
 /* @pages pages went from one state to another. */
 void space_count_state(struct space *space, enum page_state from, enum page_state to, u64 pages);
 

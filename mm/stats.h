@@ -40,7 +40,8 @@ struct space_stats {
 	u64 faults_spurious;  /* the entry already allowed it */
 	u64 faults_protected; /* PRIVATE, write-protected for a scan */
 	u64 faults_nomem;
-	u64 splits;
+	u64 splits, joins; /* of 2 MiB leaves */
+	u64 join_moves;    /* pages copied for it */
 	u64 flush_rounds;
 	/* The balloon: pages given up, given back, and simply used again. */
 	u64 balloon_inflated, balloon_deflated, balloon_touched;

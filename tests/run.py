@@ -3,7 +3,7 @@
 
 Names: unit/X, model/X and sim/X are host programs (tests/unit/test_X.c, tests/model/X.c ...), fuzz/X a bounded
 run of tests/fuzz/fuzz_X.c from its kept corpus, qemu/X, bochs/X and kvm/X the cases of
-tests/emu/cases.py on that machine. The last line is "N passed, N failed, N skipped", alone.
+tests/emu/cases.py on that machine, pkg/X tests a package. The last line is "N passed, N failed, N skipped", alone.
 """
 import argparse
 import concurrent.futures
@@ -18,16 +18,18 @@ import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 os.chdir(ROOT)
-sys.path[:0] = [str(ROOT / "tests/emu"), str(ROOT / "tests/bench")]
+sys.path[:0] = [str(ROOT / "tests/emu"), str(ROOT / "tests/bench"), str(ROOT / "tests/pkg")]
 import balloon
 import cases
 import emulated
+import guest_tools
 import machine as machines
 import terminal
+import tools_cases
 import usb_image
 
 BUILD = machines.BUILD
-GROUPS = ("unit", "model", "sim", "fuzz", "qemu", "kvm", "bochs")
+GROUPS = ("unit", "model", "sim", "fuzz", "pkg", "qemu", "kvm", "bochs")
 HOST_TEST_SECONDS = 600
 TAIL_LINES = 40
 CORES = os.cpu_count() or 1
@@ -138,6 +140,15 @@ def terminal_test():
     return Test("qemu/make-run", lambda: Result(*terminal.run(BUILD / "runs/qemu-make-run")), (str(BUILD / ".all"),))
 
 
+def stranger_test():
+    return Test("qemu/tools-on-another-hypervisor",
+                lambda: Result(*tools_cases.run_stranger(BUILD / "runs/qemu-tools-stranger")), (str(BUILD / ".guests"),))
+
+
+def package_test():
+    return Test("pkg/guest-tools", lambda: Result(*guest_tools.run()), (str(BUILD / ".guest-tools"),))
+
+
 def costs_test():
     """What make bench says of an exit, a fault and the balloon, against the issues' targets."""
     def run():
@@ -243,8 +254,8 @@ def main():
     options = parse_arguments()
     tests = [*host_tests(), Test("unit/include-order", check_include_order),
              Test("unit/harness", check_harness, (str(BUILD / "guests/workload"),)),
-             Test("unit/bench", check_bench), *fuzz_tests(options), *emulator_tests(), image_test(),
-             terminal_test(), costs_test()]
+             Test("unit/bench", check_bench), *fuzz_tests(options), package_test(), *emulator_tests(), image_test(),
+             terminal_test(), stranger_test(), costs_test()]
     tests = [test for test in tests
              if matches(test.name, options.match) and (options.all or not test.long)]
     if options.list:

@@ -5,11 +5,13 @@
 # the archives that this machine's apt already knows. Uses sudo where it is not root.
 set -euo pipefail
 
-# What each is for: the compiler, loader and console font; the machines; the guests and images; tests and fuzzing.
+# What each is for: the compiler, loader and console font; the machines; the guests and images;
+# the Debian root for packages; tests and fuzzing.
 PACKAGES=(
 	build-essential gnu-efi liblz4-dev psf-unifont
 	qemu-system-x86 qemu-utils ovmf vgabios bochsbios libltdl-dev libncurses-dev file
 	busybox-static cpio lz4 zstd xz-utils kmod mtools dosfstools gdisk e2fsprogs acpica-tools
+	mmdebstrap
 	python3 libcmocka-dev libzydis-dev clang clang-format libclang-rt-14-dev binutils
 )
 

@@ -1,12 +1,16 @@
 /*
  * Hypercalls, as a guest sees them: VMCALL (Intel) or VMMCALL (AMD) in ring 0, the number in RAX,
  * arguments in RBX, RCX, RDX, RSI; the answer in RAX, negative (two's complement) on error.
- * Bellows' presence is told by CPUID leaf 0x40000100. A guest says first which version it speaks.
+ * Bellows' presence is told by a CPUID leaf. A guest says first which version it speaks.
  */
 #ifndef HV_ABI_HYPERCALL_H
 #define HV_ABI_HYPERCALL_H
 
 #include <stdint.h>
+
+/* EAX: the highest leaf of ours; EBX, ECX, EDX: the signature's twelve bytes. */
+#define BELLOWS_CPUID_LEAF      0x40000100u
+#define BELLOWS_CPUID_SIGNATURE "BellowsVMM\0\0"
 
 #define BELLOWS_HC_FIRST 0x42570000u /* "BW": numbers of our own, apart from KVM's and Xen's */
 #define BELLOWS_HC_LAST  0x4257ffffu

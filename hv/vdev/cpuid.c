@@ -3,6 +3,7 @@
  * (APIC id, OSXSAVE, XSAVE sizes) or on the VM (topology, TSC) is put in by each leaf's function.
  */
 #include "hv/vdev/cpuid.h"
+#include "hv/abi/hypercall.h"
 #include "hv/vdev/cpuid_bits.h"
 #include "hv/vdev/lapic.h"
 #include "mm/base/str.h"
@@ -227,11 +228,11 @@ static void leaf_hypervisor(const struct cpuid_policy *p, u32 leaf, u32 r[4])
 		r[CPUID_EAX] = (u32)p->tsc_khz;
 		r[CPUID_EBX] = LAPIC_BUS_HZ / 1000;
 		break;
-	case LEAF_BELLOWS:
-		r[CPUID_EAX] = LEAF_BELLOWS + 1;
-		memcpy(&r[CPUID_EBX], "BellowsVMM\0\0", 12);
+	case BELLOWS_CPUID_LEAF:
+		r[CPUID_EAX] = BELLOWS_CPUID_LEAF + 1;
+		memcpy(&r[CPUID_EBX], BELLOWS_CPUID_SIGNATURE, 12);
 		break;
-	case LEAF_BELLOWS + 1:
+	case BELLOWS_CPUID_LEAF + 1:
 		r[CPUID_EAX] =
 			1; /* version of this leaf; feature bits follow with what they announce */
 		break;
@@ -328,7 +329,7 @@ void cpuid_answer(const struct cpuid_policy *p, const struct cpuid_state *s, u32
 	u32 out[4])
 {
 	out[CPUID_EAX] = out[CPUID_EBX] = out[CPUID_ECX] = out[CPUID_EDX] = 0;
-	if (leaf >> 8 == LEAF_KVM >> 8 || leaf >> 8 == LEAF_BELLOWS >> 8) {
+	if (leaf >> 8 == LEAF_KVM >> 8 || leaf >> 8 == BELLOWS_CPUID_LEAF >> 8) {
 		leaf_hypervisor(p, leaf, out);
 		return;
 	}

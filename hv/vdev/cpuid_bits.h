@@ -111,6 +111,5 @@
 #define KVM_CLOCKSOURCE2       C32(3)
 #define KVM_CLOCKSOURCE_STABLE C32(24)
 #define LEAF_TIMING            0x40000010u /* as VMware and QEMU: EAX TSC kHz, EBX APIC bus kHz */
-#define LEAF_BELLOWS           0x40000100u
 
 #endif

@@ -14,6 +14,8 @@ import host_cases
 import hostile
 import machine as machines
 import session
+import share_cases
+import tools_cases
 import virtio_cases
 
 # Bochs runs about a tenth as fast as QEMU, but the firmware comes up sooner.
@@ -101,31 +103,6 @@ SOON_STOP_BAD = ((r"good: powered off", "\r"), (PROMPT, "vms\r"), (r"\bbad +runn
                  (r"bad: powered off", "\r"), (PROMPT, "poweroff\r"))
 WELL = workload(seed=2, mib=16, ops=2000)
 
-
-
-def sharing(*more, force=0, salts=(None,) * 4, ops=300):
-    """Four bare guests, a quarter of whose pages is the same in all, and another quarter zero."""
-    does = [",".join((workload(seed=i, mib=12, ops=ops), *more)) for i in range(1, 5)]
-    return host(**{"Mem.ShareForceSalting": force, "Mem.AllocGuestLargePage": 0}) + "".join(
-        bare(f"g{i}", does[i - 1], "16M", PVH, **{"sched.mem.pshare.salt": salts[i - 1]}) for i in range(1, 5))
-
-
-def each_of_four(pattern, count=4):
-    return rf"(?:{pattern}(?:.|\n)*?){{{count}}}"
-
-
-def each_of_two(pattern):
-    return each_of_four(pattern, 2)
-
-
-# In two pieces: Bochs drops what the serial line's FIFO of 16 bytes cannot take at once.
-TYPE_SCAN_ALL = ((PROMPT, "share scan "), (r"share scan ", "now all\r"))
-SCAN_ALL = (*TYPE_SCAN_ALL, (each_of_four(r"scanned for sharing"), "\r"),
-            (PROMPT, "share audit\r"), (r"share audit: ", "\r"))
-PRESS_KEY = tuple(step for i in range(1, 5) for step in
-                  ((PROMPT, f"console g{i}\r"), (rf"-- g{i}: its last output", "x\x1d"), (rf"detached from g{i}", "\r")))
-OTHERS_SHARED = tuple(rf"^  g{i}: .*merged-other=[1-9]" for i in range(1, 5))
-
 CASES = [
     Case("linux-one", CONFIG_ONE, expect=(r"g1.*WORKLOAD ok|WORKLOAD ok",)),
     Case("linux-four", host() + "".join(
@@ -211,32 +188,6 @@ CASES = [
     hostile_case("hostile", 1000, 20),
     hostile_case("hostile-beside-linux", 2000, 120, linux=True, timeout=300, long=True),
 
-    # Page sharing. Four guests wait with their memory as it is, are scanned, write to every page; each verifies.
-    Case("share-four", sharing("wait=1", "overwrite=1"), script=(
-        (each_of_four(r"\] WORKLOAD waiting"), "\r"), *SCAN_ALL, (PROMPT, "share\r"), (r"index-full", "\r"),
-        (PROMPT, "frames\r"), (r"all accounted for", "\r"), *PRESS_KEY),
-         expect=(r"share audit: .*: (9[5-9]|100)\.\d%; [5-9]\d{3} saved", *OTHERS_SHARED, r"^shared +[1-9]",
-                 each_of_four(r"^g\d .*verdict ok")), forbid=(PANIC, "NOT ALL")),
-    Case("share-salts", sharing("wait=1", "overwrite=1", force=2, salts=("a", "b", None, None)), script=(
-        (each_of_four(r"\] WORKLOAD waiting"), "\r"), *SCAN_ALL, (PROMPT, "share\r"), (r"index-full", "\r"), *PRESS_KEY),
-         expect=(each_of_four(r"merged-other=0 "), each_of_four(r"^g\d .*verdict ok")), forbid=(PANIC,)),
-    Case("share-write-storm", sharing(ops=12000), script=(
-        (each_of_four(r"\] BELLOWS-GUEST up"), "\r"), *SCAN_ALL[:-2], *SCAN_ALL[:-2], *SCAN_ALL),
-         expect=(each_of_four(r"^g\d .*verdict ok"),), forbid=(PANIC,)),
-    Case("share-death-and-reset", sharing("wait=1", "overwrite=1"), script=(
-        (each_of_four(r"\] WORKLOAD waiting"), "\r"), *TYPE_SCAN_ALL, (PROMPT, "stop g1\r"),
-        (r"g1: powered off", "\r"), (PROMPT, "reset g2\r"), (r"g2: reset", "\r"), (PROMPT, "start g1\r"),
-        (each_of_two(r"\] WORKLOAD waiting"), "\r"), *SCAN_ALL, (PROMPT, "stop g3\r"), (PROMPT, "start g3\r"),
-        (r"\[g3\] WORKLOAD waiting", "\r"), *SCAN_ALL, (PROMPT, "frames\r"), (r"all accounted for", "\r"), *PRESS_KEY),
-         expect=(r"share audit: .*: (9[5-9]|100)\.\d%; [5-9]\d{3} saved", each_of_four(r"^g\d .*verdict ok")),
-         forbid=(PANIC, "NOT ALL")),
-    Case("share-linux", host(**{"Mem.ShareForceSalting": 1, "Mem.AllocGuestLargePage": 0}) + "".join(
-        vm(f"g{i}", workload(seed=i, mib=32, ops=None, seconds=24), "128M") for i in (1, 2)), script=(
-            (each_of_two(r"\] BELLOWS-GUEST up"), "\r"), *TYPE_SCAN_ALL, (each_of_two(r"scanned for sharing"), "\r"),
-            (PROMPT, "share audit\r"), (r"share audit: ", "\r"), (PROMPT, "memtop\r")),
-         expect=(r"share audit: .*: (9[5-9]|100)\.\d%; \d{4,} saved", each_of_two(r"^g\d .*verdict ok")),
-         forbid=(PANIC,), timeout=180),
-
     # The console.
     Case("console", host(autostop="no") + vm("g1", "action=idle"), verdict="stopped",
          script=((PROMPT, "help\r"), (r"memtop", None), (PROMPT, "vms\r"), (r"\bg1\b", None),
@@ -302,6 +253,8 @@ CASES = [
 
     *(Case(**arguments) for arguments in balloon_cases.cases(host, bare, workload, PVH, WELL, PROMPT, PANIC)),
     *(Case(**arguments) for arguments in disk_cases.cases(host, vm, WELL, PROMPT, PANIC)),
+    *(Case(**arguments) for arguments in share_cases.cases(host, vm, bare, workload, PVH, PROMPT, PANIC)),
+    *(Case(**arguments) for arguments in tools_cases.cases(host, vm, PROMPT, PANIC)),
     *(Case(**arguments) for arguments in virtio_cases.cases(host, vm, bare, WELL, PROMPT, PANIC)),
     *(Case(**arguments) for arguments in host_cases.cases(host, vm, bare, PROMPT, PANIC)),
 ]

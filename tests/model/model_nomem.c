@@ -4,15 +4,20 @@
 /*
  * Every allocation fails in turn: one scenario (two VMs, pages of both sizes, pins, a balloon, a
  * reset) is run with the Nth allocation failing, for every N, and again with all from the Nth on.
- * Each time nothing is half done, nothing else is harmed, and all frames come back.
+ * Each time nothing is half done, nothing else is harmed, and all frames come back. Likewise the
+ * copies that writes to shared pages need.
  */
 #include "tests/fake/fake_guest.h"
 #include "tests/fake/fake_platform.h"
 #include "mm/balloon.h"
+#include "mm/share.h"
+#include "mm/share_index.h"
 #include "mm/space_entry.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#define SHARED_PAGES 24u
 
 #define REQUIRE(expr)                                                                              \
 	do {                                                                                       \
@@ -24,6 +29,7 @@
 	} while (0)
 
 static u64 failing;
+static bool failing_all_after;
 static u64 failures_seen;
 
 static void audit(struct space *space)
@@ -135,6 +141,38 @@ static void vm_end(struct space *space)
 	audit(NULL);
 }
 
+/* Pages that are shared with a neighbour of the same salt are written, one after the other. */
+static void sharers_use(const struct slat_format *format)
+{
+	struct space *sharers[2];
+	u64 alike = 7;
+
+	for (u32 i = 0; i < 2; i++) {
+		struct space_config config = {"sharer", MIB(1), format, false, false, false, 1, 0};
+
+		REQUIRE(space_create(&sharers[i], &config) == E_OK);
+		for (u64 page = 0; page < SHARED_PAGES; page++)
+			REQUIRE(touch(sharers[i], page, SLAT_WRITE, &alike));
+	}
+	fake_guest_leave();
+	for (u32 i = 0; i < 4; i++) {
+		while (!share_scan(sharers[i % 2], ~0ull, 1000000000).pass_ended)
+			;
+	}
+	REQUIRE(space_pages_in_state(sharers[0], PAGE_SHARED) == SHARED_PAGES);
+	fake_fail_alloc(failing, failing_all_after);
+	for (u64 page = 0; page < SHARED_PAGES; page++) {
+		u64 value = 100 + page, seen = 0;
+		bool written = touch(sharers[0], page, SLAT_WRITE, &value);
+
+		REQUIRE(touch(sharers[0], page, SLAT_READ, &seen) && seen == (written ? value : alike));
+		REQUIRE(touch(sharers[1], page, SLAT_READ, &seen) && seen == alike);
+	}
+	REQUIRE(share_index_audit());
+	for (u32 i = 0; i < 2; i++)
+		vm_end(sharers[i]);
+}
+
 /* The neighbour, made before anything fails, must not notice. */
 static void scenario(const struct slat_format *format, bool large)
 {
@@ -196,9 +234,32 @@ static void all_failures(const struct slat_format *format, bool large, bool and_
 	fake_stop();
 }
 
+/* Each copy that a write to a shared page needs fails in turn; once none does, all were made. */
+static void all_break_failures(const struct slat_format *format, bool and_all_after)
+{
+	u64 failures = 0;
+
+	failing_all_after = and_all_after;
+	for (failing = 1; failing == 1 || failures_seen; failing++) {
+		fake_start_plain(2, 2000);
+		fake_guest_start();
+		failures_seen = 0;
+		sharers_use(format);
+		failures += failures_seen;
+		fake_stop();
+	}
+	REQUIRE(failing - 2 == SHARED_PAGES);
+	printf("%s: each of %u copies of shared pages failed%s, %llu times noticed\n", format->name,
+		SHARED_PAGES, and_all_after ? " with all after it" : "",
+		(unsigned long long)failures);
+	fflush(stdout);
+}
+
 int main(void)
 {
 	for (u32 i = 0; i < 8; i++)
 		all_failures(i & 1 ? &slat_npt : &slat_ept, i & 2, i & 4);
+	for (u32 i = 0; i < 4; i++)
+		all_break_failures(i & 1 ? &slat_npt : &slat_ept, i & 2);
 	return 0;
 }

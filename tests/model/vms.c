@@ -6,6 +6,7 @@
 #include "mm/share.h"
 #include "mm/share_index.h"
 #include "mm/space_entry.h"
+#include "mm/space_join.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -185,6 +186,8 @@ static void figures_keep(const struct space *space)
 {
 	world.merges += space->stats.share_merged_own + space->stats.share_merged_other +
 			space->stats.share_zeroed;
+	world.joins += space->stats.joins;
+	world.join_moves += space->stats.join_moves;
 	world.breaks += space->stats.share_taken + space->stats.share_copied;
 }
 
@@ -526,6 +529,33 @@ static void step_split_or_hide(struct vm *vm)
 		wrong("space_split_all");
 }
 
+/* The guest writes to every page of a region: it is its own then. */
+static void region_own(struct vm *vm)
+{
+	u64 first = ALIGN_DOWN(any_page(vm->space), (u64)REGION_PAGE_COUNT);
+	u64 end = min(first + REGION_PAGE_COUNT, vm->space->page_count);
+
+	for (u64 index = first; index < end; index++) {
+		u64 value = below(3);
+		gpa_t gpa = gfn_to_gpa(space_page_gfn(vm->space, index));
+
+		if (fake_guest_access(vm->space, gpa, SLAT_WRITE, &value, 8) != FAULT_DONE)
+			return;
+		page_used(vm, index);
+		memcpy(model_page(vm, index, true), &value, 8);
+	}
+}
+
+/* Some slices of rejoining, as short as they can be; the rest later, or never. */
+static void step_join(struct vm *vm)
+{
+	if (chance(30))
+		region_own(vm);
+	fake_guest_leave();
+	for (u64 slices = 1 + below(100); slices && !space_join_some(vm->space, 0); slices--)
+		;
+}
+
 /* In the middle of a merge, other CPUs do what they like. */
 static void in_a_merge(enum share_step at)
 {
@@ -558,6 +588,8 @@ static void in_a_merge(enum share_step at)
 			share_break_all(vm);
 		else if (vm && dice < 235)
 			step_balloon(vm);
+		else if (vm && dice < 245)
+			step_join(vm);
 		else if (vm)
 			step_access(vm);
 	}
@@ -600,6 +632,8 @@ static void step(void)
 		vm_clear(vm);
 	} else if (dice < 62) {
 		step_split_or_hide(vm);
+	} else if (dice < 68) {
+		step_join(vm);
 	} else if (dice < 70) {
 		step_access_beyond(vm);
 	} else if (dice < 72) {
@@ -790,7 +824,8 @@ bool world_run(const struct world_options *chosen)
 	if (memcmp(&start, &end, sizeof(start)) != 0)
 		wrong("not all frames came back");
 	printf("seed %llu %s%s: %llu steps, %llu accesses (%llu hits, %llu walks), %llu kicks with %llu "
-	       "late accesses, %llu out of frames, %llu VMs ended, %llu cleared, %llu pages ballooned, %llu touched\n",
+	       "late accesses, %llu out of frames, %llu VMs ended, %llu cleared, %llu pages ballooned, %llu touched, "
+	       "%llu regions joined, %llu pages moved for it\n",
 		(unsigned long long)options->seed, options->format->name,
 		options->large_pages ? (options->large_pages_no_exec ? " large no-exec" : " large")
 				     : "",
@@ -799,7 +834,8 @@ bool world_run(const struct world_options *chosen)
 		(unsigned long long)fake_guest_kicks(), (unsigned long long)world.kick_accesses,
 		(unsigned long long)world.nomem, (unsigned long long)world.destroyed,
 		(unsigned long long)world.clears, (unsigned long long)world.inflated,
-		(unsigned long long)world.touched);
+		(unsigned long long)world.touched, (unsigned long long)world.joins,
+		(unsigned long long)world.join_moves);
 	if (options->share)
 		printf("  %u hash bits: %llu scans, %llu races, %llu merges, %llu breaks\n",
 			options->hash_bits, (unsigned long long)world.scans,

@@ -38,7 +38,7 @@ struct world {
 	struct vm vms[VMS_MAX];
 	struct pin pins[PINS_MAX];
 	u64 steps, accesses, nomem, clears, destroyed, kick_accesses;
-	u64 scans, races, merges, breaks;
+	u64 scans, races, merges, breaks, joins, join_moves;
 	u64 inflated, touched;
 	struct vm *scanned; /* in the middle of a merge: this VM cannot end */
 };

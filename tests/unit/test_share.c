@@ -351,6 +351,62 @@ static void test_false_matches_are_refused(void **state)
 	stop();
 }
 
+static void test_a_hint_that_is_not_true_any_more_gives_way(void **state)
+{
+	(void)state;
+	start(1, 1);
+	vms[2] = make(1, MIB(4), false);
+	put(vms[0], 1, 42);
+	pass(vms[0]);
+	put(vms[0], 1, 43);
+	put(vms[1], 1, 42);
+	put(vms[2], 1, 42);
+	pass(vms[1]);
+	assert_int_equal(stats_get(&vms[1]->stats.share_refused[SHARE_REFUSED_STALE]), 1);
+	pass(vms[2]);
+	assert_int_equal(state_of(vms[1], 1), PAGE_SHARED);
+	assert_int_equal(state_of(vms[2], 1), PAGE_SHARED);
+	stop();
+}
+
+/* On CPU 1, which still runs the VM whose page a hint named: can it write there? */
+static u32 late_writes;
+
+static void write_through_the_cache(enum share_step at)
+{
+	u64 value = 99;
+
+	if (at != SHARE_STEP_FLUSHED)
+		return;
+	fake_cpu_set(1);
+	late_writes +=
+		fake_guest_access_cached(vms[0], GPA(PAGE_BYTES + 64), SLAT_WRITE, &value, 8);
+	fake_cpu_set(0);
+}
+
+static void test_a_hinted_pages_vm_is_flushed_before_bytes_are_compared(void **state)
+{
+	(void)state;
+	start(1, 1);
+	put(vms[0], 1, 42);
+	put(vms[1], 1, 42);
+	pass(vms[0]);
+	fake_cpu_set(1);
+	put(vms[0], 1, 42); /* its translation is cached there from now on */
+	fake_cpu_set(0);
+	late_writes = 0;
+	share_test_hooks(write_through_the_cache, 0);
+	/* Not pass(): CPU 1 stays in its guest. */
+	while (!share_scan(vms[1], ALL, ALL).pass_ended)
+		;
+	share_test_hooks(NULL, 0);
+	assert_int_equal(late_writes, 0);
+	assert_int_equal(state_of(vms[0], 1), PAGE_SHARED);
+	assert_int_equal(state_of(vms[1], 1), PAGE_SHARED);
+	assert_int_equal(get(vms[1], 1), 42);
+	stop();
+}
+
 static void test_rates_keep_every_limit(void **state)
 {
 	const struct share_rate_limits usual = {60, 4, 1024};
@@ -393,6 +449,8 @@ int main(void)
 		cmocka_unit_test(test_page_tables_are_left_alone_until_they_rest),
 		cmocka_unit_test(test_large_leaves_are_split_for_a_gain_only),
 		cmocka_unit_test(test_false_matches_are_refused),
+		cmocka_unit_test(test_a_hint_that_is_not_true_any_more_gives_way),
+		cmocka_unit_test(test_a_hinted_pages_vm_is_flushed_before_bytes_are_compared),
 		cmocka_unit_test(test_rates_keep_every_limit),
 		cmocka_unit_test(test_every_refusal_has_a_name),
 	};

@@ -2,10 +2,12 @@
  * The memory workload as a static Linux program: what a guest's /init starts.
  *
  * Takes one argument, "key=value,key=value,...": profile (unique, mixed), mib, ops and/or seconds
- * (whichever ends first), seed, corrupt (a page to damage on purpose, which must end in FAIL).
+ * (whichever ends first; SIGTERM ends it too), seed, corrupt (a page to damage on purpose, which must
+ * end in FAIL).
  * Prints exactly one result line, by which the hypervisor judges the VM: WORKLOAD ok profile=mixed
  * mib=64 ops=20000 writes=10012 seconds=3.21 wrong=0 WORKLOAD FAIL ...
  */
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,6 +28,14 @@ struct options {
 	unsigned long corrupt;
 	bool is_corrupting;
 };
+
+static volatile sig_atomic_t is_ended;
+
+static void on_term(int signal)
+{
+	(void)signal;
+	is_ended = 1;
+}
 
 static int fail(const char *why, const char *what)
 {
@@ -88,7 +98,7 @@ static void run_ops(struct workload *w, const struct options *o)
 {
 	double end = now_seconds() + (double)o->seconds;
 
-	while (o->ops == 0 || w->ops_count < o->ops) {
+	while (!is_ended && (o->ops == 0 || w->ops_count < o->ops)) {
 		if (o->seconds && w->ops_count % OPS_PER_LOOK == 0 && now_seconds() >= end)
 			break;
 		workload_op(w);
@@ -128,6 +138,7 @@ int main(int argc, char **argv)
 {
 	struct options o = {.profile = WORKLOAD_MIXED, .mib = 64, .seed = 1};
 
+	signal(SIGTERM, on_term);
 	setvbuf(stdout, NULL, _IOFBF, 512);
 	if (argc != 2 || !parse(&o, argv[1]))
 		return fail("arguments: profile=unique|mixed,mib=N,ops=N,seconds=N,seed=N",

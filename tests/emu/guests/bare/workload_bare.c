@@ -65,14 +65,16 @@ static void wait_for_key(void)
 	}
 }
 
-/* Verify everything, write to everything, verify everything. */
-static void overwrite(struct workload *w)
+/* Verify everything, write to everything, verify everything. @wait: when no page is like another. */
+static void overwrite(struct workload *w, bool wait)
 {
 	enum workload_profile profile = w->profile;
 
 	workload_verify_all(w);
 	w->profile = WORKLOAD_UNIQUE;
 	workload_fill(w);
+	if (wait)
+		wait_for_key();
 	workload_verify_all(w);
 	/* Again as it was. */
 	w->profile = profile;
@@ -127,7 +129,7 @@ void workload_run(const struct bare_boot *boot, const char *arguments)
 	if (list_number(arguments, "wait", 0))
 		wait_for_key();
 	if (list_number(arguments, "overwrite", 0))
-		overwrite(&w);
+		overwrite(&w, list_number(arguments, "wait", 0) > 1);
 	workload_verify_all(&w);
 	report(&w, mib, clock_ns() - start);
 	power_off();

@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The balloon driver of Bellows' guests: found by its ACPI device, loaded and unloaded at any time.
+ * See driver.h for its parts, and bellows_balloon(4).
+ */
+#include <linux/acpi.h>
+#include <linux/interrupt.h>
+#include <linux/module.h>
+#include <linux/oom.h>
+#include <linux/pm.h>
+#include <linux/slab.h>
+
+#include "guest-tools/linux/driver/compat.h"
+#include "guest-tools/linux/driver/driver.h"
+#include "guest-tools/linux/driver/hypercall.h"
+
+static bool enabled = true;
+module_param(enabled, bool, 0444);
+MODULE_PARM_DESC(
+	enabled, "whether the balloon may inflate; bellows-guest(8) changes it at run time");
+
+/* --- Coming ----------------------------------------------------------------------------------- */
+
+static irqreturn_t on_interrupt(int irq, void *b)
+{
+	balloon_look(b);
+	return IRQ_HANDLED;
+}
+
+static struct balloon *balloon_make(struct platform_device *device)
+{
+	struct balloon *b = devm_kzalloc(&device->dev, sizeof(*b), GFP_KERNEL);
+
+	if (!b)
+		return NULL;
+	/* A page each, for the hypercalls want them so. */
+	b->list = (u64 *)devm_get_free_pages(&device->dev, GFP_KERNEL | __GFP_ZERO, 0);
+	b->stats = (void *)devm_get_free_pages(&device->dev, GFP_KERNEL | __GFP_ZERO, 0);
+	if (!b->list || !b->stats)
+		return NULL;
+	b->dev = &device->dev;
+	b->enabled = enabled;
+	b->on_oom.notifier_call = balloon_oom;
+	mutex_init(&b->lock);
+	INIT_DELAYED_WORK(&b->work, balloon_work);
+	balloon_pages_init(b);
+	platform_set_drvdata(device, b);
+	return b;
+}
+
+static int balloon_probe(struct platform_device *device)
+{
+	struct balloon *b = balloon_make(device);
+	int error;
+
+	if (!b)
+		return -ENOMEM;
+	b->irq = platform_get_irq(device, 0);
+	if (b->irq < 0)
+		return b->irq;
+	error = balloon_attach(b);
+	if (error)
+		return error;
+	error = request_irq(b->irq, on_interrupt, 0, DRIVER_NAME, b);
+	if (error)
+		goto detach;
+	error = register_oom_notifier(&b->on_oom);
+	if (error)
+		goto free_irq;
+	balloon_look(b);
+	return 0;
+
+free_irq:
+	free_irq(b->irq, b);
+	cancel_delayed_work_sync(&b->work);
+detach:
+	balloon_detach(b);
+	return error;
+}
+
+/* --- Going ------------------------------------------------------------------------------------ */
+
+static compat_remove_t balloon_remove(struct platform_device *device)
+{
+	struct balloon *b = platform_get_drvdata(device);
+
+	unregister_oom_notifier(&b->on_oom);
+	free_irq(b->irq, b);
+	cancel_delayed_work_sync(&b->work);
+	balloon_detach(b);
+	balloon_empty(b);
+	return COMPAT_REMOVED;
+}
+
+/* Reboot, power-off, kexec: the next kernel is to find plain memory. */
+static void balloon_shutdown(struct platform_device *device)
+{
+	struct balloon *b = platform_get_drvdata(device);
+
+	disable_irq(b->irq);
+	cancel_delayed_work_sync(&b->work);
+	balloon_detach(b);
+}
+
+/* Also into hibernation: what wakes up may be another machine, where nothing is inflated. */
+static int balloon_suspend(struct device *dev)
+{
+	struct balloon *b = dev_get_drvdata(dev);
+
+	cancel_delayed_work_sync(&b->work);
+	balloon_detach(b);
+	balloon_empty(b);
+	return 0;
+}
+
+static int balloon_resume(struct device *dev)
+{
+	/* The worker says hello again. */
+	balloon_look(dev_get_drvdata(dev));
+	return 0;
+}
+
+static DEFINE_SIMPLE_DEV_PM_OPS(balloon_pm_ops, balloon_suspend, balloon_resume);
+
+/* --- The module ------------------------------------------------------------------------------- */
+
+static const struct acpi_device_id balloon_ids[] = {{BELLOWS_BALLOON_HID, 0}, {}};
+MODULE_DEVICE_TABLE(acpi, balloon_ids);
+
+static struct platform_driver balloon_driver = {
+	.probe = balloon_probe,
+	.remove = balloon_remove,
+	.shutdown = balloon_shutdown,
+	.driver =
+		{
+			.name = DRIVER_NAME,
+			.acpi_match_table = balloon_ids,
+			.dev_groups = balloon_attributes,
+			.pm = pm_sleep_ptr(&balloon_pm_ops),
+		},
+};
+
+static int __init balloon_init(void)
+{
+	if (!hypercall_is_bellows()) {
+		pr_info(DRIVER_NAME ": this is no virtual machine of Bellows; staying out\n");
+		return -ENODEV;
+	}
+	return platform_driver_register(&balloon_driver);
+}
+module_init(balloon_init);
+
+static void __exit balloon_exit(void)
+{
+	platform_driver_unregister(&balloon_driver);
+}
+module_exit(balloon_exit);
+
+MODULE_DESCRIPTION("Memory balloon of Bellows' virtual machines");
+MODULE_LICENSE("GPL");
+MODULE_VERSION(BELLOWS_VERSION);

@@ -1,0 +1,76 @@
+"""Cases of page sharing: guests that are partly alike wait with their memory as it is, are scanned, and write to
+every page afterwards; each verifies. `share audit` says how much of what is alike is shared."""
+SALT = "sched.mem.pshare.salt"
+LARGE = "Mem.AllocGuestLargePage"
+FORCE = "Mem.ShareForceSalting"
+NEARLY_ALL = r"share audit: .*: (9[5-9]|100)\.\d%"
+
+
+def each_of_four(pattern, count=4):
+    return rf"(?:{pattern}(?:.|\n)*?){{{count}}}"
+
+
+def each_of_two(pattern):
+    return each_of_four(pattern, 2)
+
+
+def cases(host, vm, bare, workload, pvh, prompt, panic):
+    # In two pieces: Bochs drops what the serial line's FIFO of 16 bytes cannot take at once.
+    type_scan_all = ((prompt, "share scan "), (r"share scan ", "now all\r"))
+    audit = ((prompt, "share audit\r"), (r"share audit: ", "\r"))
+    scan_all = (*type_scan_all, (each_of_four(r"scanned for sharing"), "\r"), *audit)
+    figures = ((prompt, "share\r"), (r"index-full", "\r"))
+
+    def press(i):
+        return (prompt, f"console g{i}\r"), (rf"-- g{i}: its last output", "x\x1d"), (rf"detached from g{i}", "\r")
+
+    press_key = tuple(step for i in range(1, 5) for step in press(i))
+    all_wait = (each_of_four(r"\] WORKLOAD waiting"), "\r")
+    all_ok = each_of_four(r"^g\d .*verdict ok")
+    others_shared = tuple(rf"^  g{i}: .*merged-other=[1-9]" for i in range(1, 5))
+
+    def sharing(*more, force=0, salts=(None,) * 4, ops=300):
+        """Four bare guests, a quarter of whose pages is the same in all, and another quarter zero."""
+        does = [",".join((workload(seed=i, mib=12, ops=ops), *more)) for i in range(1, 5)]
+        return host(**{FORCE: force, LARGE: 0}) + "".join(
+            bare(f"g{i}", does[i - 1], "16M", pvh, **{SALT: salts[i - 1]}) for i in range(1, 5))
+
+    def case(name, config, script, expect, **more):
+        return dict(name=f"share-{name}", config=config, script=script, expect=expect,
+                    **{"forbid": (panic,), **more})
+
+    overwritten = sharing("wait=1", "overwrite=1")
+    frames = ((prompt, "frames\r"), (r"all accounted for", "\r"))
+    yield case("four", overwritten, (all_wait, *scan_all, *figures, *frames, *press_key),
+               (rf"{NEARLY_ALL}; [5-9]\d{{3}} saved", *others_shared, r"^shared +[1-9]", all_ok),
+               forbid=(panic, "NOT ALL"))
+    yield case("salts", sharing("wait=1", "overwrite=1", force=2, salts=("a", "b", None, None)),
+               (all_wait, *scan_all, *figures, *press_key), (each_of_four(r"merged-other=0 "), all_ok))
+    yield case("write-storm", sharing(ops=12000), (
+        (each_of_four(r"\] BELLOWS-GUEST up"), "\r"), *scan_all[:-2], *scan_all[:-2], *scan_all), (all_ok,))
+    yield case("death-and-reset", overwritten, (
+        all_wait, *type_scan_all, (prompt, "stop g1\r"), (r"g1: powered off", "\r"), (prompt, "reset g2\r"),
+        (r"g2: reset", "\r"), (prompt, "start g1\r"), (each_of_two(r"\] WORKLOAD waiting"), "\r"), *scan_all,
+        (prompt, "stop g3\r"), (prompt, "start g3\r"), (r"\[g3\] WORKLOAD waiting", "\r"), *scan_all, *frames,
+        *press_key), (rf"{NEARLY_ALL}; [5-9]\d{{3}} saved", all_ok), forbid=(panic, "NOT ALL"))
+
+    # Large pages are split for what is shared; when all of it was written they are joined again, with every byte.
+    both_joined = "".join(rf"(?=(?:.|\n)*g{i}: \d regions are 2 MiB pages again)" for i in (1, 2))
+    two = "".join(bare(f"g{i}", workload(seed=i, mib=12, ops=300) + ",wait=2,overwrite=1", "16M", pvh) for i in (1, 2))
+    yield case("join", host(**{FORCE: 0, LARGE: 1}) + two, (
+        (each_of_two(r"\] WORKLOAD waiting"), "\r"), *type_scan_all, (each_of_two(r"scanned for sharing"), "\r"),
+        *figures, *press(1), *press(2), (both_joined, "\r"),
+        *figures, (r"moving \d+", "\r"), *frames, *press(1), *press(2)),
+        (r"^  g[12]: .*merged-other=[1-9]", r"g[12]: [3-9] regions are 2 MiB pages again",
+         r"joined=[3-9], moving [1-9]\d{2}",
+         each_of_two(r"^g\d .*verdict ok")), forbid=(panic, "NOT ALL"))
+
+    def linux(name, large):
+        guests = "".join(vm(f"g{i}", workload(seed=i, mib=32, ops=None, seconds=24), "128M") for i in (1, 2))
+        return case(name, host(**{FORCE: 1, LARGE: large}) + guests, (
+            (each_of_two(r"\] BELLOWS-GUEST up"), "\r"), *type_scan_all, (each_of_two(r"scanned for sharing"), "\r"),
+            *audit, (prompt, "memtop\r")),
+            (rf"{NEARLY_ALL}; \d{{4,}} saved", each_of_two(r"^g\d .*verdict ok")), timeout=180)
+
+    yield linux("linux", 0)
+    yield linux("linux-large-pages", 1)

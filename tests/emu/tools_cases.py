@@ -1,0 +1,83 @@
+"""Cases of the guest tools in Debian guests: the driver follows its target, gives memory back when its guest is
+driven to its limit, is unloaded, restarted under a full balloon; and stays out where there is no Bellows."""
+import re
+import subprocess
+
+import machine as machines
+import session
+
+# Every page is written to when it is freed, so that the host has one for each and what comes and goes can be counted.
+ALL_TOUCHED = "init_on_free=1"
+ROW = re.compile(r"^g1 +192\.0 +(\d+\.\d)", re.M)
+TOLERANCE_MIB = 1.0
+STRANGER_SECONDS = 120
+
+
+class Consumed(session.Watcher):
+    """Compares what g1 consumed, by three looks at memtop: before, with 81 MiB in the balloon, and after."""
+
+    def problems(self):
+        seen = [float(text) for text in ROW.findall(self.text)]
+        if len(seen) != 3:
+            return [f"{len(seen)} looks at memtop, not 3"]
+        fell, rose = seen[0] - seen[1], seen[2] - seen[1]
+        return [f"consumed memory {what} by {by:.1f} MiB, not by 81" for what, by in (("fell", fell), ("rose", rose))
+                if abs(by - 81) > TOLERANCE_MIB]
+
+
+def steps(prompt, *pairs):
+    """(what to wait for, what to type then or None), each typed at a fresh prompt."""
+    out = []
+    for wait, line in pairs:
+        out.append((wait, "\r" if line else None))
+        if line:
+            out.append((prompt, line + "\r"))
+    return tuple(out)
+
+
+def cases(host, vm, prompt, panic):
+    def guest(does, extra=""):
+        return host(autostop="no") + vm("g1", f"tools={does}", "192M", extra=extra,
+                                        **{"sched.mem.pshare.enable": "no"})
+
+    def case(name, config, script, **more):
+        return dict(name=f"tools-{name}", config=config, forbid=(panic, "TOOLS FAIL", "WORKLOAD FAIL"),
+                    **{"verdict": "stopped", "script": script, "timeout": 150, **more})
+
+    follow = steps(
+        prompt, (r"\[g1\] TOOLS loaded", "memtop"), (r"^g1 +192\.0", "balloon g1 81M"),
+        (r"\[g1\] maximum", "balloon"), (r"g1 +81\.0 +81\.0 +81\.0 .* ok$", "memtop"),
+        (r"^g1 +192\.0", "balloon g1 off"), (r"\[g1\] TOOLS size 0", "memtop"), (r"^g1 +192\.0", None),
+        (r"\[g1\] TOOLS unloaded", "poweroff"))
+    yield case("follow", guest("follow", ALL_TOUCHED), follow, expect=(r"balloon driver 1\.0", r"WORKLOAD ok .* wrong=0"),
+               watcher=lambda machine, timeout, slow: Consumed(machine, timeout, follow))
+    yield case("limit", guest("limit"), steps(
+        prompt, (r"\[g1\] TOOLS loaded", "balloon g1 80M"), (r"\[g1\] TOOLS gave back", "balloon"),
+        (r"backing off", None), (r"\[g1\] TOOLS size 0", "balloon"), (r"disabled", None),
+        (r"\[g1\] TOOLS unloaded", "balloon"), (r"g1 +80\.0 +0\.0 .*no driver", "frames"),
+        (r"all accounted for", None), (r"\[g1\] WORKLOAD ok .* wrong=0", "poweroff")),
+        expect=(r"WORKLOAD ok profile=unique mib=100",))
+    yield case("restarted", guest("again", "reboot=a"), steps(
+        prompt, (r"\[g1\] TOOLS loaded", "balloon g1 80M"), (r"\[g1\] TOOLS size 81920", None),
+        (r"g1: reset", None), (r"\[g1\] TOOLS size 81920", "frames"), (r"all accounted for", "poweroff")))
+
+
+def run_stranger(directory):
+    """The same kernel and initial RAM disk with no Bellows below: ("passed", "") or ("failed", what to show)."""
+    directory.mkdir(parents=True, exist_ok=True)
+    guests = machines.BUILD / "guests"
+    command = [*machines.DIE_WITH_US, "qemu-system-x86_64", "-M", "q35", "-accel", "tcg", "-cpu", "max,-la57",
+               "-m", "256", "-nodefaults", "-display", "none", "-no-reboot", "-serial", "stdio",
+               "-kernel", guests / "vmlinuz", "-initrd", guests / "initrd.img",
+               "-append", "console=ttyS0 quiet cryptomgr.notests bellows.tools=stranger"]
+    try:
+        done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                              timeout=STRANGER_SECONDS, check=False)
+        text = done.stdout.decode(errors="replace")
+    except subprocess.TimeoutExpired as late:
+        text = (late.stdout or b"").decode(errors="replace") + "\nno end"
+    (directory / "serial.log").write_text(text)
+    wanted = (r"bellows_balloon: this is no virtual machine of Bellows; staying out",
+              r"bellows-guest: this is no virtual machine of Bellows", r"TOOLS stayed out")
+    missing = [f"PROBLEM: not seen: {pattern}" for pattern in wanted if not re.search(pattern, text)]
+    return ("failed", "\n".join([text, *missing])) if missing or "TOOLS FAIL" in text else ("passed", "")
