@@ -247,14 +247,18 @@ static void pages_turn(
 
 enum fault_result evict_io_read(struct space *space, gfn_t gfn, u64 *entry, pfn_t frame)
 {
-	struct swap_io *io = swap_io_take(false);
+	u64 slot = slat_payload(slat_load(entry));
 	struct window window;
+	struct swap_io *io;
 
+	/* A busy slot is being looked at (space_peek.h): what is read there is not for the guest.
+	 */
+	io = swap_slot_is_busy(space->swap, slot) ? NULL : swap_io_take(false);
 	if (!io) {
 		reclaim_wait(space);
 		return FAULT_WAIT;
 	}
-	window_open(space, gfn, slat_payload(slat_load(entry)), frame, &window);
+	window_open(space, gfn, slot, frame, &window);
 	io_fill(space, io, &window);
 	pages_turn(space, io, PAGE_SWAPPED, PAGE_LOADING);
 	stats_add(&space->stats.read_ahead, io->page_count - 1);

@@ -1,7 +1,8 @@
 /*
- * One sum over all spaces, kept in steps of 64 pages so that a fault seldom writes it. Each space remembers what
- * it has put into the sum, and exchanges it: whatever the order of CPUs, the sum is that of the remembered
- * parts. A part may lag behind by what several CPUs do to one space in the same moment, a step or so.
+ * One sum over all spaces, kept in steps of 64 pages so that a fault seldom writes it. Each space
+ * remembers what it has put into the sum, and exchanges it: whatever the order of CPUs, the sum is
+ * that of the remembered parts. A part may lag behind by what several CPUs do to one space in the
+ * same moment, a step or so.
  */
 #include "mm/promise.h"
 #include "mm/frame.h"
@@ -39,14 +40,14 @@ static void part_set(struct space *space, u64 part)
 	__atomic_fetch_add(&owed_pages, part - before, __ATOMIC_RELAXED);
 }
 
-static u64 promised_pages(const struct space *space)
+u64 promise_pages(const struct space *space)
 {
 	return __atomic_load_n(&space->promised_pages, __ATOMIC_RELAXED);
 }
 
 void promise_update(struct space *space)
 {
-	u64 consumed = space_consumed_pages(space), promised = promised_pages(space);
+	u64 consumed = space_consumed_pages(space), promised = promise_pages(space);
 	u64 part = 0;
 
 	if (consumed < promised)
@@ -61,7 +62,7 @@ void promise_forget(struct space *space)
 
 bool promise_may_take(const struct space *space, u64 pages)
 {
-	if (space_consumed_pages(space) + pages <= promised_pages(space))
+	if (space_consumed_pages(space) + pages <= promise_pages(space))
 		return true;
 	return promise_spare_pages() >= pages;
 }

@@ -27,6 +27,9 @@ void promise_reserve(u64 pages);
  */
 u64 promise_spare_pages(void);
 
+/* Of its pages, those that @space finds frames for whatever others do. */
+u64 promise_pages(const struct space *space);
+
 /* @space's consumption changed: note what it is still owed, to within 64 pages. Cost: O(1), seldom a shared write. */
 void promise_update(struct space *space);
 

@@ -5,6 +5,7 @@
  */
 #include "mm/reclaim_choice.h"
 #include "mm/platform.h"
+#include "mm/promise.h"
 #include "mm/reclaim_age.h"
 #include "mm/space_entry.h"
 #include "mm/space_registry.h"
@@ -36,7 +37,7 @@ static u64 draw(u64 below)
 
 u64 reclaim_space_pages(const struct space *space)
 {
-	u64 kept = space->promised_pages + space_pages_in_state(space, PAGE_WRITING);
+	u64 kept = promise_pages(space) + space_pages_in_state(space, PAGE_WRITING);
 	u64 consumed = space_consumed_pages(space);
 
 	if ((!space->zcache && !space->swap) ||

@@ -1,5 +1,6 @@
 /* The sweep goes by numbers of spaces and pages, so a space may come or go at any time. */
 #include "mm/reclaim_shared.h"
+#include "mm/promise.h"
 #include "mm/reclaim_choice.h"
 #include "mm/space_entry.h"
 #include "mm/space_registry.h"
@@ -25,8 +26,7 @@ static bool may_lose(const struct space *space)
 {
 	u64 shared = space_pages_in_state(space, PAGE_SHARED);
 
-	return space->swap && shared &&
-	       space_consumed_pages(space) + shared > space->promised_pages;
+	return space->swap && shared && space_consumed_pages(space) + shared > promise_pages(space);
 }
 
 /* Pages of one region. Returns how many were taken. */

@@ -4,6 +4,7 @@
 #include "mm/evict_io.h"
 #include "mm/evicted.h"
 #include "mm/frame.h"
+#include "mm/reclaim.h"
 #include "mm/space_entry.h"
 #include "mm/zcache.h"
 
@@ -15,6 +16,7 @@ static void reading_done(struct swap_io *io)
 	if (!result)
 		result = evict_io_unfold(&io->pages[0]);
 	swap_io_give(io);
+	reclaim_wake();
 	peek->done(peek, result);
 }
 
@@ -23,8 +25,10 @@ static err_t slot_peek(struct space *space, gfn_t gfn, u64 payload, struct space
 {
 	if (payload & SWAPPED_LOST)
 		return E_CORRUPT;
-	struct swap_io *io = swap_io_take(false);
+	struct swap_io *io = NULL;
 
+	if (!swap_slot_is_busy(space->swap, payload))
+		io = swap_io_take(false);
 	if (!io)
 		return E_BUSY;
 	io->page_count = 1;

@@ -19,10 +19,10 @@ struct space_peek {
  * Returns 0 (copied); E_WAIT (a read has been started: .done() is called once, from blk_poll(),
  * with no lock held and 0, E_IO, E_CORRUPT, or E_NOTFOUND: the VM has ended or been reset
  * meanwhile; the contents are those of now); E_EXIST (the page is in memory, or never was written:
- * pin it); E_BUSY (it is being brought in, or no command can be started now: try again); E_RANGE
- * (not RAM); E_CORRUPT, E_IO (its contents are lost; the disk is dead). Nothing is changed in any
- * case. Locks: takes the region's; the caller may hold none of that rank or above. Cost: a
- * decompression, or starting a read.
+ * pin it); E_BUSY (it is being brought in, or looked at by another; or no command can be started
+ * now: try again); E_RANGE (not RAM); E_CORRUPT, E_IO (its contents are lost; the disk is dead).
+ * Nothing is changed in any case. Locks: takes the region's; the caller may hold none of that rank
+ * or above. Cost: a decompression, or starting a read.
  */
 must_check err_t space_peek(struct space *space, gfn_t gfn, struct space_peek *peek);
 

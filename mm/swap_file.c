@@ -318,7 +318,8 @@ void swap_slot_free(struct swap_file *file, u64 slot)
 	spin_unlock(&file->lock);
 }
 
-bool swap_slot_is_object(struct swap_file *file, u64 slot)
+/* Of a slot that is in use. */
+static u64 used_word(struct swap_file *file, u64 slot)
 {
 	u64 word;
 
@@ -326,7 +327,17 @@ bool swap_slot_is_object(struct swap_file *file, u64 slot)
 	word = *word_of(file, slot);
 	spin_unlock(&file->lock);
 	CHECK(word & WORD_USED);
-	return (word & WORD_OBJECT) != 0;
+	return word;
+}
+
+bool swap_slot_is_object(struct swap_file *file, u64 slot)
+{
+	return (used_word(file, slot) & WORD_OBJECT) != 0;
+}
+
+bool swap_slot_is_busy(struct swap_file *file, u64 slot)
+{
+	return (used_word(file, slot) & WORD_BUSY) != 0;
 }
 
 static bool is_readable(const struct swap_file *file, u64 slot)

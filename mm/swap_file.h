@@ -77,6 +77,12 @@ void swap_slot_free(struct swap_file *file, u64 slot);
 /* Does a slot that is in use hold a compressed object, not a page? Its length is read with it. */
 bool swap_slot_is_object(struct swap_file *file, u64 slot);
 
+/*
+ * Is a command under way for a slot that is in use? A slot has one at a time. Stays false for as
+ * long as the caller keeps others from starting one, as the lock of its page's region does.
+ */
+bool swap_slot_is_busy(struct swap_file *file, u64 slot);
+
 /* Slots in use now, those of CLEAN pages among them; doomed ones too. */
 u64 swap_file_used(const struct swap_file *file);
 

@@ -434,6 +434,30 @@ static void a_device_reads_a_page_where_it_is(void **state)
 	space = rig_space("one", 1024, 64, 1024);
 }
 
+/* One slot, one reader: the others come again. */
+static void a_page_that_a_device_reads_can_be_wanted_meanwhile(void **state)
+{
+	struct space_peek first = {.to = frame_alloc(FRAME_HV), .done = peeked};
+	struct space_peek second = {.to = frame_alloc(FRAME_HV), .done = peeked};
+
+	(void)state;
+	rig_fill(space, 5, RIG_RANDOM);
+	rig_evict(space, 5);
+	rig_complete();
+	peek_result = 1;
+	assert_int_equal(space_peek(space, GFN(5), &first), E_WAIT);
+	assert_int_equal(space_peek(space, GFN(5), &second), E_BUSY);
+	assert_int_equal(fault_handle(space, gfn_to_gpa(GFN(5)), SLAT_READ), FAULT_WAIT);
+	assert_int_equal(rig_state(space, 5), PAGE_SWAPPED);
+	assert_true(space->waits);
+	rig_complete();
+	assert_int_equal(peek_result, 0);
+	assert_false(space->waits); /* it was woken */
+	rig_verify(space, 5, RIG_RANDOM);
+	frame_free(first.to);
+	frame_free(second.to);
+}
+
 static void neighbours_that_were_written_together_are_read_together(void **state)
 {
 	struct evict_batch batch;
@@ -477,6 +501,7 @@ int main(void)
 		CASE(pages_brought_in_for_a_vcpu_stay_until_it_moves_on),
 		CASE(a_page_that_is_overwritten_is_not_fetched),
 		CASE(a_device_reads_a_page_where_it_is),
+		CASE(a_page_that_a_device_reads_can_be_wanted_meanwhile),
 		CASE(neighbours_that_were_written_together_are_read_together),
 	};
 
