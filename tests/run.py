@@ -32,7 +32,9 @@ import zcache
 BUILD = machines.BUILD
 GROUPS = ("unit", "model", "fuzz", "pkg", "qemu", "kvm", "bochs")
 HOST_TEST_SECONDS = 600
-TAIL_LINES = 40
+STATUSES = ("passed", "failed", "skipped")
+TAIL_LINES = 40          # of a failed test's words, where it fails
+LAST_LINES = 6           # and again at the end
 CORES = os.cpu_count() or 1
 
 
@@ -226,19 +228,28 @@ def run_one(test, broken):
 
 
 def run_group(group, tests, broken, at_once):
+    """Returns the tests with their results, in the order in which they ended."""
     start = time.monotonic()
-    counts = {"passed": 0, "failed": 0, "skipped": 0}
+    ended = []
     with concurrent.futures.ThreadPoolExecutor(at_once) as pool:
         running = {pool.submit(run_one, test, broken): test for test in tests}
         for future in concurrent.futures.as_completed(running):
             test, result = running[future], future.result()
-            counts[result.status] += 1
+            ended.append((test, result))
             note = f"  ({result.detail})" if result.status == "skipped" else ""
             print(f"{result.status:8}{test.name:40}{result.seconds:7.1f} s{note}", flush=True)
             if result.status == "failed":
                 print("    | " + "\n    | ".join(excerpt(result.detail)), flush=True)
     print(f"-- {group}: {time.monotonic() - start:.1f} s", flush=True)
-    return counts
+    return ended
+
+
+def sum_up(ended):
+    """The failed ones once more, for whoever sees only the end of all this; then the last line."""
+    for test, result in ended:
+        if result.status == "failed":
+            print(f"failed  {test.name}\n    | " + "\n    | ".join(excerpt(result.detail)[-LAST_LINES:]))
+    print(", ".join(f"{sum(result.status == status for _, result in ended)} {status}" for status in STATUSES))
 
 
 def parse_arguments():
@@ -267,16 +278,15 @@ def main():
     if bochs_tests and not has_bochs():
         for test in bochs_tests:
             test.run = lambda: Result("failed", "Bochs could not be built (its words are above)")
-    total = {"passed": 0, "failed": 0, "skipped": 0}
+    ended = []
     for group in GROUPS:
         chosen = [test for test in tests if test.name.startswith(group + "/")]
         if chosen:
-            for status, count in run_group(group, chosen, broken, CORES).items():
-                total[status] += count
+            ended += run_group(group, chosen, broken, CORES)
     if not tests:
         print(f"no test matches {options.match!r}")
-    print(", ".join(f"{count} {status}" for status, count in total.items()))
-    return 1 if total["failed"] or not tests else 0
+    sum_up(ended)
+    return 1 if not tests or any(result.status == "failed" for _, result in ended) else 0
 
 
 if __name__ == "__main__":
