@@ -77,7 +77,7 @@ static void run_vms(u32 count, char **words)
 			vm_state_name(vm->state), vm->vcpu_count,
 			(ull)(vm->config->memory_bytes >> 20),
 			vm_is_on(vm) ? "-" : verdict_name(vm->verdict), (ull)(f.run_ns / 1000000),
-			vm_is_on(vm) ? "" : vm->why);
+			vm_is_on(vm) ? share_note(vm) : vm->why);
 	}
 }
 

@@ -384,6 +384,6 @@ noreturn_fn void sched_run(const struct boot_info *info)
 	reclaim_choose_randomly(config.host.victims == CONFIG_VICTIMS_RANDOM);
 	console_start();
 	create_vms();
-	share_report();
+	share_start();
 	loop();
 }

@@ -9,6 +9,7 @@
 #include "hv/settings.h"
 #include "hv/console.h"
 #include "hv/sched.h"
+#include "hv/share.h"
 #include "mm/base/fmt.h"
 #include "mm/base/log.h"
 #include "mm/base/str.h"
@@ -23,6 +24,7 @@ struct setting {
 };
 
 static const struct setting host_settings[] = {
+	{"Mem.ShareForceSalting", share_salts_changed},
 	{"Mem.ShareScanTime", NULL},
 	{"Mem.ShareScanGHz", NULL},
 	{"Mem.ShareRateMax", NULL},
@@ -30,6 +32,8 @@ static const struct setting host_settings[] = {
 };
 
 static const struct setting vm_settings[] = {
+	{"sched.mem.pshare.enable", share_salts_changed},
+	{"sched.mem.pshare.salt", share_salts_changed},
 	{0},
 };
 

@@ -8,7 +8,6 @@
 #include "hv/hv_ops.h"
 #include "hv/sched.h"
 #include "hv/share.h"
-#include "hv/share_salt.h"
 #include "hv/vm_boot.h"
 #include "hv/vm_disk.h"
 #include "hv/vm_swap.h"
@@ -136,8 +135,7 @@ static struct space_config space_config_of(const struct vm *vm)
 		.large_pages = sched_config()->host.large_pages,
 		.large_pages_no_exec = large_pages_no_exec(),
 		.no_dirty_bits = !hv_ops->has_dirty_bits(),
-		.share_salt =
-			share_salt_of(sched_config(), (u32)(vm->config - sched_config()->vms)),
+		.share_salt = share_salt_of(vm),
 		.promised_bytes = promised_bytes(vm),
 		.vcpu_count = vm->vcpu_count,
 		.zip_most_frames = zip_most_frames(vm),

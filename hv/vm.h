@@ -86,12 +86,14 @@ struct vm {
 	u64 reclaim_countdown;
 	struct vm_figures last; /* [l] of the run that ended */
 	struct {
-		u64 began_ns;      /* power-on or reset */
-		u64 rest_until_ns; /* no pass before */
-		u64 earned_ns;     /* when pages were last earned */
-		u64 credit_pages;  /* that may be hashed now */
-		u32 passes_wanted; /* by command */
-	} share;                   /* [l] see share.c */
+		u64 began_ns;         /* power-on, reset, or a change of salt */
+		u64 rest_until_ns;    /* no pass before */
+		u64 earned_ns;        /* when pages were last earned */
+		u64 credit_pages;     /* that may be hashed now */
+		u32 passes_wanted;    /* by command */
+		bool no_memory;       /* unsharing found no frame, and goes on */
+		u64 unshare_again_ns; /* then */
+	} share;                      /* [l] see share.c */
 	struct {
 		u64 rest_until_ns; /* no walk before */
 		u64 told;          /* of the space's joins */

@@ -41,7 +41,7 @@ struct space_config {
 /* How far page sharing has come with a space: share.c. */
 struct space_share {
 	u32 salt;      /* [a] changed by share_set_salt() */
-	u32 phase;     /* [scan] enum share_phase */
+	u32 phase;     /* [a] enum share_phase; changed by who scans */
 	u64 next_page; /* [scan] by page index */
 	u64 passes;    /* [a] completed */
 	u64 hints;     /* [a] as of the last pass: pages that stand in the index, unlike any other */
