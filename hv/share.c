@@ -115,12 +115,20 @@ static void pass_ended(struct vm *vm, u64 now)
 		say_done(vm);
 }
 
+/* A rate of 0 goes for eager scans too. */
+static bool is_switched_off(void)
+{
+	const struct host_config *host = &sched_config()->host;
+
+	return host->share_scan_mib_s_per_ghz == 0 || host->share_rate_max_pages_s == 0;
+}
+
 /* Whether there was work. */
 static bool scan_slice(struct vm *vm)
 {
 	u64 now = time_now_ns(), most = ~0ull;
 
-	if (!vm->share.passes_wanted && now < vm->share.rest_until_ns)
+	if (!vm->share.passes_wanted && (now < vm->share.rest_until_ns || is_switched_off()))
 		return false;
 	if (!is_eager(vm, now)) {
 		most = earn(vm, now);

@@ -3,6 +3,7 @@ every page afterwards; each verifies. `share audit` says how much of what is ali
 SALT = "sched.mem.pshare.salt"
 LARGE = "Mem.AllocGuestLargePage"
 ENABLE = "sched.mem.pshare.enable"
+RATE = "Mem.ShareScanGHz"
 FORCE = "Mem.ShareForceSalting"
 NEARLY_ALL = r"share audit: .*: (9[5-9]|100)\.\d%"
 
@@ -84,7 +85,7 @@ def cases(host, vm, bare, workload, pvh, prompt, panic):
     def refused(words, why):
         return change(words, rf"not changed: {why}")
 
-    waiting = host(**{FORCE: 2, LARGE: 0}) + "".join(
+    waiting = host(**{FORCE: 2, LARGE: 0, RATE: 0}) + "".join(
         bare(f"g{i}", workload(seed=i, mib=12, ops=300) + ",wait=1,overwrite=1", "16M", pvh, **{SALT: "red"})
         for i in (1, 2))
     both_scanned = (*type_scan_all, (each_of_two(r"scanned for sharing"), "\r"))
@@ -94,7 +95,8 @@ def cases(host, vm, bare, workload, pvh, prompt, panic):
              (each_of_two(r"^g\d( +\d+\.\d){5} +0\.0 "), "\r"))
     both_unshared = r"(?=(?:.|\n)*g1: unshared: )(?=(?:.|\n)*g2: unshared: )"
     yield case("salt-changes", waiting, (
-        (each_of_two(r"\] WORKLOAD waiting"), "\r"), *shared,
+        (each_of_two(r"\] WORKLOAD waiting"), "\r"), (prompt, "share\r"), (each_of_two(r"^  g\d: .* hashed=0 "), "\r"),
+        *change(f"{RATE} 4", r"host: Mem\.ShareScanGHz = 4, by command"), *shared,
         *change(f"g2 {SALT} blue", r"g2: sched\.mem\.pshare\.salt = blue, by command(?:.|\n)*g2: unshared: "), *apart,
         *change(f"g2 {SALT} red", r"g2: unshared: "), *shared,
         *change(f"{FORCE} 0", both_unshared), *shared,
