@@ -285,7 +285,7 @@ no_devices:
 	return err;
 }
 
-/* The swap file goes with it. */
+/* The swap file goes with it. Nothing of it was touched. */
 static void destroy_space(struct vm *vm)
 {
 	space_destroy(vm->space);
@@ -340,8 +340,9 @@ err_t vm_start(struct vm *vm)
 {
 	err_t err;
 
-	if (vm_is_on(vm))
+	if (vm_is_on(vm) || vm_is_releasing(vm))
 		return E_BUSY;
+	vm->start_wanted = false;
 	output_new_run(&vm->output);
 	memset(&vm->last, 0, sizeof(vm->last));
 	vm->verdict = VM_VERDICT_NONE;
@@ -363,7 +364,7 @@ err_t vm_start(struct vm *vm)
 	return 0;
 }
 
-/* Everything that power-on allocated. */
+/* Everything that power-on allocated; but its memory may be much, and is freed by and by. */
 static void release(struct vm *vm)
 {
 	vm_boot_drop(vm);
@@ -371,7 +372,21 @@ static void release(struct vm *vm)
 	vm_disk_close(vm);
 	vdev_destroy(vm->vdev);
 	vm->vdev = NULL;
-	destroy_space(vm);
+}
+
+static u64 ns_until(u64 until)
+{
+	u64 now = time_tsc();
+
+	return until > now ? time_ns_from_tsc(until - now) : 0;
+}
+
+void vm_release_some(struct vm *vm, u64 until)
+{
+	if (!space_destroy_some(vm->space, ns_until(until)))
+		return;
+	vm->space = NULL;
+	vm->swap = NULL;
 	memsched_power_off(&vm->admitted);
 }
 
@@ -389,10 +404,21 @@ static void not_started(struct vm *vm, const char *why)
 	console_guest_ended(vm);
 }
 
+/* Before its kernel is loaded again, all that it had written goes. */
+static err_t reset_some(struct vm *vm, u64 until, char *why, size_t why_bytes)
+{
+	err_t err = E_WAIT;
+
+	if (space_clear_some(vm->space, ns_until(until)))
+		err = vm_boot_begin(vm, why, why_bytes);
+	return err ? err : E_WAIT;
+}
+
 void vm_continue_start(struct vm *vm, u64 until)
 {
 	char why[VM_WHY_BYTES];
-	err_t err = vm_boot_some(vm, until, why, sizeof(why));
+	err_t err = vm->boot ? vm_boot_some(vm, until, why, sizeof(why))
+			     : reset_some(vm, until, why, sizeof(why));
 
 	if (err == E_WAIT)
 		return;
@@ -454,19 +480,14 @@ static void reset_vcpu(struct vcpu *vcpu)
 
 void vm_reset(struct vm *vm)
 {
-	char why[VM_WHY_BYTES];
-
 	log_info("%s: reset", vm_name(vm));
 	for (u32 i = 0; i < vm->vcpu_count; i++)
 		reset_vcpu(&vm->vcpus[i]);
 	vm_disk_reset(vm);
-	space_clear(vm->space);
 	vm->request = VM_REQUEST_NONE;
 	vm->output.reported_ok = false;
 	vm->is_reset = true;
 	vm->state = VM_STARTING;
-	if (vm_boot_begin(vm, why, sizeof(why)) != 0)
-		not_started(vm, why);
 }
 
 /* --- Figures --------------------------------------------------------------------------------- */
