@@ -32,6 +32,9 @@ class Script:
     def has_ended(self):
         return not self.pieces
 
+    def cpu_seconds(self):
+        return 0.0
+
     def describe(self):
         return "registers"
 
