@@ -292,8 +292,19 @@ def judge(case, outcome):
     return problems
 
 
+# Of a run that did not go as wanted: signs of an error that may be rare, and of which one is enough.
+HARD = re.compile(r"BELLOWS PANIC|Kernel panic - |WORKLOAD FAIL|NOT ALL|wrong=[1-9]")
+
+
+def is_hard(case, outcome):
+    """Was it more than that the machine was late, or ahead of what was typed to it?"""
+    return HARD.search(outcome.text) or (outcome.end == "failed" != case.verdict) or any(
+        re.search(pattern, outcome.text, re.M) for pattern in case.forbid)
+
+
 def run(case, target, directory):
-    """Run the case on the target: ("passed", "") or ("failed", what to show)."""
+    """Run the case on the target: ("passed", "") or, with what to show, "failed" or, if what came too late or too soon
+    may be all that was wrong, "timing"."""
     files = {**machines.guest_files(), **case.files}
     cpus = case.cpus or (machines.default_cpus(target) if target == "qemu" else 1)
     spec = machines.Spec(target, directory, case.config, case.memory, cpus, files,
@@ -310,5 +321,5 @@ def run(case, target, directory):
     if not problems:
         return "passed", ""
     tail = "\n".join(outcome.text.rstrip().split("\n")[-60:])
-    return "failed", "\n".join([tail, outcome.detail, f"log: {directory}/serial.log",
+    return "failed" if is_hard(case, outcome) else "timing", "\n".join([tail, outcome.detail, f"log: {directory}/serial.log",
                                 *[f"PROBLEM: {problem}" for problem in problems]])
