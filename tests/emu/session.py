@@ -25,7 +25,8 @@ BEGUN = re.compile(rb"\x1b(\[[0-9;?=]*)?$")
 FIRMWARE_DONE = "BdsDxe: starting"
 PIECE = 14               # a serial line's FIFO holds 16 bytes, and Bochs drops what comes beyond
 PANIC_SECONDS = 2.0      # for the rest of a panic's report
-POWER_OFF_SECONDS = 10.0
+POWER_OFF_SECONDS = 60.0
+WAIT_TIMES = 4           # longer than its allowance of CPU time may a machine take by the clock: others run too
 FIRMWARE_SECONDS = 60
 
 
@@ -41,12 +42,12 @@ class Outcome:
 
 
 class Watcher:
-    """Follows one machine to its end. `script`: (regex to wait for, then a line to type, None, or what to do
+    """Follows one machine to its end, for `timeout` seconds of CPU time that its emulator takes. `script`: (regex to wait for, then a line to type, None, or what to do
     with the machine) in order."""
 
     def __init__(self, machine, timeout, script=(), until=None, echo=False, keyboard=None):
         self.machine = machine
-        self.deadline = time.monotonic() + timeout if timeout else None
+        self.timeout = timeout
         self.script = [(re.compile(wait, re.M), line) for wait, line in script]
         self.until = re.compile(until, re.M) if until else None
         self.echo = echo
@@ -120,6 +121,10 @@ class Watcher:
                 break
         return BACK_IN_FIRMWARE.search(self.text)
 
+    def _is_late(self):
+        return self.timeout and (self.machine.cpu_seconds() > self.timeout or
+                                 time.monotonic() - self.start > self.timeout * WAIT_TIMES)
+
     def _outcome(self, end, detail=""):
         return Outcome(end, self.text, time.monotonic() - self.start, detail, self.machine.has_ended())
 
@@ -149,6 +154,6 @@ class Watcher:
                 return self._outcome("stopped", self.machine.describe())
             if self.keyboard and self.keyboard.wants_out:
                 return self._outcome("stopped")
-            if self.deadline and time.monotonic() > self.deadline:
+            if self._is_late():
                 waiting = f"still waiting for {self.script[0][0].pattern!r}\n" if self.script else ""
                 return self._outcome("timeout", waiting + self.machine.describe())

@@ -10,7 +10,7 @@ import session
 ALL_TOUCHED = "init_on_free=1"
 ROW = re.compile(r"^g1 +192\.0 +(\d+\.\d)", re.M)
 TOLERANCE_MIB = 1.0
-STRANGER_SECONDS = 120
+STRANGER_SECONDS = 300
 
 
 class Consumed(session.Watcher):
