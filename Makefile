@@ -179,7 +179,7 @@ $(BUILD)/loader/%.S.o: %.S
 GUEST_DIR   := tests/emu/guests
 GUEST_FLAGS := -std=gnu11 -O2 -static -s -Wall -Wextra -Werror -I.
 
-$(BUILD)/.guests: $(BUILD)/guests/.kernel $(BUILD)/guests/initrd.img $(BUILD)/guests/disk.img $$(BARE_IMAGES)
+$(BUILD)/.guests: $(BUILD)/guests/.kernel $(addprefix $(BUILD)/guests/,initrd.img kexec.img disk.img) $$(BARE_IMAGES)
 	@touch $@
 
 $(BUILD)/.all: $(BUILD)/bellows.elf $(BUILD)/BOOTX64.EFI $(BUILD)/.guests $(BUILD)/x2apic_on.efi
@@ -234,6 +234,12 @@ INITRD_HOLDS := $(addprefix $(BUILD)/guests/,workload act bellows-guest bellows_
 $(BUILD)/guests/initrd.img: $(GUEST_DIR)/initrd.sh $(GUEST_DIR)/init $(INITRD_HOLDS)
 	@echo "  INITRD  $@"
 	@$(GUEST_DIR)/initrd.sh $@ $(GUEST_DIR)/init $(INITRD_HOLDS)
+
+# For a guest that starts another kernel by kexec: that one and its initramfs are in it.
+KEXEC_HOLDS := $(INITRD_HOLDS) $(addprefix $(BUILD)/guests/,vmlinuz initrd.img)
+$(BUILD)/guests/kexec.img: $(BUILD)/guests/initrd.img
+	@echo "  INITRD  $@"
+	@$(GUEST_DIR)/initrd.sh $@ $(GUEST_DIR)/init $(KEXEC_HOLDS)
 
 # The guest tools as the test guests carry them: the driver for their very kernel.
 DRIVER_SOURCES := $(shell find guest-tools/linux/driver -type f) guest-tools/linux/lay_out.sh \

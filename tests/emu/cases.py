@@ -263,7 +263,7 @@ CASES = [
     *(Case(**arguments) for arguments in swap_cases.cases(host, bare, WELL, PROMPT, PANIC)),
     *(Case(**arguments) for arguments in swap_fault_cases.cases(host, bare, workload, PROMPT, PANIC, PVH)),
     *(Case(**arguments) for arguments in share_cases.cases(host, vm, bare, workload, PVH, PROMPT, PANIC)),
-    *(Case(**arguments) for arguments in tools_cases.cases(host, vm, PROMPT, PANIC)),
+    *(Case(**arguments) for arguments in tools_cases.cases(host, vm, bare, workload, PVH, PROMPT, PANIC)),
     *(Case(**arguments) for arguments in virtio_cases.cases(host, vm, bare, WELL, PROMPT, PANIC)),
     *(Case(**arguments) for arguments in host_cases.cases(host, vm, bare, PROMPT, PANIC)),
     *(Case(**arguments) for arguments in reclaim_cases.cases(host, vm, bare, workload, PROMPT, PANIC, PVH)),

@@ -8,6 +8,7 @@
 #include <linux/module.h>
 #include <linux/oom.h>
 #include <linux/pm.h>
+#include <linux/sched/signal.h>
 #include <linux/slab.h>
 
 #include "guest-tools/linux/driver/compat.h"
@@ -80,6 +81,35 @@ detach:
 
 /* --- Going ------------------------------------------------------------------------------------ */
 
+static unsigned long long mib_left(const struct balloon *b)
+{
+	return balloon_size(b) >> (20 - PAGE_SHIFT);
+}
+
+/*
+ * While the host is known to hold a part of the balloon, the module is not unloaded (note_held()).
+ * If it began to hold some in the last second only, this waits until it gives it back. A process
+ * that is killed meanwhile leaves it behind, for if it were used the host might have to stop this
+ * machine.
+ */
+static void give_up(struct balloon *b)
+{
+	s64 answer = balloon_empty(b);
+
+	if (answer)
+		dev_warn(b->dev, "the hypervisor keeps %llu MiB of the balloon (%lld); waiting\n",
+			mib_left(b), answer);
+	while (answer && !fatal_signal_pending(current)) {
+		schedule_timeout_killable(HZ);
+		answer = balloon_empty(b);
+	}
+	if (!answer)
+		return;
+	dev_err(b->dev, "%llu MiB of memory are lost until this machine is started anew\n",
+		mib_left(b));
+	balloon_abandon(b);
+}
+
 static compat_remove_t balloon_remove(struct platform_device *device)
 {
 	struct balloon *b = platform_get_drvdata(device);
@@ -87,29 +117,45 @@ static compat_remove_t balloon_remove(struct platform_device *device)
 	unregister_oom_notifier(&b->on_oom);
 	free_irq(b->irq, b);
 	cancel_delayed_work_sync(&b->work);
+	give_up(b);
 	balloon_detach(b);
-	balloon_empty(b);
 	return COMPAT_REMOVED;
 }
 
-/* Reboot, power-off, kexec: the next kernel is to find plain memory. */
+/*
+ * Reboot, power-off, kexec: the next kernel is to find plain memory, and finds it, though the host
+ * may have too little when all of it is used. Nothing can be refused here.
+ */
 static void balloon_shutdown(struct platform_device *device)
 {
 	struct balloon *b = platform_get_drvdata(device);
 
 	disable_irq(b->irq);
 	cancel_delayed_work_sync(&b->work);
+	if (b->held_pages)
+		dev_warn(b->dev, "the hypervisor has promised %llu MiB of the balloon to others\n",
+			b->held_pages >> (20 - PAGE_SHIFT));
 	balloon_detach(b);
 }
 
-/* Also into hibernation: what wakes up may be another machine, where nothing is inflated. */
+/*
+ * Also into hibernation: what wakes up may be another machine, where nothing is inflated. The
+ * worker is frozen, and stays so whatever the interrupt asks for; it goes on where this fails, too.
+ */
 static int balloon_suspend(struct device *dev)
 {
 	struct balloon *b = dev_get_drvdata(dev);
+	s64 answer;
 
 	cancel_delayed_work_sync(&b->work);
+	answer = balloon_empty(b);
+	if (answer) {
+		dev_err(dev, "not suspended: the hypervisor keeps %llu MiB of the balloon (%lld)\n",
+			mib_left(b), answer);
+		balloon_look(b);
+		return -EBUSY;
+	}
 	balloon_detach(b);
-	balloon_empty(b);
 	return 0;
 }
 
@@ -137,6 +183,7 @@ static struct platform_driver balloon_driver = {
 			.acpi_match_table = balloon_ids,
 			.dev_groups = balloon_attributes,
 			.pm = pm_sleep_ptr(&balloon_pm_ops),
+			.suppress_bind_attrs = true, /* it goes with its module only */
 		},
 };
 
