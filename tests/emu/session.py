@@ -42,12 +42,13 @@ class Outcome:
 
 class Watcher:
     """Follows one machine to its end. `script`: (regex to wait for, then a line to type, None, or what to do
-    with the machine) in order."""
+    with the machine) in order; or instead of a regex a function that all text so far is handed to, for what
+    may come before the script gets there."""
 
     def __init__(self, machine, timeout, script=(), until=None, echo=False, keyboard=None):
         self.machine = machine
         self.deadline = time.monotonic() + timeout if timeout else None
-        self.script = [(re.compile(wait, re.M), line) for wait, line in script]
+        self.script = [(wait if callable(wait) else re.compile(wait, re.M), line) for wait, line in script]
         self.until = re.compile(until, re.M) if until else None
         self.echo = echo
         self.keyboard = keyboard     # a terminal to pass on, or None
@@ -94,10 +95,11 @@ class Watcher:
         while self.unsent and self.sent in self.text[self.sent_at:]:
             self._send(self.unsent)
         while self.script and not self.unsent:
-            found = self.script[0][0].search(self.text, self.seen)
+            wait = self.script[0][0]
+            found = wait(self.text) if callable(wait) else wait.search(self.text, self.seen)
             if not found:
                 return
-            self.seen = found.end()
+            self.seen = len(self.text) if callable(wait) else found.end()
             line = self.script.pop(0)[1]
             if callable(line):
                 line(self.machine)
@@ -150,5 +152,5 @@ class Watcher:
             if self.keyboard and self.keyboard.wants_out:
                 return self._outcome("stopped")
             if self.deadline and time.monotonic() > self.deadline:
-                waiting = f"still waiting for {self.script[0][0].pattern!r}\n" if self.script else ""
+                waiting = f"still waiting for {self.script[0][0]}\n" if self.script else ""
                 return self._outcome("timeout", waiting + self.machine.describe())
