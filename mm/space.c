@@ -85,6 +85,7 @@ static void space_fill_in(struct space *space, const struct space_config *config
 	memcpy(space->name, config->name, name_bytes);
 	space->format = config->format;
 	space->root = PFN_NONE;
+	spin_init(&space->join.lock, LOCK_RANK_JOIN);
 	space->join.run = PFN_NONE;
 	space->page_count = config->memory_bytes >> PAGE_SHIFT;
 	space->promised_pages = config->promised_bytes >> PAGE_SHIFT;

@@ -51,7 +51,8 @@ struct space_share {
 
 /* How far rejoining has come: space_join.c. */
 struct space_join {
-	u64 next_region; /* [j] who calls space_join_some() */
+	struct spinlock lock;
+	u64 next_region; /* [j] */
 	pfn_t run;       /* [j] 512 frames into which its pages are moving, or PFN_NONE */
 	u32 moved;       /* [j] of them, those that are its pages' by now */
 };
