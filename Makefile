@@ -73,8 +73,8 @@ guests: ## fetch the guests' kernel, build their initramfs
 	$(build_locked) $(BUILD)/.guests
 
 .PHONY: guest-tools
-guest-tools: ## build what is installed in a Debian guest: build/bellows-guest-tools_VERSION_amd64.deb
-	$(build_locked) $(BUILD)/.guest-tools
+guest-tools: ## build the packages: bellows-guest-tools for Debian guests, bellows-tools for who watches the host
+	$(build_locked) $(BUILD)/.guest-tools $(BUILD)/.tools-package
 
 .PHONY: esp
 esp: setup ## make build/esp.img, a bootable image with the example configuration
@@ -286,6 +286,28 @@ TOOLS_VERSION = 0.1.$(shell git rev-list --count HEAD 2>/dev/null || echo 0)+$(V
 $(BUILD)/.guest-tools: $(DRIVER_SOURCES) $(wildcard guest-tools/*.* guest-tools/linux/*) $(BUILD)/.version
 	@echo "  DEB     bellows-guest-tools $(TOOLS_VERSION)"
 	@guest-tools/linux/deb.sh $(BUILD) $(TOOLS_VERSION)
+	@touch $@
+
+# --- The tools for watching a host ---------------------------------------------------------------
+
+MONITOR_DIR   := guest-tools/monitor
+MONITOR_FLAGS  = -std=gnu11 -O2 -g -Wall -Wextra -Werror -D_GNU_SOURCE -I. -DBELLOWS_VERSION='"$(VERSION)"'
+MONITOR_SHARED := $(addprefix $(MONITOR_DIR)/,line.c sample.c)
+MONITOR_TOOLS := $(addprefix $(BUILD)/tools/,bellowstop bellows-exporter)
+
+$(BUILD)/tools/bellowstop: $(addprefix $(MONITOR_DIR)/,bellowstop.c table.c) $(MONITOR_SHARED)
+$(BUILD)/tools/bellowstop: private MONITOR_LIBS := -lncursesw
+$(BUILD)/tools/bellows-exporter: $(addprefix $(MONITOR_DIR)/,bellows-exporter.c metrics.c) $(MONITOR_SHARED)
+$(BUILD)/tools/bellows-exporter: private MONITOR_LIBS := -lmicrohttpd -lpthread
+
+$(MONITOR_TOOLS): $(wildcard $(MONITOR_DIR)/*.h) $(BUILD)/.version
+	@echo "  CC      $@"
+	@mkdir -p $(@D)
+	@gcc $(MONITOR_FLAGS) -o $@ $(filter %.c,$^) -ljson-c $(MONITOR_LIBS)
+
+$(BUILD)/.tools-package: $(MONITOR_TOOLS) $(wildcard $(MONITOR_DIR)/*) guest-tools/linux/copyright
+	@echo "  DEB     bellows-tools $(TOOLS_VERSION)"
+	@$(MONITOR_DIR)/deb.sh $(BUILD) $(TOOLS_VERSION)
 	@touch $@
 
 # --- Host tests --------------------------------------------------------------------------------

@@ -10,12 +10,14 @@
 #include "hv/disks.h"
 #include "hv/hv_ops.h"
 #include "hv/large_pages.h"
+#include "hv/monitor.h"
 #include "hv/reclaim.h"
 #include "hv/share.h"
 #include "hv/terminal.h"
 #include "hv/verdict.h"
 #include "hv/vm_disk.h"
 #include "hv/vm_swap.h"
+#include "hv/watch.h"
 #include "hv/x86/cpu.h"
 #include "hv/x86/irq.h"
 #include "hv/x86/panic.h"
@@ -49,7 +51,7 @@ struct sched_cpu {
 static struct sched_cpu *cpus;
 static struct list vms;
 static struct config config;
-static u64 slice_ticks, console_ticks, park_ticks, send_ticks, work_ticks, start_turn_ticks;
+static u64 slice_ticks, console_ticks, park_ticks, send_ticks, monitor_ticks, work_ticks, start_turn_ticks;
 
 const struct config *sched_config(void)
 {
@@ -142,6 +144,8 @@ static void wake_sleepers(struct sched_cpu *sc)
 	list_for_each_entry_safe(vcpu, next, &sc->sleeping, queue)
 	{
 		if (should_wake(vcpu, now)) {
+			if (vcpu->state == VCPU_PARKED)
+				vcpu->parked_tsc += now - vcpu->parked_at;
 			vcpu->state = VCPU_RUNNABLE;
 			sched_add(vcpu);
 		}
@@ -207,10 +211,12 @@ static bool continue_start(void)
 	return false;
 }
 
-/* When the loop must come round at the latest. The serial line has no interrupt: it is fed in time.
- */
+/* When the loop must come round at the latest. Serial lines have no interrupt: they are fed, and
+ * heard, in time. */
 static u64 turn_end(u64 otherwise)
 {
+	if (monitor_is_busy())
+		otherwise = min(otherwise, time_tsc() + monitor_ticks);
 	return terminal_is_sending() ? min(otherwise, time_tsc() + send_ticks) : otherwise;
 }
 
@@ -222,7 +228,8 @@ static void run_one(struct vcpu *vcpu)
 	if (vm_is_ending(vcpu->vm))
 		return; /* in no queue: its VM's end or reset follows */
 	if (vcpu->state == VCPU_PARKED) {
-		vcpu->wake_tsc = time_tsc() + park_ticks;
+		vcpu->parked_at = time_tsc();
+		vcpu->wake_tsc = vcpu->parked_at + park_ticks;
 		vcpu->parks++;
 	}
 	sched_add(vcpu);
@@ -280,6 +287,8 @@ noreturn_fn static void loop(void)
 			console_due = time_tsc() + console_ticks;
 		}
 		terminal_send();
+		monitor_work();
+		watch_turn();
 		carry_out_requests();
 		balloon_work();
 		if (config.host.autostop && all_ended())
@@ -367,6 +376,7 @@ static void init_queues(void)
 	park_ticks = time_tsc_from_ns(PARK_RETRY_NS);
 	work_ticks = time_tsc_from_ns(WORK_SLICE_NS);
 	start_turn_ticks = time_tsc_from_ns(START_TURN_NS);
+	monitor_ticks = time_tsc_from_ns(MONITOR_TURN_NS);
 	send_ticks = time_tsc_from_ns(TERMINAL_SEND_NS);
 }
 

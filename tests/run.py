@@ -18,7 +18,7 @@ import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 os.chdir(ROOT)
-sys.path[:0] = [str(ROOT / "tests/emu"), str(ROOT / "tests/bench"), str(ROOT / "tests/pkg")]
+sys.path[:0] = [str(ROOT / "tests/emu"), str(ROOT / "tests/bench"), str(ROOT / "tests/pkg"), str(ROOT / "tests/tools")]
 import balloon
 import cases
 import emulated
@@ -27,6 +27,7 @@ import machine as machines
 import terminal
 import tools_cases
 import usb_image
+import watch_tools
 import zcache
 
 BUILD = machines.BUILD
@@ -152,6 +153,13 @@ def package_test():
     return Test("pkg/guest-tools", lambda: Result(*guest_tools.run()), (str(BUILD / ".guest-tools"),))
 
 
+def watch_tests():
+    for name, test in (("bellowstop", watch_tools.bellowstop), ("exporter", watch_tools.exporter),
+                       ("alert-rules", watch_tools.alert_rules)):
+        yield Test(f"pkg/{name}", lambda n=name, t=test: Result(*watch_tools.passes(t)(BUILD / "runs" / f"pkg-{n}")),
+                   watch_tools.NEEDS)
+
+
 def costs_test():
     """What make bench says of an exit, faults and the balloon, against the issues' targets."""
     def run():
@@ -266,7 +274,7 @@ def main():
     options = parse_arguments()
     tests = [*host_tests(), Test("unit/include-order", check_include_order),
              Test("unit/harness", check_harness, (str(BUILD / "guests/workload"),)),
-             Test("unit/bench", check_bench), *fuzz_tests(options), package_test(), *emulator_tests(), image_test(),
+             Test("unit/bench", check_bench), *fuzz_tests(options), package_test(), *watch_tests(), *emulator_tests(), image_test(),
              terminal_test(), stranger_test(), costs_test()]
     tests = [test for test in tests
              if matches(test.name, options.match) and (options.all or not test.long)]
