@@ -29,7 +29,7 @@ setup: ## install the Debian packages that are missing (says so first)
 	@tests/setup.sh
 
 .PHONY: run
-run: setup ## boot four Linux guests under the hypervisor; TARGET=bochs for VT-x in Bochs
+run: setup ## the demonstration: eight Linux guests on too little memory; TARGET=bochs for VT-x in Bochs
 	$(build_locked) $(BUILD)/.all
 	@BELLOWS_BUILD=$(BUILD) $(PY) tests/emu/run.py --target $(or $(TARGET),auto) $(RUN_ARGS)
 
@@ -79,7 +79,7 @@ guest-tools: ## build the packages: bellows-guest-tools for Debian guests, bello
 .PHONY: esp
 esp: setup ## make build/esp.img, a bootable image with the example configuration
 	$(build_locked) $(BUILD)/.all
-	@BELLOWS_BUILD=$(BUILD) $(PY) tests/emu/run.py --image-only $(BUILD)/esp.img
+	@BELLOWS_BUILD=$(BUILD) $(PY) tests/emu/run.py --config boot/bellows.conf --image-only $(BUILD)/esp.img
 
 .PHONY: image
 image: setup ## make build/bellows.img, a disk image for a USB stick, with the example configuration

@@ -20,8 +20,8 @@ void console_poll(void);
 void console_printf(const char *fmt, ...) printf_like(1, 2);
 
 /*
- * Run one command line for somebody else: what it prints goes to @answer, a piece at a time, instead
- * of here. @line is written to.
+ * Run one command line for somebody else: what it prints goes to @answer, a piece at a time,
+ * instead of here. @line is written to.
  */
 void console_run_for(char *line, void (*answer)(const char *text, size_t bytes));
 

@@ -2,7 +2,6 @@
 #include "hv/guest_disk_private.h"
 #include "mm/platform.h"
 
-
 void slot_free(struct slot *s)
 {
 	slot_let_go(s);

@@ -40,6 +40,7 @@ static void put_sizes(struct json_write *j, const struct vm_figures *f)
 		{"balloon_bytes", f->balloon_pages},
 		{"balloon_target_bytes", f->balloon_target_pages},
 		{"balloon_max_bytes", f->balloon_maximum_pages},
+		{"zipped_bytes", f->zipped_pages},
 		{"swapped_bytes", f->swapped_pages},
 		{"cache_bytes", f->cache_pages},
 		{"cache_max_bytes", f->cache_most_pages},

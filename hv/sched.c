@@ -51,7 +51,8 @@ struct sched_cpu {
 static struct sched_cpu *cpus;
 static struct list vms;
 static struct config config;
-static u64 slice_ticks, console_ticks, park_ticks, send_ticks, monitor_ticks, work_ticks, start_turn_ticks;
+static u64 slice_ticks, console_ticks, park_ticks, send_ticks, monitor_ticks, work_ticks,
+	start_turn_ticks;
 
 const struct config *sched_config(void)
 {

@@ -59,6 +59,8 @@ static void memory_figures(const struct vm *vm, struct vm_figures *out)
 	out->granted_pages = space_consumed_pages(space) + out->shared_pages + out->zero_pages;
 	out->consumed_pages = out->granted_pages - out->zero_pages - out->shared_saved_pages;
 	out->peak_consumed_pages = stats_get(&s->peak_consumed_pages);
+	out->zipped_pages = space_pages_in_state(space, PAGE_ZIPPED) +
+			    space_pages_in_state(space, PAGE_ZIPPED_WRITING);
 	out->swapped_pages = space_pages_in_state(space, PAGE_SWAPPED) +
 			     space_pages_in_state(space, PAGE_LOADING);
 	out->overhead_pages = vm->admitted.overhead_frames;

@@ -23,6 +23,7 @@ import balloon
 import cases
 import emulated
 import guest_tools
+import live_tools
 import machine as machines
 import terminal
 import tools_cases
@@ -160,6 +161,11 @@ def watch_tests():
                    watch_tools.NEEDS)
 
 
+def live_watch_test():
+    return Test("qemu/monitor-tools", lambda: Result(*live_tools.run(BUILD / "runs/qemu-monitor-tools")),
+                (str(BUILD / ".all"), *watch_tools.NEEDS))
+
+
 def costs_test():
     """What make bench says of an exit, faults and the balloon, against the issues' targets."""
     def run():
@@ -275,7 +281,7 @@ def main():
     tests = [*host_tests(), Test("unit/include-order", check_include_order),
              Test("unit/harness", check_harness, (str(BUILD / "guests/workload"),)),
              Test("unit/bench", check_bench), *fuzz_tests(options), package_test(), *watch_tests(), *emulator_tests(), image_test(),
-             terminal_test(), stranger_test(), costs_test()]
+             terminal_test(), stranger_test(), live_watch_test(), costs_test()]
     tests = [test for test in tests
              if matches(test.name, options.match) and (options.all or not test.long)]
     if options.list:

@@ -43,6 +43,7 @@ static const struct metric vm_metrics[] = {
 		"Size that the balloon is to have.", 1},
 	{VM_BALLOON_MAX, "bellows_vm_balloon_max_bytes", "gauge", "Size that the balloon may have.",
 		1},
+	{VM_ZIPPED_NOW, "bellows_vm_compressed_bytes", "gauge", "Memory that is compressed, as the guest sees it.", 1},
 	{VM_SWAPPED, "bellows_vm_swapped_bytes", "gauge", "Memory in the VM's swap file.", 1},
 	{VM_CACHE, "bellows_vm_compression_cache_bytes", "gauge",
 		"Memory that its compressed pages take.", 1},

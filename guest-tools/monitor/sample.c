@@ -27,6 +27,7 @@ static const char *const vm_keys[VM_FIELDS] = {
 	[VM_BALLOON] = "balloon_bytes",
 	[VM_BALLOON_TARGET] = "balloon_target_bytes",
 	[VM_BALLOON_MAX] = "balloon_max_bytes",
+	[VM_ZIPPED_NOW] = "zipped_bytes",
 	[VM_SWAPPED] = "swapped_bytes",
 	[VM_CACHE] = "cache_bytes",
 	[VM_CACHE_MAX] = "cache_max_bytes",

@@ -18,7 +18,7 @@ GARBAGE = (
 
 
 class Talker(session.Watcher):
-    """A watcher that runs `talk(line, slow)` in a thread beside it, once the machine runs."""
+    """A watcher that runs `talk(line, slow)` in a thread beside it, once the hypervisor answers."""
 
     def __init__(self, machine, timeout, slow, talk, script):
         super().__init__(machine, timeout, script)

@@ -44,13 +44,14 @@ class Watcher:
     """Follows one machine to its end. `script`: (regex to wait for, then a line to type, None, or what to do
     with the machine) in order."""
 
-    def __init__(self, machine, timeout, script=(), until=None, echo=False, keyboard=None):
+    def __init__(self, machine, timeout, script=(), until=None, echo=False, keyboard=None, each_turn=None):
         self.machine = machine
         self.deadline = time.monotonic() + timeout if timeout else None
         self.script = [(re.compile(wait, re.M), line) for wait, line in script]
         self.until = re.compile(until, re.M) if until else None
         self.echo = echo
         self.keyboard = keyboard     # a terminal to pass on, or None
+        self.each_turn = each_turn   # called all the time, or None
         self.unsent = ""             # of a line, until its beginning has come back
         self.sent = ""
         self.sent_at = 0             # where in the text it may come back
@@ -131,6 +132,8 @@ class Watcher:
         while True:
             data = self._take(0.5)
             self._type()
+            if self.each_turn:
+                self.each_turn()
             if PANIC.search(self.text):
                 self._drain(PANIC_SECONDS)
                 return self._outcome("panic")
