@@ -1,10 +1,10 @@
 /*
  * The line itself: bytes to lines to requests, answers into a queue.
  *
- * The UART is polled: each millisecond while somebody is there, which is one second from the last
- * byte heard; else at the console's pace, when only the 16 bytes of the FIFO are sure to be kept.
- * So a client sends an empty line first, and its request after the answer to that. Bytes that were
- * lost all the same are told.
+ * The UART is polled: each half millisecond while somebody is there, which is one second from the
+ * last byte heard; else at the console's pace, when only the 16 bytes of the FIFO are sure to be
+ * kept. So a client sends an empty line first, and its request after the answer to that. Bytes that
+ * were lost all the same are told, and the client sends its request again.
  *
  * Nobody knows when a client on a serial line has gone. A subscription therefore ends by itself if
  * nothing was heard for a minute, and a line that takes nothing for a second makes no haste.

@@ -18,9 +18,9 @@ void monitor_open(void);
 void monitor_work(void);
 
 /* Is somebody there, or something to send? Then the loop shall come round in MONITOR_TURN_NS: the
- * line's FIFOs hold 16 bytes, which come or go in 1.4 ms. */
+ * line's FIFOs hold 16 bytes, which come or go in 1.4 ms, and there is other work in between. */
 bool monitor_is_busy(void);
-#define MONITOR_TURN_NS 1000000ull
+#define MONITOR_TURN_NS 500000ull
 
 /* Before the power goes: send what is queued, as far as the line takes it. */
 void monitor_last_call(void);

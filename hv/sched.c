@@ -305,6 +305,7 @@ noreturn_fn static void loop(void)
 		vcpu = take_runnable(sc);
 		if (vcpu) {
 			run_one(vcpu);
+			monitor_work();
 			start_turn_end = time_tsc() + start_turn_ticks;
 			reclaim_turn();
 			if (!share_work(false))

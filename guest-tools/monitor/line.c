@@ -1,6 +1,7 @@
 /*
  * States: closed (fd -1); open and not answered, an empty line goes out each second; answered, a
- * subscription goes out each SUBSCRIBE_MS. Silence for SILENCE_MS closes it: it begins anew.
+ * subscription goes out each second until it is understood (a busy hypervisor may lose bytes of it,
+ * and says so), and then each SUBSCRIBE_MS. Silence for SILENCE_MS closes it: it begins anew.
  */
 #include "guest-tools/monitor/line.h"
 #include <errno.h>
@@ -148,35 +149,49 @@ static void say_what_is_due(struct line *l, uint64_t now)
 
 	if (l->is_recording || now < l->next_ms)
 		return;
+	l->next_ms = now + RETRY_MS;
 	if (!l->is_answered) {
-		l->next_ms = now + RETRY_MS;
 		say(l, "\n");
 		return;
 	}
-	l->next_ms = now + SUBSCRIBE_MS;
 	snprintf(text, sizeof(text), "{\"subscribe\":\"stats\",\"period_ms\":%u}\n", l->period_ms);
 	say(l, text);
 }
 
 /* --- In -------------------------------------------------------------------------------------- */
 
-/* Whether a sample became whole by it. */
-static bool take_object(struct line *l, json_object *object)
+static bool speaks_our_version(struct line *l, json_object *object)
 {
 	json_object *protocol = json_object_object_get(object, "bellows");
 
-	if (!json_object_is_type(object, json_type_object) || !protocol)
+	if (!protocol)
 		return false;
-	if (json_object_get_int(protocol) != SAMPLE_PROTOCOL) {
-		snprintf(l->why, sizeof(l->why), "%s: speaks version %d of the protocol, not %d",
-			l->path, json_object_get_int(protocol), SAMPLE_PROTOCOL);
+	if (json_object_get_int(protocol) == SAMPLE_PROTOCOL)
+		return true;
+	snprintf(l->why, sizeof(l->why), "%s: speaks version %d of the protocol, not %d", l->path,
+		json_object_get_int(protocol), SAMPLE_PROTOCOL);
+	return false;
+}
+
+static bool is_type(json_object *object, const char *wanted)
+{
+	const char *type = json_object_get_string(json_object_object_get(object, "type"));
+
+	return type && strcmp(type, wanted) == 0;
+}
+
+/* Whether a sample became whole by it. */
+static bool take_object(struct line *l, json_object *object)
+{
+	if (!json_object_is_type(object, json_type_object) || !speaks_our_version(l, object))
 		return false;
-	}
-	if (!l->is_answered && !l->is_recording) {
+	if (!l->is_answered && is_type(object, "hello")) {
 		l->is_answered = true;
 		l->next_ms = 0;
 		snprintf(l->why, sizeof(l->why), "%s: no sample yet", l->path);
 	}
+	if (l->is_answered && is_type(object, "ok"))
+		l->next_ms = line_now_ms() + SUBSCRIBE_MS;
 	if (!sample_take(&l->building, object) || !sample_copy(&l->sample, &l->building))
 		return false;
 	l->why[0] = '\0';

@@ -6,7 +6,7 @@ import socket
 import time
 
 PIECE = 14               # Bochs drops what a FIFO of 16 bytes does not hold
-PIECE_SECONDS = 0.005
+PIECE_SECONDS = 0.03    # in which even a slow Bochs has read it
 
 
 class Silence(Exception):
@@ -37,6 +37,10 @@ class Line:
                 if self.machine.has_ended():
                     raise
                 time.sleep(0.1)
+
+    def close(self):
+        """For who else wants the line: QEMU serves one at a time."""
+        self.socket.close()
 
     def send(self, data):
         data = data if isinstance(data, bytes) else json.dumps(data).encode() + b"\n"
@@ -86,19 +90,29 @@ class Line:
                 continue
         raise Silence(f"no hello within {seconds} s")
 
+    def request(self, data, kinds, seconds):
+        """Send, and return the first answer of these kinds; what was lost on the way is sent again."""
+        self.send(data)
+        while True:
+            one = self.read_type((*kinds, "error"), seconds)
+            if "bytes were lost" in one.get("error", ""):
+                self.hello(seconds)
+                self.send(data)
+            elif one["type"] in kinds:
+                return one
+            else:
+                raise ValueError(one["error"])
+
     def command(self, text, seconds, number=1):
         """What the command printed."""
-        self.send({"id": number, "command": text})
+        one = self.request({"id": number, "command": text}, ("output", "done"), seconds)
         out = ""
-        while True:
-            one = self.read_type(("output", "done", "error"), seconds)
+        while one["type"] != "done":
             if one.get("id") != str(number):
                 raise ValueError(f"an answer to something else: {one}")
-            if one["type"] == "done":
-                return out
-            if one["type"] == "error":
-                raise ValueError(one["error"])
             out += one["text"]
+            one = self.read_type(("output", "done"), seconds)
+        return out
 
     def sample(self, seconds):
         """The next whole sample: (the host, its VMs)."""

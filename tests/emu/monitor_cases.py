@@ -69,23 +69,19 @@ def talk_sense(line, slow):
                   "nonsense": "unknown command", "console g1": "who sits at the terminal"}[command]
         need(wanted in out, f"{command}: {out}")
     for data, reason in GARBAGE:
-        line.send(data)
-        answer = line.read_type(("error",), wait)
+        line.hello(wait)
+        answer = line.request(data, ("error",), wait)
         need(reason in answer["error"], f"{data[:40]}: {answer}")
-    line.send({"subscribe": "stats", "period_ms": 200})
-    line.read_type(("ok",), wait)
+    line.request({"subscribe": "stats", "period_ms": 200}, ("ok",), wait)
     first, vms = line.sample(wait)
     is_sound(first, vms, ["g1", "g2"])
     second, vms = line.sample(wait)
     is_sound(second, vms, ["g1", "g2"])
     need(second["seq"] == first["seq"] + 1 and second["time_ms"] > first["time_ms"], f"{first} {second}")
-    line.send({"unsubscribe": "stats", "id": "end"})
-    while line.read_type(("ok",), wait).get("id") != "end":
-        pass
+    need(line.request({"unsubscribe": "stats", "id": "end"}, ("ok",), wait)["id"] == "end", "the id of an answer")
     need(line.command("stop g2", wait) is not None, "stop")
     need("powered off by command" in line.command("log", wait), "the log does not tell of it")
-    line.send({"command": "poweroff", "id": 99})
-    need("powering off" in line.read_type(("output",), wait)["text"], "no last words")
+    need("powering off" in line.request({"command": "poweroff"}, ("output",), wait)["text"], "no last words")
 
 
 def never_read(line, ended, slow):
