@@ -22,6 +22,8 @@
 #include "hv/x86/paging.h"
 #include "hv/x86/power.h"
 #include "hv/x86/time.h"
+#include "mm/frame.h"
+#include "mm/memsched.h"
 #include "mm/base/log.h"
 #include "mm/base/str.h"
 #include "mm/reclaim_choice.h"
@@ -333,7 +335,10 @@ static void read_config(const struct boot_info *info)
 			panic("no memory for the configuration of %u VMs", config.vm_capacity);
 	}
 	err = config_parse(text, bytes, &config, report, (void *)info->config.name);
-	if (err)
+	config_check_reservations(
+		&config, frame_total_count() << PAGE_SHIFT, report, (void *)info->config.name);
+	memsched_set_levels(config.host.min_free_pct, config.host.states == CONFIG_STATES_FIXED);
+	if (err || config.problem_count)
 		log_warn("the configuration has %u problem%s; VMs concerned do not start",
 			config.problem_count, config.problem_count == 1 ? "" : "s");
 }
