@@ -61,8 +61,8 @@ struct vm_config {
 	bool autostart;
 	u64 memory_bytes;
 	u32 vcpus;
-	char kernel[CONFIG_PATH_BYTES]; /* as written: a name among the loader's files */
-	char initrd[CONFIG_PATH_BYTES]; /* "" = none */
+	char kernel[CONFIG_PATH_BYTES];     /* as written: a name among the loader's files */
+	char initrd[CONFIG_PATH_BYTES];     /* "" = none */
 	char modules[CONFIG_MODULES_BYTES]; /* PATH [WORDS], ...: behind the initrd; ELF kernels */
 	char cmdline[CONFIG_CMDLINE_BYTES];
 	char disk[CONFIG_PATH_BYTES]; /* "" = none */
@@ -113,5 +113,19 @@ must_check err_t config_parse(const char *text, size_t bytes, struct config *out
  */
 void config_check_reservations(struct config *out, u64 host_bytes,
 	void (*report)(void *context, u32 line, const char *message), void *context);
+
+/*
+ * Change one value at run time, of a key that exists. Returns false with @why said where the value
+ * is not what the key allows, or not together with the others: the caller then puts *@host or *@vm
+ * back as it was.
+ */
+must_check bool config_change_host(
+	struct host_config *host, const char *key, const char *value, char *why, size_t why_bytes);
+must_check bool config_change_vm(
+	struct vm_config *vm, const char *key, const char *value, char *why, size_t why_bytes);
+
+/* The value in words that could stand in the file; of a key that exists. */
+void config_print_host(const struct host_config *host, const char *key, char *text, size_t bytes);
+void config_print_vm(const struct vm_config *vm, const char *key, char *text, size_t bytes);
 
 #endif

@@ -58,6 +58,11 @@ const struct config *sched_config(void)
 	return &config;
 }
 
+struct config *sched_config_to_change(void)
+{
+	return &config;
+}
+
 struct list *sched_vms(void)
 {
 	return &vms;

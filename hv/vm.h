@@ -56,7 +56,7 @@ struct disk_partition;
 
 struct vm {
 	struct list all;                /* in sched.c's list, in the order of the configuration */
-	const struct vm_config *config; /* [I] */
+	const struct vm_config *config; /* [I]; its values change by settings.c alone */
 	struct spinlock lock;           /* rank VM: devices */
 
 	enum vm_state state;    /* [l] */

@@ -1,4 +1,4 @@
-/* SRCS: hv/config.c mm/base/ini.c mm/base/fmt.c */
+/* SRCS: hv/config.c hv/config_value.c mm/base/ini.c mm/base/fmt.c */
 /*
  * bellows.conf: what a good one says, and for each kind of mistake the line, the words, and which
  * VM it stops. The example configuration is read too.
@@ -311,6 +311,103 @@ static void room_is_counted_first(void **state)
 	assert_int_equal(config.vm_count, 0);
 }
 
+/* --- At run time ----------------------------------------------------------------------------- */
+
+static char why[CONFIG_PROBLEM_BYTES];
+
+static const char *shown(const char *key)
+{
+	static char text[CONFIG_PROBLEM_BYTES];
+
+	config_print_vm(&vms[0], key, text, sizeof(text));
+	return text;
+}
+
+static bool change(const char *key, const char *value)
+{
+	return config_change_vm(&vms[0], key, value, why, sizeof(why));
+}
+
+static void a_value_is_changed_as_the_file_would_have_set_it(void **state)
+{
+	(void)state;
+	assert_int_equal(parse(VM1), 0);
+	assert_true(change("sched.mem.pshare.salt", "blue"));
+	assert_string_equal(vms[0].share_salt, "blue");
+	assert_true(change("sched.mem.pshare.salt", ""));
+	assert_string_equal(vms[0].share_salt, "");
+	assert_true(change("sched.mem.pshare.enable", "off"));
+	assert_false(vms[0].share_enable);
+	assert_true(change("sched.mem.shares", "high"));
+	assert_int_equal(vms[0].shares, 20 * 256);
+	assert_false(vms[0].reservation_given);
+	assert_true(change("sched.mem.min", "64M"));
+	assert_true(vms[0].reservation_given);
+	assert_true(
+		config_change_host(&config.host, "Mem.ShareForceSalting", "0", why, sizeof(why)));
+	assert_int_equal(config.host.share_force_salting, 0);
+}
+
+static void a_bad_value_is_refused_in_the_words_of_the_file(void **state)
+{
+	static const struct {
+		const char *key, *value, *says;
+	} bad[] = {
+		{"sched.mem.shares", "0", "sched.mem.shares = 0: allowed is low, normal, high"},
+		{"sched.mem.pshare.enable", "", "sched.mem.pshare.enable = : allowed is yes or no"},
+		{"sched.mem.pshare.salt", "a234567890123456789012345678901b",
+			"allowed is a word of at most 31 characters"},
+		{"sched.mem.min", "300M", "sched.mem.min is 300 MiB, more than the VM's memory"},
+		{"sched.mem.max", "257M", "sched.mem.max is 257 MiB; allowed is from"},
+	};
+
+	(void)state;
+	for (u32 i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		assert_int_equal(parse(VM1), 0);
+		assert_false(change(bad[i].key, bad[i].value));
+		assert_non_null(strstr(why, bad[i].says));
+	}
+	assert_false(
+		config_change_host(&config.host, "Mem.ShareScanTime", "601", why, sizeof(why)));
+	assert_string_equal(why, "Mem.ShareScanTime = 601: allowed is minutes, from 1 to 600");
+	assert_int_equal(config.host.share_scan_time_min, 60);
+}
+
+static void what_is_shown_would_be_read_as_the_same_value(void **state)
+{
+	static const struct {
+		const char *key, *value, *shown;
+	} good[] = {
+		{"sched.mem.min", "3145728K", "3G"},
+		{"sched.mem.min", "65536K", "64M"},
+		{"sched.mem.min", "4K", "4K"},
+		{"sched.mem.min", "0", "0K"},
+		{"sched.mem.maxmemctl", "40%", "40%"},
+		{"sched.mem.maxmemctl", "128", "128M"},
+		{"sched.mem.shares", "low", "20480"},
+		{"sched.mem.pshare.salt", "blue", "blue"},
+		{"sched.mem.pshare.enable", "1", "yes"},
+	};
+	char text[CONFIG_PROBLEM_BYTES];
+
+	(void)state;
+	assert_int_equal(parse("[host]\nMem.IdleTax = 50\nstates = fixed\n"
+			       "[vm a]\nmemory = 4G\nkernel = k\n"),
+		0);
+	for (u32 i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
+		assert_true(change(good[i].key, good[i].value));
+		assert_string_equal(shown(good[i].key), good[i].shown);
+		assert_true(change(good[i].key, good[i].shown));
+		assert_string_equal(shown(good[i].key), good[i].shown);
+	}
+	config_print_host(&config.host, "Mem.IdleTax", text, sizeof(text));
+	assert_string_equal(text, "50%");
+	config_print_host(&config.host, "states", text, sizeof(text));
+	assert_string_equal(text, "fixed");
+	config_print_host(&config.host, "Mem.ShareScanTime", text, sizeof(text));
+	assert_string_equal(text, "60");
+}
+
 static void the_example_configuration_is_good(void **state)
 {
 	FILE *file = fopen("boot/bellows.conf", "rb");
@@ -341,6 +438,9 @@ int main(void)
 		cmocka_unit_test(host_mistakes_keep_the_default_and_stop_no_vm),
 		cmocka_unit_test(lines_outside_known_sections_are_reported_once),
 		cmocka_unit_test(room_is_counted_first),
+		cmocka_unit_test(a_value_is_changed_as_the_file_would_have_set_it),
+		cmocka_unit_test(a_bad_value_is_refused_in_the_words_of_the_file),
+		cmocka_unit_test(what_is_shown_would_be_read_as_the_same_value),
 		cmocka_unit_test(the_example_configuration_is_good),
 	};
 	return cmocka_run_group_tests_name("unit/config", tests, NULL, NULL);
