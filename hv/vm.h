@@ -22,6 +22,7 @@
 #include "mm/space.h"
 #include "hv/balloon.h"
 #include "hv/config.h"
+#include "hv/memsched_host.h"
 #include "hv/output.h"
 #include "hv/vcpu.h"
 #include "hv/vdev/vdev.h"
@@ -97,6 +98,7 @@ struct vm {
 		u64 told;          /* of the space's joins */
 	} join;                    /* [l] see large_pages.c */
 	struct vm_balloon balloon; /* see balloon.h */
+	struct vm_memory memory;   /* [l] see memsched_host.h */
 	struct guest_disk *disk;   /* [l] NULL: none. May outlive a run: vm_disk.h; contents [v] */
 	const struct disk_partition *partition; /* [l] its disk's */
 	struct output output;                   /* [v] what the guest printed */
