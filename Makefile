@@ -34,7 +34,7 @@ run: setup ## the demonstration: eight Linux guests on too little memory; TARGET
 	@BELLOWS_BUILD=$(BUILD) $(PY) tests/emu/run.py --target $(or $(TARGET),auto) $(RUN_ARGS)
 
 .PHONY: test
-test: setup ## all tests, or those that match T=PATTERN (unit/... model/... fuzz/... qemu/... bochs/... kvm/...)
+test: setup ## all tests, or those that match T=PATTERN (unit/... model/... sim/... fuzz/... qemu/... bochs/... kvm/...)
 	@BELLOWS_BUILD=$(BUILD) $(PY) tests/run.py $(if $(T),--match '$(T)') $(TEST_ARGS)
 
 .PHONY: test-all
@@ -51,6 +51,15 @@ fuzz-guest: setup ## a hostile guest for SECONDS=600 beside neighbours that veri
 	$(build_locked) $(BUILD)/.all
 	@BELLOWS_BUILD=$(BUILD) $(PY) tests/emu/fuzz_guest.py --target $(or $(TARGET),qemu) \
 		--seconds $(or $(SECONDS),600) $(if $(SEED),--seed $(SEED)) $(FUZZ_ARGS)
+
+.PHONY: sim
+sim: setup ## simulate the memory scheduler: 10000 random hosts, one of thousands of VMs for hours, one drawn (SEED=N)
+	$(build_locked) $(BUILD)/tests/sim/worlds
+	@mkdir -p $(BUILD)/sim
+	@$(BUILD)/tests/sim/worlds --seed $(or $(SEED),1) --worlds 10000
+	@$(BUILD)/tests/sim/worlds --seed $(or $(SEED),8) --worlds 1 --vms 4000 --phases 4 --phase-seconds 1800
+	@$(BUILD)/tests/sim/worlds --seed $(or $(SEED),9) --worlds 1 --trace $(BUILD)/sim/world.csv
+	@$(PY) tests/sim/draw.py $(BUILD)/sim/world.csv $(BUILD)/sim/world.svg
 
 .PHONY: bench
 bench: setup ## measure: all benches, or those that match B=PATTERN; results, table and plots in build/bench/
@@ -323,7 +332,7 @@ test_libs  = $(shell echo '$(call test_words,$(1))' | sed -n 's/.*LIBS://p')
 # What mm/ itself is linked with.
 MM_LIBS := -llz4
 
-HOST_TESTS := $(call tests_in,tests/unit/*.c tests/model/*.c)
+HOST_TESTS := $(call tests_in,tests/unit/*.c tests/model/*.c tests/sim/*.c)
 FUZZERS    := $(call tests_in,tests/fuzz/*.c)
 
 SANITIZE   := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer

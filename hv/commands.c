@@ -9,6 +9,7 @@
 #include "hv/memtop.h"
 #include "hv/reclaim.h"
 #include "hv/sched.h"
+#include "hv/settings.h"
 #include "hv/share.h"
 #include "hv/verdict.h"
 #include "hv/vm_swap.h"
@@ -205,6 +206,8 @@ static const struct command commands[] = {
 		command_balloon},
 	{"reclaim", "NAME SIZE", "take so much memory from a VM now, or as much as there is", 3, 3,
 		command_reclaim},
+	{"set", "[[NAME] KEY VALUE]", "change a value of the configuration; what can be, and is", 1,
+		4, command_set},
 	{"hide", "NAME [every N]", "debug: make all its pages fault again, now or every N exits", 2,
 		4, run_hide},
 	{"disk", "test NAME", "debug: write, read and verify a partition of the test type", 3, 4,

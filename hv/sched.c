@@ -24,6 +24,8 @@
 #include "hv/x86/paging.h"
 #include "hv/x86/power.h"
 #include "hv/x86/time.h"
+#include "mm/frame.h"
+#include "mm/memsched.h"
 #include "mm/base/log.h"
 #include "mm/base/str.h"
 #include "mm/reclaim_choice.h"
@@ -55,6 +57,11 @@ static u64 slice_ticks, console_ticks, park_ticks, send_ticks, monitor_ticks, wo
 	start_turn_ticks;
 
 const struct config *sched_config(void)
+{
+	return &config;
+}
+
+struct config *sched_config_to_change(void)
 {
 	return &config;
 }
@@ -344,7 +351,10 @@ static void read_config(const struct boot_info *info)
 			panic("no memory for the configuration of %u VMs", config.vm_capacity);
 	}
 	err = config_parse(text, bytes, &config, report, (void *)info->config.name);
-	if (err)
+	config_check_reservations(
+		&config, frame_total_count() << PAGE_SHIFT, report, (void *)info->config.name);
+	memsched_set_levels(config.host.min_free_pct, config.host.states == CONFIG_STATES_FIXED);
+	if (err || config.problem_count)
 		log_warn("the configuration has %u problem%s; VMs concerned do not start",
 			config.problem_count, config.problem_count == 1 ? "" : "s");
 }

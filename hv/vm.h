@@ -22,6 +22,7 @@
 #include "mm/space.h"
 #include "hv/balloon.h"
 #include "hv/config.h"
+#include "hv/memsched_host.h"
 #include "hv/output.h"
 #include "hv/vcpu.h"
 #include "hv/vdev/vdev.h"
@@ -49,7 +50,7 @@ struct disk_partition;
 
 struct vm {
 	struct list all;                /* in sched.c's list, in the order of the configuration */
-	const struct vm_config *config; /* [I] */
+	const struct vm_config *config; /* [I]; its values change by settings.c alone */
 	struct spinlock lock;           /* rank VM: devices */
 
 	enum vm_state state;    /* [l] */
@@ -90,6 +91,7 @@ struct vm {
 		u64 told;          /* of the space's joins */
 	} join;                    /* [l] see large_pages.c */
 	struct vm_balloon balloon; /* see balloon.h */
+	struct vm_memory memory;   /* [l] see memsched_host.h */
 	struct guest_disk *disk;   /* [l] NULL: none. May outlive a run: vm_disk.h; contents [v] */
 	const struct disk_partition *partition; /* [l] its disk's */
 	struct output output;                   /* [v] what the guest printed */

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """make test: build what the chosen tests need, run them, count.
 
-Names: unit/X and model/X are host programs (tests/unit/test_X.c, tests/model/X.c), fuzz/X a bounded
+Names: unit/X, model/X and sim/X are host programs (tests/unit/test_X.c, tests/model/X.c ...), fuzz/X a bounded
 run of tests/fuzz/fuzz_X.c from its kept corpus, qemu/X, bochs/X and kvm/X the cases of
 tests/emu/cases.py on that machine, pkg/X tests a package. The last line is "N passed, N failed, N skipped", alone.
 """
@@ -32,7 +32,7 @@ import watch_tools
 import zcache
 
 BUILD = machines.BUILD
-GROUPS = ("unit", "model", "fuzz", "pkg", "qemu", "kvm", "bochs")
+GROUPS = ("unit", "model", "sim", "fuzz", "pkg", "qemu", "kvm", "bochs")
 HOST_TEST_SECONDS = 600
 STATUSES = ("passed", "failed", "skipped")
 TAIL_LINES = 40          # of a failed test's words, where it fails
@@ -75,7 +75,7 @@ def has_sources(path):
 
 
 def host_tests():
-    for group, prefix in (("unit", "test_"), ("model", "")):
+    for group, prefix in (("unit", "test_"), ("model", ""), ("sim", "")):
         for path in sorted((ROOT / "tests" / group).glob("*.c")):
             if not has_sources(path):
                 continue
