@@ -173,8 +173,10 @@ static void reading_done(struct swap_io *io)
 			page_read(space, io, i);
 		frame_unpin(io->pages[i].frame);
 	}
-	if (!io->orphaned)
+	if (!io->orphaned) {
+		latency_note(&space->stats.swap_in, platform_now_ns() - io->began_ns);
 		platform_wake(space);
+	}
 	swap_io_give(io);
 	reclaim_wake();
 }
@@ -223,6 +225,7 @@ static void io_fill(struct space *space, struct swap_io *io, const struct window
 	io->page_count = w->end - w->first;
 	io->context = space;
 	io->done = reading_done;
+	io->began_ns = platform_now_ns();
 	for (u32 i = 0; i < io->page_count; i++) {
 		io->pages[i] = (struct swap_page){.gfn = w->run.gfns[w->first + i],
 			.frame = w->frames[w->first + i],

@@ -43,6 +43,7 @@ struct swap_io {
 	void (*done)(struct swap_io *io);
 	void *context;
 	bool orphaned; /* in done(): see above */
+	u64 began_ns;  /* free for the caller: when it was begun */
 	/* swap's own. */
 	struct swap_file *file;
 	struct list in_file;  /* [f] */

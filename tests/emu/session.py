@@ -46,13 +46,14 @@ class Watcher:
     wait for, then a line to type, None, or what to do with the machine) in order; or instead of a regex a function
     that all text so far is handed to, for what may come before the script gets there."""
 
-    def __init__(self, machine, timeout, script=(), until=None, echo=False, keyboard=None):
+    def __init__(self, machine, timeout, script=(), until=None, echo=False, keyboard=None, each_turn=None):
         self.machine = machine
         self.timeout = timeout
         self.script = [(wait if callable(wait) else re.compile(wait, re.M), line) for wait, line in script]
         self.until = re.compile(until, re.M) if until else None
         self.echo = echo
         self.keyboard = keyboard     # a terminal to pass on, or None
+        self.each_turn = each_turn   # called all the time, or None
         self.unsent = ""             # of a line, until its beginning has come back
         self.sent = ""
         self.sent_at = 0             # where in the text it may come back
@@ -138,6 +139,8 @@ class Watcher:
         while True:
             data = self._take(0.5)
             self._type()
+            if self.each_turn:
+                self.each_turn()
             if PANIC.search(self.text):
                 self._drain(PANIC_SECONDS)
                 return self._outcome("panic")
