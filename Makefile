@@ -188,7 +188,7 @@ $(BUILD)/loader/%.S.o: %.S
 GUEST_DIR   := tests/emu/guests
 GUEST_FLAGS := -std=gnu11 -O2 -static -s -Wall -Wextra -Werror -I.
 
-$(BUILD)/.guests: $(BUILD)/guests/.kernel $(addprefix $(BUILD)/guests/,initrd.img kexec.img disk.img) $$(BARE_IMAGES)
+$(BUILD)/.guests: $(BUILD)/guests/.kernel $(addprefix $(BUILD)/guests/,initrd.img kexec.img hibernate.img disk.img) $$(BARE_IMAGES)
 	@touch $@
 
 $(BUILD)/.all: $(BUILD)/bellows.elf $(BUILD)/BOOTX64.EFI $(BUILD)/.guests $(BUILD)/x2apic_on.efi
@@ -272,6 +272,7 @@ $(BUILD)/guests/bellows-guest: guest-tools/bellows-guest.c hv/abi/hypercall.h hv
 
 # For guests with a disk: the drivers, which Debian's kernel has as modules.
 DISK_MODULES := $(addsuffix .ko,virtio/virtio_ring virtio/virtio virtio/virtio_mmio block/virtio_blk)
+disk_modules  = $(foreach m,$(DISK_MODULES),"$$(dirname "$$(readlink $(BUILD)/guests/vmlinuz)")"/lib/modules/*/kernel/drivers/$(m))
 
 $(BUILD)/guests/disk: $(GUEST_DIR)/disk.c
 	@echo "  CC      $@"
@@ -282,7 +283,12 @@ $(BUILD)/guests/disk.img: $(GUEST_DIR)/initrd.sh $(GUEST_DIR)/disk_init $(BUILD)
 		$(BUILD)/guests/disk $(BUILD)/guests/.kernel
 	@echo "  INITRD  $@"
 	@$(GUEST_DIR)/initrd.sh $@ $(GUEST_DIR)/disk_init $(BUILD)/guests/workload $(BUILD)/guests/disk \
-		$(foreach m,$(DISK_MODULES),"$$(dirname "$$(readlink $(BUILD)/guests/vmlinuz)")"/lib/modules/*/kernel/drivers/$(m))
+		$(disk_modules)
+
+# For one that hibernates to such a disk with a balloon.
+$(BUILD)/guests/hibernate.img: $(BUILD)/guests/initrd.img
+	@echo "  INITRD  $@"
+	@$(GUEST_DIR)/initrd.sh $@ $(GUEST_DIR)/init $(INITRD_HOLDS) $(disk_modules)
 
 # A program between firmware and loader, for machines whose firmware leaves x2APIC mode on.
 $(BUILD)/x2apic_on.efi: tests/emu/firmware/x2apic_on.c

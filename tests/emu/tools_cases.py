@@ -1,12 +1,13 @@
 """Cases of the guest tools in Debian guests: the driver follows its target, gives memory back when its guest is
-driven to its limit, lets its pages be moved; is unloaded, suspended, restarted, replaced by kexec under a full balloon,
-and stays where the host has promised that memory to others; and stays out where there is no Bellows."""
+driven to its limit, lets its pages be moved; is unloaded, suspended, hibernated, restarted, replaced by kexec under a
+full balloon, and stays where the host has promised that memory to others; and stays out where there is no Bellows."""
 import re
 import subprocess
 import time
 
 import machine as machines
 import session
+from disk import Disk
 
 # Every page is written to when it is freed, so that the host has one for each and what comes and goes can be counted.
 ALL_TOUCHED = "init_on_free=1"
@@ -107,6 +108,15 @@ def cases(host, vm, bare, workload, pvh, prompt, panic):
         (r"\[g1\] WORKLOAD ok profile=unique mib=100 .* wrong=0", "balloon"), (r"g1 +48\.0 +0\.0 +0\.0 +\d+\.\d +0 ", None),
         (r"\[g1\] TOOLS size 49152", None), (r"\[g1\] TOOLS kexeced", "frames"), (r"all accounted for", "poweroff")),
         timeout=300, files={"bellows/kexec.img": machines.BUILD / "guests/kexec.img"})
+    # The image was written with the balloon empty, and may be woken up where there is none.
+    yield case("hibernated", guest("hibernate", initrd=r"\bellows\hibernate.img", disk="g1"), steps(
+        prompt, (r"\[g1\] TOOLS loaded", "balloon g1 80M"), (r"\[g1\] TOOLS size 81920", None),
+        (r"g1: powered off", "start g1 bellows.tools=wake"), (r"\[g1\] TOOLS awake", "balloon g1 80M"),
+        (r"\[g1\] TOOLS size 81920", "balloon"), (r"g1 +80\.0 +80\.0 .* ok$", "balloon g1 off"),
+        (r"\[g1\] WORKLOAD ok .* wrong=0", None), (r"\[g1\] TOOLS unloaded", "frames"),
+        (r"all accounted for", "poweroff")), timeout=300,
+        files={"bellows/hibernate.img": machines.BUILD / "guests/hibernate.img"},
+        disks=(Disk(name="g1", mib=140, partitions=(("g1", "disk", 128),)),))
     yield case("restarted", guest("again", "reboot=a"), steps(
         prompt, (r"\[g1\] TOOLS loaded", "balloon g1 80M"), (r"\[g1\] TOOLS size 81920", None),
         (r"g1: reset", None), (r"\[g1\] TOOLS size 81920", "frames"), (r"all accounted for", "poweroff")))

@@ -2,7 +2,7 @@
 /*
  * The one balloon of this machine, and who does what with it:
  *
- *   main.c        comes and goes: the device, its interrupt, suspend, reboot
+ *   main.c        comes, sleeps and goes: the device, its interrupt, suspend, reboot
  *   follow.c      the worker that moves the balloon to its target; gives back when memory is short
  *   pages.c       pages into the balloon and out of it, and their migration
  *   calls.c       the hypercalls, with patience where the host wants some
@@ -33,10 +33,11 @@ struct balloon {
 	struct device *dev;
 	int irq;
 	struct delayed_work work;
-	struct notifier_block on_oom;
+	struct notifier_block on_oom, on_sleep;
 	struct mutex lock;
 	bool attached; /* [l] the host knows this driver, and what is in the balloon */
 	bool enabled;  /* by the guest's administrator */
+	bool asleep;   /* the worker does nothing */
 	bool in_use;   /* the worker's: a reference to the module, while the host holds memory */
 
 	struct balloon_dev_info small; /* pages of 4 KiB, those being migrated left out */
@@ -103,8 +104,6 @@ s64 balloon_deflate(struct balloon *b, u64 want);
  * host that keeps the rest: BELLOWS_HC_E_LIMIT where it is promised to others.
  */
 s64 balloon_empty(struct balloon *b);
-/* What is left is the guest's no longer, until it is started anew; the driver forgets it. */
-void balloon_abandon(struct balloon *b);
 
 /* --- follow.c --------------------------------------------------------------------------------- */
 

@@ -176,6 +176,8 @@ void balloon_work(struct work_struct *work)
 	struct balloon *b = container_of(to_delayed_work(work), struct balloon, work);
 	bool soon = false;
 
+	if (b->asleep)
+		return;
 	if (!b->attached) {
 		/* The host has forgotten all of it: plain memory. */
 		balloon_empty(b);

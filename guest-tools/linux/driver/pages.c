@@ -217,19 +217,6 @@ s64 balloon_empty(struct balloon *b)
 	return 0;
 }
 
-void balloon_abandon(struct balloon *b)
-{
-	LIST_HEAD(pages);
-
-	/* Those of the kernel's list are not to lead to this driver any more. */
-	while (b->small_count) {
-		mutex_lock(&b->lock);
-		b->small_count -= balloon_page_list_dequeue(&b->small, &pages, b->small_count);
-		mutex_unlock(&b->lock);
-		msleep(10);
-	}
-}
-
 /* --- Migration -------------------------------------------------------------------------------- */
 
 #ifdef CONFIG_BALLOON_COMPACTION
