@@ -17,18 +17,6 @@
 #include "mm/zcache.h"
 #include "mm/base/check.h"
 
-/* A frame, contents undefined, or PFN_NONE. */
-static pfn_t frame_for_evicted(struct space *space, gfn_t gfn)
-{
-	pfn_t frame = promise_may_take(space, 1) ? frame_alloc(FRAME_PRIVATE) : PFN_NONE;
-
-	if (pfn_is_none(frame))
-		stats_add(&space->stats.faults_nomem, 1);
-	else
-		frame_set_owner(frame, space_owner_word(space, gfn));
-	return frame;
-}
-
 /* The absent @entry of @state gets its page back, in @frame, as the guest's own. */
 static void own(struct space *space, u64 *entry, enum page_state state, pfn_t frame)
 {
@@ -51,7 +39,7 @@ void evicted_fill(pfn_t frame, u32 value)
 static enum fault_result object_resolve(
 	struct space *space, gfn_t gfn, u64 *entry, enum page_state state, u64 handle)
 {
-	pfn_t frame = frame_for_evicted(space, gfn);
+	pfn_t frame = promise_frame(space, gfn);
 
 	if (pfn_is_none(frame))
 		return FAULT_NOMEM;
@@ -70,7 +58,7 @@ static enum fault_result zipped_resolve(struct space *space, gfn_t gfn, u64 *ent
 
 	if (!(payload & ZIPPED_FILL))
 		return object_resolve(space, gfn, entry, PAGE_ZIPPED, payload);
-	pfn_t frame = frame_for_evicted(space, gfn);
+	pfn_t frame = promise_frame(space, gfn);
 
 	if (pfn_is_none(frame))
 		return FAULT_NOMEM;
@@ -94,7 +82,7 @@ static enum fault_result swapped_resolve(struct space *space, gfn_t gfn, u64 *en
 {
 	if (slat_payload(slat_load(entry)) & SWAPPED_LOST)
 		return FAULT_CORRUPT;
-	pfn_t frame = frame_for_evicted(space, gfn);
+	pfn_t frame = promise_frame(space, gfn);
 
 	if (pfn_is_none(frame))
 		return FAULT_NOMEM;
@@ -181,7 +169,7 @@ bool evicted_overwrite(struct space *space, gfn_t gfn, enum fault_result *result
 	if (state != PAGE_ZIPPED && state != PAGE_SWAPPED && state != PAGE_LOADING &&
 		state != PAGE_ZIPPED_WRITING)
 		return false;
-	pfn_t frame = frame_for_evicted(space, gfn);
+	pfn_t frame = promise_frame(space, gfn);
 
 	*result = pfn_is_none(frame) ? FAULT_NOMEM : FAULT_DONE;
 	if (pfn_is_none(frame))
