@@ -43,9 +43,8 @@ static u64 region_count(const struct space_config *config)
 /* Frames for the struct, its guards, its locks and what sharing counts by region. */
 static u64 struct_frames(const struct space_config *config)
 {
-	u64 bytes = ALIGN_UP(sizeof(struct space), CACHE_LINE_BYTES) +
-		    config->vcpu_count * sizeof(struct fault_guard) +
-		    region_count(config) * (sizeof(struct spinlock) + sizeof(u16));
+	u64 bytes = sizeof(struct space) + config->vcpu_count * sizeof(struct fault_guard) +
+		    region_count(config) * (sizeof(struct space_region_lock) + sizeof(u16));
 
 	return div_up(bytes, PAGE_BYTES);
 }
@@ -94,12 +93,11 @@ static void space_fill_in(struct space *space, const struct space_config *config
 	space->large_pages_no_exec = config->large_pages_no_exec;
 	space->region_count = region_count(config);
 	space->frame_count = struct_frames(config);
-	space->guards =
-		(struct fault_guard *)((char *)space + ALIGN_UP(sizeof(*space), CACHE_LINE_BYTES));
+	space->guards = (struct fault_guard *)(space + 1);
 	space->guard_count = config->vcpu_count;
-	space->region_locks = (struct spinlock *)&space->guards[space->guard_count];
+	space->region_locks = (struct space_region_lock *)&space->guards[space->guard_count];
 	for (u64 i = 0; i < space->region_count; i++)
-		spin_init(&space->region_locks[i], LOCK_RANK_REGION);
+		spin_init(&space->region_locks[i].lock, LOCK_RANK_REGION);
 	space->share.gains = (u16 *)&space->region_locks[space->region_count];
 	space->share.salt = config->share_salt;
 	space->no_dirty_bits = config->no_dirty_bits;

@@ -70,6 +70,11 @@ struct space_ages {
 struct zcache;
 struct swap_file;
 
+/* In a cache line of its own: neighbouring regions are used by different CPUs. */
+struct space_region_lock {
+	struct spinlock lock;
+} __attribute__((aligned(CACHE_LINE_BYTES)));
+
 struct space {
 	char name[SPACE_NAME_BYTES];           /* [I] */
 	const struct slat_format *format;      /* [I] */
@@ -81,7 +86,7 @@ struct space {
 	u32 number;			       /* [I] space_registry.h */
 	u64 serial;			       /* [I] */
 	struct tlb_domain tlb;
-	struct spinlock *region_locks; /* [I] one for each 2 MiB region of RAM */
+	struct space_region_lock *region_locks; /* [I] one for each 2 MiB region of RAM */
 	u64 region_count;              /* [I] */
 	u64 frame_count;               /* [I] frames that this struct and its locks lie in */
 	struct spinlock tables_lock;

@@ -25,6 +25,7 @@ import host
 import machine as machines
 import plot
 import results
+import smp
 import zcache
 
 OUT = machines.BUILD / "bench"
@@ -60,6 +61,8 @@ BENCHES = [
           zcache.bench_time, ("bench/bench_zcache", ".guests")),
     Bench("zcache.memory", "zcache.loss and zcache.bytes: what a full compression cache costs, beside zram",
           zcache.bench_loss, ("bench/bench_zcache", ".guests")),
+    Bench("smp.faults", "faults a second of one CPU and of two, in one VM and in two, beside one lock around all",
+          smp.bench_faults, ("bench/bench_smp",)),
     Bench("fault.zero.host", "mm/fault beside the kernel's own page fault", host.bench_fault,
           ("bench/bench_fault",)),
 ]

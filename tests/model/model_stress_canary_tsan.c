@@ -15,7 +15,7 @@
 
 #define RACE_STATUS 66
 #define LIMIT_S     300u
-#define STEPS       1500u
+#define STEPS       1200u
 #define TRIES       6u /* for two threads to meet there with nothing else between them */
 
 const char *__tsan_default_options(void);
