@@ -217,8 +217,8 @@ $(BUILD)/guests/act: $(GUEST_DIR)/act.c
 BARE_DIR     := $(GUEST_DIR)/bare
 BARE_FLAGS   := -std=gnu11 -O2 -ffreestanding -fno-pic -fno-pie -mgeneral-regs-only -mno-red-zone -mcmodel=small \
 	-fno-stack-protector -fcf-protection=none -fno-asynchronous-unwind-tables -Wall -Wextra -Werror -I.
-# The compression cache's codec too, to be measured, and what the compiler calls.
-BARE_SOURCES := $(sort $(wildcard $(BARE_DIR)/*.[cS])) $(GUEST_DIR)/workload.c mm/zcache_codec.c mm/base/str.c
+# The compression cache's codec and the swap file's checksum too, to be measured, and what the compiler calls.
+BARE_SOURCES := $(sort $(wildcard $(BARE_DIR)/*.[cS])) $(GUEST_DIR)/workload.c mm/zcache_codec.c mm/share_hash.c mm/base/str.c
 BARE_NEEDS   := $(BARE_SOURCES) $(wildcard $(BARE_DIR)/*.h $(BARE_DIR)/*.ld) $(GUEST_DIR)/workload.h \
 	$(wildcard mm/*.h mm/base/*.h) hv/abi/hypercall.h hv/abi/balloon.h hv/abi/pvclock.h tests/bench/measure.h
 BARE_IMAGES  := $(addprefix $(BUILD)/guests/,bare.img bare.pvh bare.multiboot)

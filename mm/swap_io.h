@@ -33,7 +33,8 @@ struct swap_page {
 	 * (where its result is 0).
 	 */
 	u32 bytes;
-	err_t result; /* in done(): 0; E_IO; E_CORRUPT (reads) */
+	bool is_for_write; /* the taker's own: a read that a write waits for */
+	err_t result;      /* in done(): 0; E_IO; E_CORRUPT (reads) */
 };
 
 struct swap_io {
