@@ -1,5 +1,5 @@
 /*
- * Numbers in, orders out: see memsched_host.h. A VM's numbers are gathered in fill(), and what was
+ * Numbers in, orders out: see memsched_host.h. A VM's numbers are gathered in memsched_look(), and what was
  * decided is handed on in apply(); between stands mem_decide(), which is pure.
  *
  * Reclaim counts pages of a VM's own, the decision frames that it costs: its compression cache is
@@ -107,7 +107,7 @@ static void fill_balloon(struct vm *vm, struct mem_vm *out)
 	out->balloon_slow = status == BALLOON_TOO_SLOW || status == BALLOON_BACKING_OFF;
 }
 
-static void fill(struct vm *vm, struct mem_vm *out)
+void memsched_look(struct vm *vm, struct mem_vm *out)
 {
 	const struct space *space = vm->space;
 
@@ -269,7 +269,7 @@ static void decide(u64 now)
 	list_for_each_entry (vm, sched_vms(), all) {
 		if (!runs(vm))
 			continue;
-		fill(vm, &sched.vms[count]);
+		memsched_look(vm, &sched.vms[count]);
 		count_in(&sched.vms[count++]);
 	}
 	mem_decide(&host, sched.vms, count);
@@ -333,7 +333,7 @@ static void grant(struct vm *vm)
 
 	if (vm->memory.granted_pages >= vm->space->page_count)
 		return;
-	fill(vm, &now);
+	memsched_look(vm, &now);
 	u64 granted = mem_grant_next(
 		&now, sched.figures.state, b->stats_known ? b->stats.available_pages : ~0ull);
 

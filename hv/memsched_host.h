@@ -86,6 +86,9 @@ struct memsched_figures {
 };
 const struct memsched_figures *memsched_figures(void);
 
+/* What @vm, running, has at this moment, in the first two parts of @out. Locks: takes the VM's. */
+void memsched_look(struct vm *vm, struct mem_vm *out);
+
 /* Room for so many VMs. Once. E_NOMEM. */
 must_check err_t memsched_host_init(u32 vm_count);
 

@@ -25,30 +25,31 @@ static void show_host(const struct memsched_figures *f)
 		(ull)f->decisions);
 }
 
-static void show_vm(const struct vm *vm)
+static void show_vm(struct vm *vm)
 {
 	const struct vm_memory *m = &vm->memory;
-	const struct mem_vm *d = &m->now;
+	struct mem_vm now;
 
+	memsched_look(vm, &now);
 	console_printf("%-16s %6llu.%llu %6llu.%llu %8llu %6llu.%llu %6llu.%llu %6llu.%llu "
-		       "%6llu.%llu %6llu.%llu %6llu.%llu %6llu.%llu %6llu%s\n",
-		vm_name(vm), MIB_OF(d->claims.reservation), MIB_OF(d->claims.limit),
-		(ull)d->claims.shares, MIB_OF(d->granted), MIB_OF(d->consumed), MIB_OF(d->active),
-		MIB_OF(d->entitled), MIB_OF(m->balloon_pages),
-		MIB_OF(d->consumed > d->evict_to ? d->consumed - d->evict_to : 0), MIB_OF(d->fetch),
-		(ull)m->blocks, m->blocked ? " stands still" : "");
+		       "%6llu.%llu %6llu.%llu %6llu.%llu %6llu.%llu %6llu.%llu %6llu%s\n",
+		vm_name(vm), MIB_OF(now.claims.reservation), MIB_OF(now.claims.limit),
+		(ull)now.claims.shares, MIB_OF(now.granted), MIB_OF(now.consumed),
+		MIB_OF(now.active), MIB_OF(m->now.entitled), MIB_OF(now.ballooned),
+		MIB_OF(m->balloon_pages), MIB_OF(now.zipped), MIB_OF(now.swapped), (ull)m->blocks,
+		m->blocked ? " stands still" : "");
 }
 
 void command_memsched(u32 count, char **words)
 {
-	const struct vm *vm;
+	struct vm *vm;
 
 	(void)count;
 	(void)words;
 	show_host(memsched_figures());
-	console_printf("%-16s %8s %8s %8s %8s %8s %8s %8s %8s %8s %8s %6s\n", "NAME", "PROMISED",
-		"LIMIT", "SHARES", "GRANT", "CNSM", "ACTIVE", "ENTITLED", "BALLOON", "EVICT",
-		"FETCH", "BLOCKS");
+	console_printf("%-16s %8s %8s %8s %8s %8s %8s %8s %8s %8s %8s %8s %6s\n", "NAME",
+		"PROMISED", "LIMIT", "SHARES", "GRANT", "CNSM", "ACTIVE", "ENTITLED", "BALLOON",
+		"WANTED", "ZIPPED", "SWAPPED", "BLOCKS");
 	list_for_each_entry (vm, sched_vms(), all) {
 		if (vm->state == VM_RUNNING)
 			show_vm(vm);

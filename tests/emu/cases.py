@@ -14,6 +14,7 @@ import host_cases
 import hostile
 import machine as machines
 import reclaim_cases
+import sched_cases
 import session
 import swap_cases
 import swap_fault_cases
@@ -264,6 +265,7 @@ CASES = [
     *(Case(**arguments) for arguments in virtio_cases.cases(host, vm, bare, WELL, PROMPT, PANIC)),
     *(Case(**arguments) for arguments in host_cases.cases(host, vm, bare, PROMPT, PANIC)),
     *(Case(**arguments) for arguments in reclaim_cases.cases(host, vm, bare, workload, PROMPT, PANIC, PVH)),
+    *(Case(**arguments) for arguments in sched_cases.cases(host, bare, PROMPT, PANIC, PVH)),
 ]
 
 
