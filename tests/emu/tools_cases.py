@@ -11,9 +11,9 @@ from disk import Disk
 
 # Every page is written to when it is freed, so that the host has one for each and what comes and goes can be counted.
 ALL_TOUCHED = "init_on_free=1"
-ROW = re.compile(r"^g1 +192\.0 +(\d+\.\d)", re.M)
+ROW = re.compile(r"^g1 +192\.0 +\d+\.\d +(\d+\.\d)", re.M)
 TOLERANCE_MIB = 1.0
-STRANGER_SECONDS = 120
+STRANGER_SECONDS = 300
 
 
 class Consumed(session.Watcher):
