@@ -282,8 +282,7 @@ $(BUILD)/guests/disk: $(GUEST_DIR)/disk.c
 $(BUILD)/guests/disk.img: $(GUEST_DIR)/initrd.sh $(GUEST_DIR)/disk_init $(BUILD)/guests/workload \
 		$(BUILD)/guests/disk $(BUILD)/guests/.kernel
 	@echo "  INITRD  $@"
-	@$(GUEST_DIR)/initrd.sh $@ $(GUEST_DIR)/disk_init $(BUILD)/guests/workload $(BUILD)/guests/disk \
-		$(disk_modules)
+	@$(GUEST_DIR)/initrd.sh $@ $(GUEST_DIR)/disk_init $(BUILD)/guests/workload $(BUILD)/guests/disk $(disk_modules)
 
 # For one that hibernates to such a disk with a balloon.
 $(BUILD)/guests/hibernate.img: $(BUILD)/guests/initrd.img
