@@ -45,7 +45,7 @@ static u64 struct_frames(const struct space_config *config)
 {
 	u64 bytes = ALIGN_UP(sizeof(struct space), CACHE_LINE_BYTES) +
 		    config->vcpu_count * sizeof(struct fault_guard) +
-		    region_count(config) * (sizeof(struct spinlock) + sizeof(u16));
+		    region_count(config) * (sizeof(struct spinlock) + sizeof(struct share_gain));
 
 	return div_up(bytes, PAGE_BYTES);
 }
@@ -99,7 +99,7 @@ static void space_fill_in(struct space *space, const struct space_config *config
 	space->region_locks = (struct spinlock *)&space->guards[space->guard_count];
 	for (u64 i = 0; i < space->region_count; i++)
 		spin_init(&space->region_locks[i], LOCK_RANK_REGION);
-	space->share.gains = (u16 *)&space->region_locks[space->region_count];
+	space->share.gains = (struct share_gain *)&space->region_locks[space->region_count];
 	space->share.salt = config->share_salt;
 	space->no_dirty_bits = config->no_dirty_bits;
 	spin_init(&space->tables_lock, LOCK_RANK_TABLES);
