@@ -205,6 +205,10 @@ static u32 find_bad_sums(const struct vm_config *vm, struct bad_sum *out)
 		bad_sum(&out[count++], VM_STARTUP,
 			"memory.startup is %llu MiB, more than the VM's memory of %llu MiB",
 			AS_MIB(vm->startup_bytes), AS_MIB(vm->memory_bytes));
+	else if (vm->startup_bytes < min(vm->reservation_bytes, vm->memory_bytes))
+		bad_sum(&out[count++], VM_STARTUP,
+			"memory.startup is %llu MiB, less than sched.mem.min of %llu MiB",
+			AS_MIB(vm->startup_bytes), AS_MIB(vm->reservation_bytes));
 	if (vm->min_bytes > vm->startup_bytes)
 		bad_sum(&out[count++], VM_MIN,
 			"memory.min is %llu MiB, more than memory.startup of %llu MiB",
@@ -226,9 +230,8 @@ static void finish_vm(struct parser *p)
 		vm->limit_bytes = vm->memory_bytes;
 	if (!p->vm_lines[VM_STARTUP])
 		vm->startup_bytes = vm->memory_bytes;
-	if (!p->vm_lines[VM_MIN])
-		vm->min_bytes = vm->startup_bytes;
-	vm->reservation_given = p->vm_lines[VM_RESERVATION] != 0;
+	vm->reservation_line = p->vm_lines[VM_RESERVATION];
+	vm->reservation_given = vm->reservation_line != 0;
 	vm->swap_dir_line = p->vm_lines[VM_SWAP_DIR];
 	if (p->shares_per_mib)
 		vm->shares = p->shares_per_mib * (vm->memory_bytes >> 20);
@@ -395,6 +398,35 @@ err_t config_parse(const char *text, size_t bytes, struct config *out,
 	if (p.overflow)
 		return E_NOMEM;
 	return out->problem_count ? E_INVAL : 0;
+}
+
+void config_check_reservations(struct config *out, u64 host_bytes,
+	void (*report)(void *context, u32 line, const char *message), void *context)
+{
+	struct parser p = {.out = out, .report = report, .context = context};
+	u64 left = host_bytes;
+
+	for (u32 i = 0; i < out->vm_count; i++) {
+		struct vm_config *vm = &out->vms[i];
+
+		if (!vm->startable)
+			continue;
+		if (vm->reservation_bytes > host_bytes) {
+			p.section = IN_VM;
+			p.vm = vm;
+			complain(&p, vm->reservation_line,
+				"sched.mem.min is %llu MiB; allowed is up to the host's memory of %llu",
+				AS_MIB(vm->reservation_bytes), AS_MIB(host_bytes));
+		} else if (vm->autostart && vm->reservation_bytes > left) {
+			p.section = IN_NOTHING;
+			complain(&p, vm->reservation_line,
+				"sched.mem.min is %llu MiB, and the VMs before leave %llu of the host's %llu",
+				AS_MIB(vm->reservation_bytes), AS_MIB(left), AS_MIB(host_bytes));
+			return;
+		} else if (vm->autostart) {
+			left -= vm->reservation_bytes;
+		}
+	}
 }
 
 /* --- At run time ----------------------------------------------------------------------------- */

@@ -74,9 +74,11 @@ struct vm_config {
 
 	bool reservation_given;             /* sched.mem.min was stated */
 	u64 reservation_bytes;              /* sched.mem.min */
+	u32 reservation_line;               /* where it was stated, or 0 */
 	u64 limit_bytes;                    /* sched.mem.max; memory_bytes where not stated */
 	u64 shares;                         /* sched.mem.shares */
-	u64 startup_bytes, min_bytes;       /* memory.startup, memory.min */
+	u64 startup_bytes;                  /* memory.startup; memory_bytes where not stated */
+	u64 min_bytes;                      /* memory.min; 0 where not stated */
 	struct config_amount balloon_max;   /* sched.mem.maxmemctl */
 	bool share_enable;                  /* sched.mem.pshare.enable */
 	char share_salt[CONFIG_NAME_BYTES]; /* sched.mem.pshare.salt; "" = its own */
@@ -102,6 +104,14 @@ u32 config_count_vms(const char *text, size_t bytes);
  * understood is there); E_NOMEM if there are more VMs than room.
  */
 must_check err_t config_parse(const char *text, size_t bytes, struct config *out,
+	void (*report)(void *context, u32 line, const char *message), void *context);
+
+/*
+ * What only a host of @host_bytes can say: a VM whose reservation is more than that is not startable. Where those of
+ * the VMs that start by themselves add up to more, the first that cannot have its own is reported, with what is left;
+ * which of them run is for admission to decide. To be called after config_parse(), with the same report().
+ */
+void config_check_reservations(struct config *out, u64 host_bytes,
 	void (*report)(void *context, u32 line, const char *message), void *context);
 
 /*

@@ -10,18 +10,23 @@
 #include "hv/disks.h"
 #include "hv/hv_ops.h"
 #include "hv/large_pages.h"
+#include "hv/memsched_host.h"
+#include "hv/monitor.h"
 #include "hv/reclaim.h"
 #include "hv/share.h"
 #include "hv/terminal.h"
 #include "hv/verdict.h"
 #include "hv/vm_disk.h"
 #include "hv/vm_swap.h"
+#include "hv/watch.h"
 #include "hv/x86/cpu.h"
 #include "hv/x86/irq.h"
 #include "hv/x86/panic.h"
 #include "hv/x86/paging.h"
 #include "hv/x86/power.h"
 #include "hv/x86/time.h"
+#include "mm/frame.h"
+#include "mm/memsched.h"
 #include "mm/base/log.h"
 #include "mm/base/str.h"
 #include "mm/reclaim_choice.h"
@@ -49,7 +54,8 @@ struct sched_cpu {
 static struct sched_cpu *cpus;
 static struct list vms;
 static struct config config;
-static u64 slice_ticks, console_ticks, park_ticks, send_ticks, work_ticks, start_turn_ticks;
+static u64 slice_ticks, console_ticks, park_ticks, send_ticks, monitor_ticks, work_ticks,
+	start_turn_ticks;
 
 const struct config *sched_config(void)
 {
@@ -117,6 +123,8 @@ static bool may_go_on(const struct vcpu *vcpu)
 /* Has a sleeper reason to run? */
 static bool should_wake(struct vcpu *vcpu, u64 now)
 {
+	if (vcpu->vm->memory.blocked)
+		return false;
 	if (may_go_on(vcpu))
 		return true;
 	if (!__atomic_load_n(&vcpu->attention, __ATOMIC_ACQUIRE) && now < vcpu->wake_tsc)
@@ -147,6 +155,8 @@ static void wake_sleepers(struct sched_cpu *sc)
 	list_for_each_entry_safe(vcpu, next, &sc->sleeping, queue)
 	{
 		if (should_wake(vcpu, now)) {
+			if (vcpu->state == VCPU_PARKED)
+				vcpu->parked_tsc += now - vcpu->parked_at;
 			vcpu->state = VCPU_RUNNABLE;
 			sched_add(vcpu);
 		}
@@ -234,22 +244,30 @@ static bool continue_start(void)
 	return false;
 }
 
-/* When the loop must come round at the latest. The serial line has no interrupt: it is fed in time.
- */
+/* When the loop must come round at the latest. Serial lines have no interrupt: they are fed, and
+ * heard, in time. */
 static u64 turn_end(u64 otherwise)
 {
+	if (monitor_is_busy())
+		otherwise = min(otherwise, time_tsc() + monitor_ticks);
 	return terminal_is_sending() ? min(otherwise, time_tsc() + send_ticks) : otherwise;
 }
 
 static void run_one(struct vcpu *vcpu)
 {
+	if (vcpu->vm->memory.blocked) {
+		vcpu->state = VCPU_PARKED;
+		sched_add(vcpu);
+		return;
+	}
 	boot_times_guest_entry();
 	if (!vm_is_ending(vcpu->vm))
 		vcpu_run(vcpu, turn_end(time_tsc() + slice_ticks));
 	if (vm_is_ending(vcpu->vm))
 		return; /* in no queue: its VM's end or reset follows */
 	if (vcpu->state == VCPU_PARKED) {
-		vcpu->wake_tsc = time_tsc() + park_ticks;
+		vcpu->parked_at = time_tsc();
+		vcpu->wake_tsc = vcpu->parked_at + park_ticks;
 		vcpu->parks++;
 	}
 	sched_add(vcpu);
@@ -261,6 +279,8 @@ static void idle(struct sched_cpu *sc, u64 console_due)
 	struct vcpu *vcpu;
 
 	list_for_each_entry (vcpu, &sc->sleeping, queue) {
+		if (vcpu->vm->memory.blocked)
+			continue;
 		if (__atomic_load_n(&vcpu->attention, __ATOMIC_ACQUIRE) || may_go_on(vcpu))
 			return;
 		earliest = min(earliest, vcpu->wake_tsc);
@@ -307,7 +327,10 @@ noreturn_fn static void loop(void)
 			console_due = time_tsc() + console_ticks;
 		}
 		terminal_send();
+		monitor_work();
+		watch_turn();
 		carry_out_requests();
+		memsched_turn();
 		balloon_work();
 		if (config.host.autostop && all_ended())
 			finish();
@@ -322,11 +345,12 @@ noreturn_fn static void loop(void)
 		vcpu = take_runnable(sc);
 		if (vcpu) {
 			run_one(vcpu);
+			monitor_work();
 			start_turn_end = time_tsc() + start_turn_ticks;
 			reclaim_turn();
-			if (!share_work(false))
+			if (!fetch_turn(false) && !share_work(false))
 				large_pages_work(false);
-		} else if (!is_busy && !reclaim_turn() && !share_work(true) &&
+		} else if (!is_busy && !reclaim_turn() && !fetch_turn(true) && !share_work(true) &&
 			   !large_pages_work(true)) {
 			idle(sc, console_due);
 		}
@@ -360,7 +384,10 @@ static void read_config(const struct boot_info *info)
 			panic("no memory for the configuration of %u VMs", config.vm_capacity);
 	}
 	err = config_parse(text, bytes, &config, report, (void *)info->config.name);
-	if (err)
+	config_check_reservations(
+		&config, frame_total_count() << PAGE_SHIFT, report, (void *)info->config.name);
+	memsched_set_levels(config.host.min_free_pct, config.host.states == CONFIG_STATES_FIXED);
+	if (err || config.problem_count)
 		log_warn("the configuration has %u problem%s; VMs concerned do not start",
 			config.problem_count, config.problem_count == 1 ? "" : "s");
 }
@@ -394,6 +421,7 @@ static void init_queues(void)
 	park_ticks = time_tsc_from_ns(PARK_RETRY_NS);
 	work_ticks = time_tsc_from_ns(WORK_SLICE_NS);
 	start_turn_ticks = time_tsc_from_ns(START_TURN_NS);
+	monitor_ticks = time_tsc_from_ns(MONITOR_TURN_NS);
 	send_ticks = time_tsc_from_ns(TERMINAL_SEND_NS);
 }
 
@@ -405,6 +433,8 @@ noreturn_fn void sched_run(const struct boot_info *info)
 	read_config(info);
 	reclaim_choose_randomly(config.host.victims == CONFIG_VICTIMS_RANDOM);
 	console_start();
+	if (memsched_host_init(config.vm_count))
+		panic("no memory for the memory scheduler");
 	create_vms();
 	share_start();
 	loop();

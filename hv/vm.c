@@ -115,7 +115,10 @@ static bool large_pages_no_exec(void)
 
 static u64 promised_bytes(const struct vm *vm)
 {
-	return vm_is_promised_all(vm) ? vm->config->memory_bytes : vm->config->reservation_bytes;
+	const struct vm_config *config = vm->config;
+
+	return vm_is_promised_all(vm) ? min(config->limit_bytes, config->startup_bytes)
+				      : config->reservation_bytes;
 }
 
 /* Mem.MemZipMaxPct of its memory, in frames. */
@@ -428,6 +431,8 @@ void vm_continue_start(struct vm *vm, u64 until)
 	}
 	start_time(vm);
 	share_vm_began(vm);
+	watch_vm_began(vm);
+	memsched_vm_began(vm);
 	vm->state = VM_RUNNING;
 	if (vm->is_reset) {
 		vm->resets++;
@@ -490,47 +495,7 @@ void vm_reset(struct vm *vm)
 	vm->state = VM_STARTING;
 }
 
-/* --- Figures --------------------------------------------------------------------------------- */
-
-static void balloon_figures(const struct vm *vm, struct vm_figures *out)
-{
-	enum balloon_limit which;
-
-	out->balloon_pages = balloon_pages(vm->space);
-	out->balloon_target_pages = vm->balloon.pace.target_pages;
-	out->balloon_maximum_pages = vm->balloon.driver ? balloon_maximum_of(vm, &which) : 0;
-}
-
-void vm_figures_get(const struct vm *vm, struct vm_figures *out)
-{
-	const struct space_stats *stats;
-	struct share_figures shared;
-	u64 ticks = 0;
-
-	if (!vm->vcpus || !vm->space) {
-		*out = vm->last;
-		return;
-	}
-	memset(out, 0, sizeof(*out));
-	stats = &vm->space->stats;
-	share_figures_get(vm->space, &shared);
-	out->shared_pages = shared.shared_pages;
-	out->shared_saved_pages = shared.saved_millipages / 1000;
-	out->hint_pages = shared.hint_pages;
-	/* Of what it shares, its part. */
-	out->consumed_pages =
-		space_consumed_pages(vm->space) + out->shared_pages - out->shared_saved_pages;
-	balloon_figures(vm, out);
-	out->peak_consumed_pages = stats_get(&stats->peak_consumed_pages);
-	out->zero_pages = stats_get(&stats->pages_by_state[PAGE_ZERO]);
-	out->faults = stats_get(&stats->faults);
-	for (u32 i = 0; i < vm->vcpu_count; i++) {
-		for (u32 kind = 0; kind < EXIT_KIND_COUNT; kind++)
-			out->exits[kind] += vm->vcpus[i].exits[kind];
-		ticks += vm->vcpus[i].run_tsc;
-	}
-	out->run_ns = time_ns_from_tsc(ticks);
-}
+/* --- Debug --------------------------------------------------------------------------------- */
 
 void vm_debug_reclaim(struct vm *vm)
 {

@@ -22,9 +22,12 @@
 #include "mm/space.h"
 #include "hv/balloon.h"
 #include "hv/config.h"
+#include "hv/memsched_host.h"
 #include "hv/output.h"
 #include "hv/vcpu.h"
 #include "hv/vdev/vdev.h"
+#include "hv/vm_figures.h"
+#include "hv/watch.h"
 
 enum vm_state {
 	VM_OFF,      /* never started, or powered off by itself or the console */
@@ -41,15 +44,6 @@ enum vm_verdict { VM_VERDICT_NONE, VM_VERDICT_OK, VM_VERDICT_FAILED, VM_VERDICT_
 
 #define VM_WHY_BYTES   200
 #define VM_EXTRA_BYTES 200
-
-/* What is left of a run after its memory is gone, and what memtop shows while it goes on. */
-struct vm_figures {
-	u64 consumed_pages, peak_consumed_pages, zero_pages, faults;
-	u64 shared_pages, shared_saved_pages, hint_pages;
-	u64 balloon_pages, balloon_target_pages, balloon_maximum_pages;
-	u64 exits[EXIT_KIND_COUNT];
-	u64 run_ns; /* time on a CPU */
-};
 
 struct guest_disk;
 struct disk_partition;
@@ -101,9 +95,11 @@ struct vm {
 		u64 told;          /* of the space's joins */
 	} join;                    /* [l] see large_pages.c */
 	struct vm_balloon balloon; /* see balloon.h */
+	struct vm_memory memory;   /* [l] see memsched_host.h */
 	struct guest_disk *disk;   /* [l] NULL: none. May outlive a run: vm_disk.h; contents [v] */
 	const struct disk_partition *partition; /* [l] its disk's */
 	struct output output;                   /* [v] what the guest printed */
+	struct vm_watch watch;                  /* [l] see watch.h */
 };
 
 static inline const char *vm_name(const struct vm *vm)
@@ -121,6 +117,12 @@ static inline bool vm_is_on(const struct vm *vm)
 static inline bool vm_is_promised_all(const struct vm *vm)
 {
 	return !vm->config->reservation_given && !vm->swap;
+}
+
+/* Of its memory, what it may have by now: its limit, and what it was granted since it began. */
+static inline u64 vm_allowed_pages(const struct vm *vm)
+{
+	return min(vm->config->limit_bytes >> PAGE_SHIFT, vm->memory.granted_pages);
 }
 
 /* Make a VM that is off. Owns: the caller, for ever. NULL: no memory. */
@@ -174,10 +176,6 @@ void vm_debug_hide(struct vm *vm);
 
 /* Debug: after one more exit of a VM whose reclaim_every is set. */
 void vm_debug_reclaim(struct vm *vm);
-
-/* The figures of the run under way, or of the last one. Cost: O(pages), for what is shared is
- * counted by looking. */
-void vm_figures_get(const struct vm *vm, struct vm_figures *out);
 
 const char *vm_state_name(enum vm_state state);
 

@@ -43,9 +43,9 @@ static u64 region_count(const struct space_config *config)
 /* Frames for the struct, its guards, its locks and what sharing counts by region. */
 static u64 struct_frames(const struct space_config *config)
 {
-	u64 bytes = ALIGN_UP(sizeof(struct space), CACHE_LINE_BYTES) +
-		    config->vcpu_count * sizeof(struct fault_guard) +
-		    region_count(config) * (sizeof(struct spinlock) + sizeof(struct share_gain));
+	u64 bytes = sizeof(struct space) + config->vcpu_count * sizeof(struct fault_guard) +
+		    region_count(config) *
+			    (sizeof(struct space_region_lock) + sizeof(struct share_gain));
 
 	return div_up(bytes, PAGE_BYTES);
 }
@@ -85,6 +85,7 @@ static void space_fill_in(struct space *space, const struct space_config *config
 	memcpy(space->name, config->name, name_bytes);
 	space->format = config->format;
 	space->root = PFN_NONE;
+	spin_init(&space->join.lock, LOCK_RANK_JOIN);
 	space->join.run = PFN_NONE;
 	space->page_count = config->memory_bytes >> PAGE_SHIFT;
 	space->promised_pages = config->promised_bytes >> PAGE_SHIFT;
@@ -93,14 +94,15 @@ static void space_fill_in(struct space *space, const struct space_config *config
 	space->large_pages_no_exec = config->large_pages_no_exec;
 	space->region_count = region_count(config);
 	space->frame_count = struct_frames(config);
-	space->guards =
-		(struct fault_guard *)((char *)space + ALIGN_UP(sizeof(*space), CACHE_LINE_BYTES));
+	space->guards = (struct fault_guard *)(space + 1);
 	space->guard_count = config->vcpu_count;
-	space->region_locks = (struct spinlock *)&space->guards[space->guard_count];
+	space->region_locks = (struct space_region_lock *)&space->guards[space->guard_count];
 	for (u64 i = 0; i < space->region_count; i++)
-		spin_init(&space->region_locks[i], LOCK_RANK_REGION);
+		spin_init(&space->region_locks[i].lock, LOCK_RANK_REGION);
 	space->share.gains = (struct share_gain *)&space->region_locks[space->region_count];
 	space->share.salt = config->share_salt;
+	space->orders = (struct space_orders){
+		.bound_pages = ~0ull, .entitled_pages = ~0ull, .evict_to_pages = ~0ull};
 	space->no_dirty_bits = config->no_dirty_bits;
 	spin_init(&space->tables_lock, LOCK_RANK_TABLES);
 	space->table_reserve_head = RESERVE_END;
@@ -387,6 +389,14 @@ u64 space_consumed_pages(const struct space *space)
 	return stats_get(&pages[PAGE_PRIVATE]) + stats_get(&pages[PAGE_HIDDEN]) +
 	       stats_get(&pages[PAGE_CLEAN]) + stats_get(&pages[PAGE_WRITING]) +
 	       stats_get(&pages[PAGE_LOADING]);
+}
+
+u64 space_held_pages(const struct space *space)
+{
+	u64 consumed = space_consumed_pages(space);
+
+	/* They are counted one after the other, while pages go from one state to another. */
+	return consumed - min(consumed, stats_get(&space->stats.pages_by_state[PAGE_WRITING]));
 }
 
 u64 space_split_all(struct space *space)

@@ -97,6 +97,9 @@ def check_watcher():
     machine, _ = watch("bellows> ", "vms: g1\nbellows> ", "BELLOWS VERDICT ok\n",
                        script=(("bellows> ", "vms\r"), ("g1", None), ("bellows> ", "poweroff\r")))
     yield "the script is typed in order", machine.typed == b"vms\rpoweroff\r"
+    for word, typed in (("one", b"x\r"), ("three", b"")):
+        machine, _ = watch("one\ntwo\n", "bellows> ", script=(("two", None), (lambda text, w=word: w in text, "x\r")))
+        yield f"a function finds what came before: {word}", machine.typed == typed
 
 
 def hostile_problems(*pieces):

@@ -13,7 +13,10 @@ import disk_cases
 import host_cases
 import hostile
 import machine as machines
+import monitor_cases
 import reclaim_cases
+import reclaim_fault_cases
+import sched_cases
 import session
 import swap_cases
 import swap_fault_cases
@@ -49,6 +52,7 @@ class Case:
     qemu_args: tuple = ()
     bochs_cpu: str = machines.BOCHS_CPU
     disks: tuple = ()                    # of disk.Disk
+    monitor: bool = False                # with a second serial line, for the watcher
     tcg_only: bool = False               # has a reason not to run under KVM
     long: bool = False                   # make test-all only
     check: object = None                 # (text) -> what is wrong with what was printed, as lines
@@ -287,10 +291,13 @@ CASES = [
     *(Case(**arguments) for arguments in swap_cases.cases(host, bare, WELL, PROMPT, PANIC)),
     *(Case(**arguments) for arguments in swap_fault_cases.cases(host, bare, workload, PROMPT, PANIC, PVH)),
     *(Case(**arguments) for arguments in share_cases.cases(host, vm, bare, workload, PVH, PROMPT, PANIC)),
-    *(Case(**arguments) for arguments in tools_cases.cases(host, vm, PROMPT, PANIC)),
+    *(Case(**arguments) for arguments in tools_cases.cases(host, vm, bare, workload, PVH, PROMPT, PANIC)),
     *(Case(**arguments) for arguments in virtio_cases.cases(host, vm, bare, WELL, PROMPT, PANIC)),
     *(Case(**arguments) for arguments in host_cases.cases(host, vm, bare, PROMPT, PANIC)),
     *(Case(**arguments) for arguments in reclaim_cases.cases(host, vm, bare, workload, PROMPT, PANIC, PVH)),
+    *(Case(**arguments) for arguments in reclaim_fault_cases.cases(host, bare, workload, PROMPT, PANIC, PVH)),
+    *(Case(**arguments) for arguments in monitor_cases.cases(host, bare, workload, PROMPT, PANIC, PVH)),
+    *(Case(**arguments) for arguments in sched_cases.cases(host, bare, PROMPT, PANIC, PVH)),
 ]
 
 
@@ -332,8 +339,8 @@ def run(case, target, directory):
     files = {**machines.guest_files(), **case.files}
     cpus = case.cpus or (machines.default_cpus(target) if target == "qemu" else 1)
     spec = machines.Spec(target, directory, case.config, case.memory, cpus, files,
-                         qemu_cpu=case.qemu_cpu, bochs_cpu=case.bochs_cpu,
-                         qemu_args=(*case.qemu_args, *(COUNTED_TIME if target == "qemu" else ())), disks=case.disks)
+                         qemu_cpu=case.qemu_cpu, bochs_cpu=case.bochs_cpu, disks=case.disks, monitor=case.monitor,
+                         qemu_args=(*case.qemu_args, *(COUNTED_TIME if target == "qemu" else ())))
     timeout = case.timeout * (BOCHS_PATIENCE if target == "bochs" else 1)
     with machines.Machine(spec) as machine:
         if case.watcher:

@@ -42,16 +42,18 @@ class Outcome:
 
 
 class Watcher:
-    """Follows one machine to its end, for `timeout` seconds of CPU time that its emulator takes. `script`: (regex to wait for, then a line to type, None, or what to do
-    with the machine) in order."""
+    """Follows one machine to its end, for `timeout` seconds of CPU time that its emulator takes. `script`: (regex to
+    wait for, then a line to type, None, or what to do with the machine) in order; or instead of a regex a function
+    that all text so far is handed to, for what may come before the script gets there."""
 
-    def __init__(self, machine, timeout, script=(), until=None, echo=False, keyboard=None):
+    def __init__(self, machine, timeout, script=(), until=None, echo=False, keyboard=None, each_turn=None):
         self.machine = machine
         self.timeout = timeout
-        self.script = [(re.compile(wait, re.M), line) for wait, line in script]
+        self.script = [(wait if callable(wait) else re.compile(wait, re.M), line) for wait, line in script]
         self.until = re.compile(until, re.M) if until else None
         self.echo = echo
         self.keyboard = keyboard     # a terminal to pass on, or None
+        self.each_turn = each_turn   # called all the time, or None
         self.unsent = ""             # of a line, until its beginning has come back
         self.sent = ""
         self.sent_at = 0             # where in the text it may come back
@@ -95,10 +97,11 @@ class Watcher:
         while self.unsent and self.sent in self.text[self.sent_at:]:
             self._send(self.unsent)
         while self.script and not self.unsent:
-            found = self.script[0][0].search(self.text, self.seen)
+            wait = self.script[0][0]
+            found = wait(self.text) if callable(wait) else wait.search(self.text, self.seen)
             if not found:
                 return
-            self.seen = found.end()
+            self.seen = len(self.text) if callable(wait) else found.end()
             line = self.script.pop(0)[1]
             if callable(line):
                 line(self.machine)
@@ -136,6 +139,8 @@ class Watcher:
         while True:
             data = self._take(0.5)
             self._type()
+            if self.each_turn:
+                self.each_turn()
             if PANIC.search(self.text):
                 self._drain(PANIC_SECONDS)
                 return self._outcome("panic")
@@ -155,5 +160,5 @@ class Watcher:
             if self.keyboard and self.keyboard.wants_out:
                 return self._outcome("stopped")
             if self._is_late():
-                waiting = f"still waiting for {self.script[0][0].pattern!r}\n" if self.script else ""
+                waiting = f"still waiting for {self.script[0][0]}\n" if self.script else ""
                 return self._outcome("timeout", waiting + self.machine.describe())

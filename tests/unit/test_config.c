@@ -56,7 +56,7 @@ static void defaults_are_those_of_the_design_page(void **state)
 	assert_int_equal(vms[0].memory_bytes, MIB(256));
 	assert_int_equal(vms[0].limit_bytes, MIB(256));
 	assert_int_equal(vms[0].startup_bytes, MIB(256));
-	assert_int_equal(vms[0].min_bytes, MIB(256));
+	assert_int_equal(vms[0].min_bytes, 0);
 	assert_int_equal(vms[0].reservation_bytes, 0);
 	assert_false(vms[0].reservation_given);
 	assert_int_equal(vms[0].shares, 2560);
@@ -174,6 +174,8 @@ static void impossible_sums_name_both_numbers(void **state)
 		{"memory.startup = 512M\nmemory.min = 64M",
 			"4: memory.startup is 512 MiB, more than"},
 		{"memory.startup = 64M\nmemory.min = 128M", "5: memory.min is 128 MiB, more than"},
+		{"sched.mem.min = 100M\nmemory.startup = 64M",
+			"5: memory.startup is 64 MiB, less than sched.mem.min of 100 MiB"},
 	};
 	char text[300];
 
@@ -185,6 +187,62 @@ static void impossible_sums_name_both_numbers(void **state)
 		assert_int_equal(config.problem_count, 1);
 		assert_false(vms[0].startable);
 	}
+}
+
+#define RESERVES(name, mib, more)                                                                  \
+	"[vm " name "]\nmemory = 4G\nkernel = k\nsched.mem.min = " mib "M\n" more
+
+static void check_on_host(u64 mib, const char *text)
+{
+	assert_int_equal(parse(text), 0);
+	config_check_reservations(&config, MIB(mib), report, &config);
+}
+
+static void reservations_beyond_the_host_are_told_by_line(void **state)
+{
+	(void)state;
+	check_on_host(768, RESERVES("a", "512", "") RESERVES("b", "256", ""));
+	assert_int_equal(config.problem_count, 0);
+	check_on_host(
+		768, RESERVES("a", "512", "") RESERVES("b", "257", "") RESERVES("c", "500", ""));
+	assert_int_equal(config.problem_count, 1);
+	REPORTED("8: sched.mem.min is 257 MiB, and the VMs before leave 256 of the host's 768");
+	/* Which of them run is not the parser's to say. */
+	assert_true(vms[0].startable && vms[1].startable && vms[2].startable);
+	/* Who starts by hand finds out then. */
+	check_on_host(768, RESERVES("a", "512", "") RESERVES("b", "512", "autostart = no\n"));
+	assert_int_equal(config.problem_count, 0);
+}
+
+static void a_reservation_beyond_the_host_alone_stops_its_vm(void **state)
+{
+	(void)state;
+	check_on_host(768, RESERVES("a", "769", "autostart = no\n") RESERVES("b", "768", ""));
+	assert_int_equal(config.problem_count, 1);
+	REPORTED("4: sched.mem.min is 769 MiB; allowed is up to the host's memory of 768");
+	assert_false(vms[0].startable);
+	assert_non_null(strstr(vms[0].problem, "line 4: sched.mem.min is 769 MiB"));
+	assert_true(vms[1].startable);
+}
+
+static void shares_are_a_word_for_each_mb_or_a_number(void **state)
+{
+	static const struct {
+		const char *value;
+		u64 shares;
+	} cases[] = {{"low", 1280}, {"normal", 2560}, {"high", 5120}, {"1", 1},
+		{"1000000000", 1000000000}};
+	char text[200];
+
+	(void)state;
+	for (u32 i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		snprintf(text, sizeof(text), VM1 "sched.mem.shares = %s\n", cases[i].value);
+		assert_int_equal(parse(text), 0);
+		assert_int_equal(vms[0].shares, cases[i].shares);
+	}
+	assert_int_equal(parse(VM1 "sched.mem.shares = 1000000001\n"), E_INVAL);
+	REPORTED(
+		"4: sched.mem.shares = 1000000001: allowed is low, normal, high, or a number from 1 to 1000000000");
 }
 
 static void what_a_vm_cannot_do_without_is_asked_for(void **state)
@@ -372,6 +430,9 @@ int main(void)
 		cmocka_unit_test(a_mistake_stops_its_vm_and_no_other),
 		cmocka_unit_test(each_kind_of_bad_value_says_what_is_allowed),
 		cmocka_unit_test(impossible_sums_name_both_numbers),
+		cmocka_unit_test(reservations_beyond_the_host_are_told_by_line),
+		cmocka_unit_test(a_reservation_beyond_the_host_alone_stops_its_vm),
+		cmocka_unit_test(shares_are_a_word_for_each_mb_or_a_number),
 		cmocka_unit_test(what_a_vm_cannot_do_without_is_asked_for),
 		cmocka_unit_test(names_are_checked_and_unique),
 		cmocka_unit_test(host_mistakes_keep_the_default_and_stop_no_vm),
