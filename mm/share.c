@@ -121,7 +121,7 @@ static void region_sweep(struct space *space, u64 first)
 	u64 *region = space_region_entry(space, gfn);
 	u64 *entries = space_page_entry(space, gfn);
 
-	space->share.gains[first / REGION_PAGE_COUNT] = 0;
+	share_gain_forget(space, gfn);
 	for (u64 i = 0; entries && i < region_last(space, first) - first; i++)
 		entry_sweep(space, &entries[i]);
 	if (slat_is_large(space->format, slat_load(region)))
@@ -282,29 +282,34 @@ static void small_scan(struct space *space, struct scan *scan)
 		share_hint_protect(space, &share.batch.pages[share.batch.count - 1]);
 }
 
-/* One page of a 2 MiB leaf is looked up; is the like of it known? */
-static bool piece_has_like(struct space *space, pfn_t frame)
+/*
+ * Region held. One page of a 2 MiB leaf is looked up. True: *@c is a hint, whose page may lie
+ * anywhere and is to be looked at without this region's lock.
+ */
+static bool piece_scan(struct space *space, gfn_t gfn, pfn_t frame, struct share_candidate *c)
 {
-	struct share_candidate c;
-
-	if (frame_pin_count(frame) || !page_look_up(space, frame, &c))
+	if (frame_pin_count(frame) || !page_look_up(space, frame, c))
 		return false;
-	if (c.kind == SHARE_TARGET_SHARED)
-		share_index_put(c.target);
-	/* Beside the one found, so that that one's scan finds this. */
-	if (c.kind == SHARE_TARGET_HINT)
-		share_index_hint(c.id, frame, PFN_NONE);
-	return true;
+	if (c->kind == SHARE_TARGET_HINT)
+		return true;
+	if (c->kind == SHARE_TARGET_ZERO || share_pages_equal(frame, c->target))
+		share_gain_note(space, gfn);
+	if (c->kind == SHARE_TARGET_SHARED)
+		share_index_put(c->target);
+	return false;
 }
 
-/* Region held. Some pages of a 2 MiB leaf, without splitting it. Returns whether it was split. */
-static bool large_pieces_scan(struct space *space, u64 *region, u64 end, struct scan *scan)
+/*
+ * Region held. Some pages of a 2 MiB leaf, without splitting it. True: the last of them has a hint,
+ * *@c.
+ */
+static bool pieces_scan(
+	struct space *space, u64 *region, struct share_candidate *c, struct scan *scan)
 {
 	const struct slat_format *f = space->format;
 	struct space_share *s = &space->share;
-	u64 leaf = slat_load(region);
-	u16 *gain = &s->gains[s->next_page / REGION_PAGE_COUNT];
-	gfn_t gfn = space_page_gfn(space, s->next_page);
+	u64 leaf = slat_load(region), end = region_last(space, s->next_page);
+	bool hinted = false;
 
 	if (s->next_page % REGION_PAGE_COUNT == 0) {
 		if (!(leaf & f->dirty_bit) && (leaf & SLAT_SEEN)) {
@@ -316,19 +321,26 @@ static bool large_pieces_scan(struct space *space, u64 *region, u64 end, struct 
 		/* D of 512 pages says little about each: they are hashed either way. */
 		slat_set_bits(region, SLAT_SEEN);
 	}
-	while (s->next_page < end && !is_spent(scan)) {
+	while (!hinted && s->next_page < end && !is_spent(scan)) {
 		pfn_t frame = PFN(slat_pfn(f, leaf).v + s->next_page % REGION_PAGE_COUNT);
 
-		*gain += piece_has_like(space, frame);
+		hinted = piece_scan(space, space_page_gfn(space, s->next_page), frame, c);
 		scan->done.visited++;
 		scan->done.hashed++;
 		s->next_page++;
 	}
-	if (*gain < SHARE_SPLIT_GAIN_PAGES)
-		return false;
-	space_split(space, gfn);
-	*gain = 0;
-	return true;
+	return hinted;
+}
+
+/* Without a lock. */
+static void piece_follow(struct space *space, gfn_t gfn, const struct share_candidate *c)
+{
+	bool is_true = share_hint_is_true(c);
+
+	if (is_true)
+		share_gain_note(space, gfn);
+	/* Beside the one found, so that that one's scan finds this; or in place of what is none. */
+	share_index_hint(c->id, c->frame, is_true ? PFN_NONE : c->target);
 }
 
 /* A region that is a 2 MiB leaf now. */
@@ -336,25 +348,31 @@ static void large_scan(struct space *space, struct scan *scan)
 {
 	struct space_share *s = &space->share;
 	u64 first = ALIGN_DOWN(s->next_page, (u64)REGION_PAGE_COUNT);
-	gfn_t gfn = space_page_gfn(space, s->next_page);
-	bool split = false;
-
-	spin_lock(space_region_lock(space, gfn));
+	gfn_t gfn = space_page_gfn(space, first);
+	struct spinlock *lock = space_region_lock(space, gfn);
 	u64 *region = space_region_entry(space, gfn);
+	bool hinted = false, worth = !memsched_large_pages_ok();
+	struct share_candidate c;
 
-	if (slat_is_large(space->format, slat_load(region))) {
-		if (memsched_large_pages_ok()) {
-			split = large_pieces_scan(space, region, first + REGION_PAGE_COUNT, scan);
-		} else {
-			space_split(space, gfn);
-			split = true;
-		}
+	if (!worth) {
+		spin_lock(lock);
+		if (slat_is_large(space->format, slat_load(region)))
+			hinted = pieces_scan(space, region, &c, scan);
+		spin_unlock(lock);
+		if (hinted)
+			piece_follow(space, space_page_gfn(space, s->next_page - 1), &c);
+		worth = s->gains[first / REGION_PAGE_COUNT].count >= SHARE_SPLIT_GAIN_PAGES;
 	}
-	spin_unlock(space_region_lock(space, gfn));
+	if (!worth)
+		return;
+	spin_lock(lock);
+	if (slat_is_large(space->format, slat_load(region)))
+		space_split(space, gfn);
+	spin_unlock(lock);
+	share_gain_forget(space, gfn);
 	/* As small pages, from its first on: what was hashed stands as a hint, and is found again.
 	 */
-	if (split)
-		s->next_page = first;
+	s->next_page = first;
 }
 
 static bool is_large_here(struct space *space)

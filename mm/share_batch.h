@@ -10,7 +10,7 @@
 
 #define SHARE_BATCH_PAGES 32u
 
-/* A 2 MiB leaf is split when so many of its pages are known to be found elsewhere too. */
+/* A 2 MiB leaf is split when so many of its pages are known to be elsewhere too. */
 #define SHARE_SPLIT_GAIN_PAGES 64u
 
 enum share_target {
@@ -62,6 +62,28 @@ void share_batch_finish(struct share_batch *batch);
 #ifdef BELLOWS_HOST
 void share_batch_test_act(void (*act)(enum share_step step));
 #endif
+
+/*
+ * Is the page that .target hints at still where it was, with the same bytes? Writes nothing.
+ * Locks: none held; takes the region's. Cost: hashing a page.
+ */
+bool share_hint_is_true(const struct share_candidate *c);
+
+/* Are they the same bytes? Both frames are somebody's; a guest may write to one meanwhile. */
+bool share_pages_equal(pfn_t a, pfn_t b);
+
+/* @gfn's page of a 2 MiB leaf is known to be elsewhere too. Whether splitting is worth it by now.
+ */
+bool share_gain_note(struct space *space, gfn_t gfn);
+void share_gain_forget(struct space *space, gfn_t gfn);
+
+/*
+ * A hint of another page's scan names @gfn, whose region is a 2 MiB leaf: count it, and split the
+ * leaf if that is worth it by now, or memory is short. Returns SHARE_REFUSED_COUNT if it was split.
+ * Locks: region held.
+ */
+enum share_refusal share_gain_split(
+	struct space *space, gfn_t gfn, const struct share_candidate *c);
 
 /* Count one. */
 void share_refuse(struct space *space, enum share_refusal why);

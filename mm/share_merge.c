@@ -18,7 +18,6 @@
 #include "mm/share_batch.h"
 #include "mm/frame.h"
 #include "mm/reclaim_choice.h"
-#include "mm/memsched.h"
 #include "mm/platform.h"
 #include "mm/share_hash.h"
 #include "mm/space_entry.h"
@@ -47,8 +46,7 @@ void share_refuse(struct space *space, enum share_refusal why)
 	stats_add(&space->stats.share_refused[why], 1);
 }
 
-/* Both unchanging. */
-static bool pages_equal(pfn_t a, pfn_t b)
+bool share_pages_equal(pfn_t a, pfn_t b)
 {
 	const u64 *x = platform_frame_va(a), *y = platform_frame_va(b);
 
@@ -87,26 +85,16 @@ static void unprotect(struct space *space, gfn_t gfn, pfn_t frame, u64 marks)
 
 /* --- The page behind a hint ------------------------------------------------------------------ */
 
-/* A page of a 2 MiB leaf is worth being shared: is that worth the leaf by now? Region held. */
-static bool split_if_worth(struct space *space, gfn_t gfn)
-{
-	u16 *gain = &space->share.gains[space_page_index(space, gfn) / REGION_PAGE_COUNT];
-
-	if (++*gain < SHARE_SPLIT_GAIN_PAGES && memsched_large_pages_ok())
-		return false;
-	*gain = 0;
-	space_split(space, gfn);
-	return true;
-}
-
 /* Region held. Why not; SHARE_REFUSED_COUNT: it is protected. */
 static enum share_refusal hint_protect(struct space *space, gfn_t gfn, struct share_candidate *c)
 {
 	const struct slat_format *f = space->format;
+	enum share_refusal why = SHARE_REFUSED_COUNT;
 
-	if (slat_is_large(f, slat_load(space_region_entry(space, gfn))) &&
-		!split_if_worth(space, gfn))
-		return SHARE_REFUSED_LARGE;
+	if (slat_is_large(f, slat_load(space_region_entry(space, gfn))))
+		why = share_gain_split(space, gfn, c);
+	if (why != SHARE_REFUSED_COUNT)
+		return why;
 
 	u64 *entry = space_page_entry(space, gfn);
 	u64 leaf = entry ? slat_load(entry) : 0;
@@ -236,7 +224,7 @@ static enum share_refusal page_compare(struct space *space, const struct share_c
 	if (c->kind == SHARE_TARGET_ZERO)
 		equal = share_page_is_zero(platform_frame_va(c->frame));
 	else
-		equal = pages_equal(c->frame, c->target);
+		equal = share_pages_equal(c->frame, c->target);
 	return equal ? SHARE_REFUSED_COUNT : SHARE_REFUSED_DIFFERS;
 }
 

@@ -44,7 +44,8 @@ static u64 region_count(const struct space_config *config)
 static u64 struct_frames(const struct space_config *config)
 {
 	u64 bytes = sizeof(struct space) + config->vcpu_count * sizeof(struct fault_guard) +
-		    region_count(config) * (sizeof(struct space_region_lock) + sizeof(u16));
+		    region_count(config) *
+			    (sizeof(struct space_region_lock) + sizeof(struct share_gain));
 
 	return div_up(bytes, PAGE_BYTES);
 }
@@ -98,7 +99,7 @@ static void space_fill_in(struct space *space, const struct space_config *config
 	space->region_locks = (struct space_region_lock *)&space->guards[space->guard_count];
 	for (u64 i = 0; i < space->region_count; i++)
 		spin_init(&space->region_locks[i].lock, LOCK_RANK_REGION);
-	space->share.gains = (u16 *)&space->region_locks[space->region_count];
+	space->share.gains = (struct share_gain *)&space->region_locks[space->region_count];
 	space->share.salt = config->share_salt;
 	space->orders = (struct space_orders){
 		.bound_pages = ~0ull, .entitled_pages = ~0ull, .evict_to_pages = ~0ull};

@@ -30,12 +30,18 @@ struct space_config {
 	const struct slat_format *format;
 	bool large_pages;         /* may map 2 MiB leaves (Mem.AllocGuestLargePage) */
 	bool large_pages_no_exec; /* Intel part without PSCHANGE_MC_NO: split on fetch */
-	bool no_dirty_bits;	  /* this CPU sets no A and D in second-level tables */
-	u32 share_salt;		  /* spaces of equal salt share pages; 0: none are shared */
-	u64 promised_bytes;	  /* of memory_bytes, what it finds frames for whatever others do */
+	bool no_dirty_bits;       /* this CPU sets no A and D in second-level tables */
+	u32 share_salt;           /* spaces of equal salt share pages; 0: none are shared */
+	u64 promised_bytes;       /* of memory_bytes, what it finds frames for whatever others do */
 	u32 vcpu_count;           /* for how many there are guards */
 	u64 zip_most_frames;      /* its compression cache; 0: none */
 	struct swap_file *swap;   /* NULL: none */
+};
+
+/* Which pages of a 2 MiB leaf are known to be elsewhere too: what splitting it would gain. */
+struct share_gain {
+	u32 pages[REGION_PAGE_COUNT / 32]; /* one bit each */
+	u32 count;
 };
 
 /* How far page sharing has come with a space: share.c. */
@@ -44,9 +50,9 @@ struct space_share {
 	u32 phase;     /* [a] enum share_phase; changed by who scans */
 	u64 next_page; /* [scan] by page index */
 	u64 passes;    /* [a] completed */
-	u64 hints;     /* [a] as of the last pass: pages that stand in the index, unlike any other */
-	u64 hints_now; /* [scan] of the pass under way */
-	u16 *gains;    /* [r] by region: pages of a 2 MiB leaf that were found elsewhere too */
+	u64 hints; /* [a] as of the last pass: pages that stand in the index, unlike any other */
+	u64 hints_now;            /* [scan] of the pass under way */
+	struct share_gain *gains; /* [scan] by region */
 };
 
 /* How far rejoining has come: space_join.c. */
@@ -103,9 +109,9 @@ struct space {
 	u64 page_count;                        /* [I] pages of RAM */
 	u64 low_page_count;                    /* [I] of them below SPACE_LOW_END */
 	bool large_pages, large_pages_no_exec; /* [I] */
-	bool no_dirty_bits;		       /* [I] */
-	u32 number;			       /* [I] space_registry.h */
-	u64 serial;			       /* [I] */
+	bool no_dirty_bits;                    /* [I] */
+	u32 number;                            /* [I] space_registry.h */
+	u64 serial;                            /* [I] */
 	struct tlb_domain tlb;
 	struct space_region_lock *region_locks; /* [I] one for each 2 MiB region of RAM */
 	u64 region_count;              /* [I] */

@@ -6,6 +6,7 @@
  */
 #include "mm/share.h"
 #include "mm/share_audit.h"
+#include "mm/share_batch.h"
 #include "mm/share_index.h"
 #include "mm/space_entry.h"
 #include "tests/fake/cmocka.h"
@@ -446,6 +447,56 @@ static void test_large_leaves_are_split_for_a_gain_only(void **state)
 	stop();
 }
 
+/* A VM of one 2 MiB leaf with its own bytes, and one of small pages, @alike of which are the same.
+ */
+static void start_leaf_beside_small_pages(u64 alike)
+{
+	fake_start_plain(2, 9000);
+	fake_guest_start();
+	share_test_hooks(NULL, 0);
+	vms[0] = make(1, MIB(2), true);
+	vms[1] = make(1, MIB(2), false);
+	vms[2] = NULL;
+	for (u64 page = 0; page < 512; page++)
+		put(vms[0], page, 1 + page);
+	for (u64 page = 0; page < alike; page++)
+		put(vms[1], page, 1 + page);
+	assert_int_equal(stats_get(&vms[0]->stats.large_leaves), 1);
+}
+
+static void test_no_leaf_is_split_for_hints_that_are_not_true_any_more(void **state)
+{
+	(void)state;
+	for (u32 leaf_first = 0; leaf_first < 2; leaf_first++) {
+		start_leaf_beside_small_pages(200);
+		pass(vms[!leaf_first]);
+		/* Whoever stands in the index has other bytes by now. */
+		for (u64 page = 0; page < 200; page++)
+			put(vms[!leaf_first], page, 7000 + page);
+		pass(vms[leaf_first]);
+		assert_int_equal(stats_get(&vms[0]->stats.splits), 0);
+		assert_int_equal(frame_kind_count(FRAME_SHARED), 0);
+		stop();
+	}
+}
+
+static void test_a_page_counts_once_for_a_split_from_whichever_side_it_is_seen(void **state)
+{
+	(void)state;
+	for (u64 missing = 0; missing < 2; missing++) {
+		start_leaf_beside_small_pages(SHARE_SPLIT_GAIN_PAGES - missing);
+		for (u32 i = 0; i < 4; i++) {
+			pass(vms[1]);
+			pass(vms[0]);
+			pass(vms[1]);
+		}
+		assert_int_equal(stats_get(&vms[0]->stats.splits), !missing);
+		assert_int_equal(
+			frame_kind_count(FRAME_SHARED), missing ? 0 : SHARE_SPLIT_GAIN_PAGES);
+		stop();
+	}
+}
+
 static void test_false_matches_are_refused(void **state)
 {
 	(void)state;
@@ -546,6 +597,120 @@ static void test_rates_keep_every_limit(void **state)
 			4 * 256 * 2 * 24 / 10);
 }
 
+static void test_a_frame_with_all_references_is_not_shared_further(void **state)
+{
+	struct share_figures figures;
+
+	(void)state;
+	start(1, 1);
+	share_index_test_count_max(3);
+	for (u64 page = 0; page < 8; page++)
+		put(vms[0], page, 42);
+	pass_all(4);
+	assert_int_equal(space_pages_in_state(vms[0], PAGE_SHARED), 8);
+	assert_int_equal(frame_kind_count(FRAME_SHARED), 3);
+	share_figures_get(vms[0], &figures);
+	assert_in_range(figures.saved_millipages, 4990, 5010);
+	for (u64 page = 0; page < 8; page++)
+		put(vms[0], page, 100 + page);
+	for (u64 page = 0; page < 8; page++)
+		assert_int_equal(get(vms[0], page), 100 + page);
+	share_index_test_count_max(0);
+	stop();
+}
+
+static u64 refused(u32 vm, enum share_refusal why)
+{
+	return stats_get(&vms[vm]->stats.share_refused[why]);
+}
+
+/* --- What comes between, in the middle of a merge --- */
+
+static void write_to_the_scanned_page(enum share_step at)
+{
+	if (at == SHARE_STEP_FLUSHED)
+		put(vms[1], 1, 42);
+	fake_guest_leave();
+}
+
+static pfn_t fillers[8];
+
+/* The bucket of the page's hash, with nothing but shared frames of somebody else. */
+static void fill_the_bucket(enum share_step at)
+{
+	bool zero;
+	pfn_t frame;
+
+	if (at != SHARE_STEP_FLUSHED)
+		return;
+	space_leaf(vms[1], GFN(1), &frame);
+	struct share_id id = share_identify(vms[1], frame, &zero);
+
+	for (u32 i = 0; i < 8; i++) {
+		id.salt = 50 + i;
+		fillers[i] = frame_alloc(FRAME_SHARED);
+		assert_int_equal(share_index_enter(id, fillers[i], 1), E_OK);
+	}
+}
+
+static void merge_one_page(void (*act)(enum share_step at), enum share_refusal expected)
+{
+	start(1, 1);
+	put(vms[0], 1, 42);
+	put(vms[1], 1, 42);
+	pass(vms[0]);
+	share_test_hooks(act, 0);
+	pass(vms[1]);
+	share_test_hooks(NULL, 0);
+	for (u32 why = 0; why < SHARE_REFUSED_COUNT; why++)
+		assert_int_equal(refused(1, why), why == expected);
+	assert_int_equal(state_of(vms[1], 1), PAGE_PRIVATE);
+	assert_int_equal(get(vms[1], 1), 42);
+}
+
+static void test_what_comes_between_is_counted_by_its_reason(void **state)
+{
+	(void)state;
+	merge_one_page(write_to_the_scanned_page, SHARE_REFUSED_RACED);
+	stop();
+	merge_one_page(fill_the_bucket, SHARE_REFUSED_FULL);
+	for (u32 i = 0; i < 8; i++)
+		share_index_put(fillers[i]);
+	stop();
+	start_leaf_beside_small_pages(1);
+	pass(vms[0]);
+	pass(vms[1]);
+	assert_int_equal(refused(1, SHARE_REFUSED_LARGE), 1);
+	stop();
+}
+
+static void test_the_counters_tell_what_a_pass_did(void **state)
+{
+	(void)state;
+	start(1, 1);
+	for (u64 page = 0; page < 10; page++) {
+		put(vms[0], page, 1000 + page);
+		put(vms[1], page, page < 4 ? 1000 + page : page < 7 ? 3000 + page : 3000);
+	}
+	put(vms[1], 20, 0);
+	pass(vms[0]);
+	pass(vms[1]);
+	const struct space_stats *s = &vms[1]->stats;
+
+	/* The other region was never touched: it is passed by as a whole. */
+	assert_int_equal(stats_get(&s->share_visited), REGION_PAGE_COUNT);
+	assert_int_equal(stats_get(&s->share_hashed), 11);
+	/* 4 of the other's, 2 of 3 of its own, and the zero page. */
+	assert_int_equal(stats_get(&s->share_merged_other), 4);
+	assert_int_equal(stats_get(&s->share_merged_own), 2);
+	assert_int_equal(stats_get(&s->share_zeroed), 1);
+	assert_int_equal(stats_get(&s->share_compared), 7);
+	assert_true(stats_get(&s->share_ns) > 0);
+	for (u32 why = 0; why < SHARE_REFUSED_COUNT; why++)
+		assert_int_equal(refused(1, why), 0);
+	stop();
+}
+
 static void test_every_refusal_has_a_name(void **state)
 {
 	(void)state;
@@ -570,10 +735,16 @@ int main(void)
 		cmocka_unit_test(test_a_page_written_during_the_pass_waits_for_the_next),
 		cmocka_unit_test(test_page_tables_are_left_alone_until_they_rest),
 		cmocka_unit_test(test_large_leaves_are_split_for_a_gain_only),
+		cmocka_unit_test(test_no_leaf_is_split_for_hints_that_are_not_true_any_more),
+		cmocka_unit_test(
+			test_a_page_counts_once_for_a_split_from_whichever_side_it_is_seen),
 		cmocka_unit_test(test_false_matches_are_refused),
 		cmocka_unit_test(test_a_hint_that_is_not_true_any_more_gives_way),
 		cmocka_unit_test(test_a_hinted_pages_vm_is_flushed_before_bytes_are_compared),
 		cmocka_unit_test(test_rates_keep_every_limit),
+		cmocka_unit_test(test_a_frame_with_all_references_is_not_shared_further),
+		cmocka_unit_test(test_what_comes_between_is_counted_by_its_reason),
+		cmocka_unit_test(test_the_counters_tell_what_a_pass_did),
 		cmocka_unit_test(test_every_refusal_has_a_name),
 	};
 
