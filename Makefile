@@ -263,10 +263,10 @@ $(BUILD)/guests/disk: $(GUEST_DIR)/disk.c
 	@mkdir -p $(@D)
 	@gcc $(GUEST_FLAGS) -o $@ $< -lpthread
 
-$(BUILD)/guests/disk.img: $(GUEST_DIR)/initrd.sh $(GUEST_DIR)/disk_init $(BUILD)/guests/workload \
-		$(BUILD)/guests/disk $(BUILD)/guests/.kernel
+DISK_HOLDS := $(addprefix $(BUILD)/guests/,workload disk bellows_balloon.ko)
+$(BUILD)/guests/disk.img: $(GUEST_DIR)/initrd.sh $(GUEST_DIR)/disk_init $(DISK_HOLDS) $(BUILD)/guests/.kernel
 	@echo "  INITRD  $@"
-	@$(GUEST_DIR)/initrd.sh $@ $(GUEST_DIR)/disk_init $(BUILD)/guests/workload $(BUILD)/guests/disk \
+	@$(GUEST_DIR)/initrd.sh $@ $(GUEST_DIR)/disk_init $(DISK_HOLDS) \
 		$(foreach m,$(DISK_MODULES),"$$(dirname "$$(readlink $(BUILD)/guests/vmlinuz)")"/lib/modules/*/kernel/drivers/$(m))
 
 # A program between firmware and loader, for machines whose firmware leaves x2APIC mode on.
