@@ -244,17 +244,3 @@ const struct guest_disk_stats *guest_disk_stats(const struct guest_disk *d)
 {
 	return &d->stats;
 }
-
-u64 guest_disk_latency_us(const struct guest_disk_stats *stats, u32 pct)
-{
-	u64 sum = 0, below = 0;
-
-	for (u32 i = 0; i < GUEST_DISK_BUCKETS; i++)
-		sum += stats->latencies[i];
-	for (u32 i = 0; i < GUEST_DISK_BUCKETS && sum; i++) {
-		below += stats->latencies[i];
-		if (below * 100 >= sum * pct)
-			return BIT(i + 1);
-	}
-	return 0;
-}

@@ -78,7 +78,7 @@ static enum fault_result zipped_writing_resolve(struct space *space, gfn_t gfn, 
 
 /* --- Swapped --------------------------------------------------------------------------------- */
 
-static enum fault_result swapped_resolve(struct space *space, gfn_t gfn, u64 *entry)
+static enum fault_result swapped_resolve(struct space *space, gfn_t gfn, u64 *entry, u32 access)
 {
 	if (slat_payload(slat_load(entry)) & SWAPPED_LOST)
 		return FAULT_CORRUPT;
@@ -86,7 +86,8 @@ static enum fault_result swapped_resolve(struct space *space, gfn_t gfn, u64 *en
 
 	if (pfn_is_none(frame))
 		return FAULT_NOMEM;
-	enum fault_result result = evict_io_read(space, gfn, entry, frame);
+	enum fault_result result =
+		evict_io_read(space, gfn, entry, frame, (access & SLAT_WRITE) != 0);
 
 	if (result != FAULT_WAIT || slat_state(space->format, slat_load(entry)) != PAGE_LOADING)
 		frame_free(frame);
@@ -136,7 +137,7 @@ static enum fault_result writing_resolve(struct space *space, gfn_t gfn, u64 *en
 	return FAULT_DONE;
 }
 
-enum fault_result evicted_resolve(struct space *space, gfn_t gfn, u64 *entry)
+enum fault_result evicted_resolve(struct space *space, gfn_t gfn, u64 *entry, u32 access)
 {
 	switch (slat_state(space->format, slat_load(entry))) {
 	case PAGE_ZIPPED:
@@ -144,7 +145,7 @@ enum fault_result evicted_resolve(struct space *space, gfn_t gfn, u64 *entry)
 	case PAGE_ZIPPED_WRITING:
 		return zipped_writing_resolve(space, gfn, entry);
 	case PAGE_SWAPPED:
-		return swapped_resolve(space, gfn, entry);
+		return swapped_resolve(space, gfn, entry, access);
 	case PAGE_LOADING:
 		stats_add(&space->stats.faults_joined, 1);
 		return FAULT_WAIT;

@@ -152,7 +152,7 @@ static enum fault_result page_resolve(struct space *space, gfn_t gfn, u32 access
 	case PAGE_BALLOONED:
 		return ballooned_resolve(space, gfn, entry, access);
 	default:
-		return evicted_resolve(space, gfn, entry);
+		return evicted_resolve(space, gfn, entry, access);
 	}
 }
 
