@@ -211,6 +211,14 @@ u64 swap_file_volume_slot(const struct swap_file *file, u64 slot)
 	return extent->first + (slot - first);
 }
 
+bool swap_file_is_one_piece(const struct swap_file *file, u64 slot, u32 count)
+{
+	u64 first;
+	const struct swap_extent *extent = extent_of(file, slot, &first);
+
+	return slot + count <= first + extent->count;
+}
+
 u64 swap_file_used(const struct swap_file *file)
 {
 	return __atomic_load_n(&file->used, __ATOMIC_RELAXED);

@@ -126,6 +126,8 @@ void swap_file_end(struct swap_file *file, struct swap_io *io);
 void swap_file_delivered(struct swap_file *file, bool orphaned);
 /* Where in the volume a slot lies. */
 u64 swap_file_volume_slot(const struct swap_file *file, u64 slot);
+/* Do @count slots from @slot on lie side by side in the volume? */
+bool swap_file_is_one_piece(const struct swap_file *file, u64 slot, u32 count);
 /* How many slots a chunk has. */
 u32 swap_file_chunk_slots(const struct swap_file *file, u64 chunk);
 /* Drop one of .holds; the last one of an abandoned file takes it along. */

@@ -13,16 +13,14 @@ static bool is_possible(const struct swap_volume *volume)
 	       !__atomic_load_n(&volume->deallocate_failed, __ATOMIC_RELAXED);
 }
 
-/* All in one piece of the volume, not in use, and not the last free ones. */
+/* Not in use, not the last free ones, and for one command. */
 static bool is_due(const struct swap_file *file, u64 chunk)
 {
 	u32 slots = swap_file_chunk_slots(file, chunk);
-	u64 first = chunk * SWAP_CHUNK_SLOTS, last = first + slots - 1;
 
 	return file->chunks[chunk].stale && file->chunks[chunk].free == slots &&
 	       file->slot_count - file->used > slots &&
-	       swap_file_volume_slot(file, last) - swap_file_volume_slot(file, first) ==
-		       last - first;
+	       swap_file_is_one_piece(file, chunk * SWAP_CHUNK_SLOTS, slots);
 }
 
 /* Take a chunk out of the search. False: there is none, or one is out already. */

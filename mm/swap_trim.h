@@ -4,9 +4,10 @@
  *
  * A chunk of a file none of whose slots is in use, and that has been written since, or may have
  * been before the file was made, is taken out of the search for free slots, deallocated with one
- * command, and put back: so no write can overtake the command. The last free slots are never taken
- * out. Of a file one chunk at a time; nobody waits for it, and what is not found in time is found
- * the next time. A disk that failed one such command is given no more.
+ * command, and put back: so no write can overtake the command. One that lies in several extents is
+ * left alone. The last free slots are never taken out. Of a file one chunk at a time; nobody waits
+ * for it, and what is not found in time is found the next time. A disk that failed one such command
+ * is given no more.
  */
 #ifndef MM_SWAP_TRIM_H
 #define MM_SWAP_TRIM_H

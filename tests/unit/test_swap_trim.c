@@ -33,7 +33,8 @@ static u32 take(u32 count)
 
 	io->page_count = count;
 	for (u32 i = 0; i < count; i++)
-		io->pages[i] = (struct swap_page){GFN(i), PFN_NONE, ~0ull, PAGE_BYTES, 0};
+		io->pages[i] = (struct swap_page){
+			.gfn = GFN(i), .frame = PFN_NONE, .slot = ~0ull, .bytes = PAGE_BYTES};
 	count = swap_slots_take(file, io) ? 0 : io->page_count;
 	for (u32 i = 0; i < count; i++) {
 		assert_false(used[io->pages[i].slot]);
@@ -209,6 +210,32 @@ static void test_an_ended_files_place_is_free_when_the_disk_has_answered(void **
 	file = rig_file("a.vswp", FILE_SLOTS);
 }
 
+/* Of the first chunk the second extent is as long as what lies between the first and the third. */
+static void test_a_chunk_of_several_extents_is_left_alone(void **state)
+{
+	static const u64 sizes[] = {200, 170, 142, 88, 170, 100, 50, RIG_SLOTS - 920};
+	struct swap_file *files[ARRAY_COUNT(sizes)];
+	char name[] = "0.vswp";
+
+	(void)state;
+	swap_file_abandon(file);
+	run();
+	for (u32 i = 0; i < ARRAY_COUNT(sizes); i++, name[0]++)
+		files[i] = rig_file(name, sizes[i]);
+	run();
+	for (u32 i = 0; i < ARRAY_COUNT(sizes); i += 2)
+		swap_file_abandon(files[i]);
+	rig.disk.deallocates = 0;
+	file = rig_file("a.vswp", 562);
+	assert_int_equal(file->extent_count, 4);
+	assert_int_equal(swap_file_volume_slot(file, 511), swap_file_volume_slot(file, 0) + 511);
+	run();
+	assert_int_equal(rig.disk.deallocates, 1);
+	assert_int_equal(file->stats.deallocated, 50);
+	for (u32 i = 1; i < ARRAY_COUNT(sizes); i += 2)
+		swap_file_abandon(files[i]);
+}
+
 static void test_slots_taken_and_freed_at_random_stay_intact(void **state)
 {
 	struct rng rng = {rng_seed(7)};
@@ -247,6 +274,7 @@ int main(void)
 		TEST(test_a_disk_that_fails_to_is_not_told_again),
 		TEST(test_a_disk_that_cannot_is_not_told),
 		TEST(test_an_ended_files_place_is_free_when_the_disk_has_answered),
+		TEST(test_a_chunk_of_several_extents_is_left_alone),
 		TEST(test_slots_taken_and_freed_at_random_stay_intact),
 	};
 
