@@ -6,6 +6,7 @@
 #include "hv/disks.h"
 #include "hv/host_commands.h"
 #include "hv/log.h"
+#include "hv/memsched_host.h"
 #include "hv/memtop.h"
 #include "hv/reclaim.h"
 #include "hv/sched.h"
@@ -222,6 +223,8 @@ static const struct command commands[] = {
 		command_balloon},
 	{"reclaim", "NAME SIZE", "take so much memory from a VM now, or as much as there is", 3, 3,
 		command_reclaim},
+	{"memsched", "", "the memory scheduler: states, and what each VM is entitled to", 1, 1,
+		command_memsched},
 	{"set", "[[NAME] KEY VALUE]", "change a value of the configuration; what can be, and is", 1,
 		4, command_set},
 	{"hide", "NAME [every N]", "debug: make all its pages fault again, now or every N exits", 2,

@@ -73,17 +73,6 @@ bool promise_may_take(const struct space *space, u64 pages)
 	return frame_free_at_least() >= kept_pages() + pages || promise_spare_pages() >= pages;
 }
 
-pfn_t promise_frame(struct space *space, gfn_t gfn)
-{
-	pfn_t frame = promise_may_take(space, 1) ? frame_alloc(FRAME_PRIVATE) : PFN_NONE;
-
-	if (pfn_is_none(frame))
-		stats_add(&space->stats.faults_nomem, 1);
-	else
-		frame_set_owner(frame, space_owner_word(space, gfn));
-	return frame;
-}
-
 u64 promise_most(const struct space *space, const struct memsched_request *vm)
 {
 	u64 owed_to_others = __atomic_load_n(&owed_pages, __ATOMIC_RELAXED) -
