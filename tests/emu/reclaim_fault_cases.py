@@ -116,10 +116,12 @@ def cases(host, bare, workload, prompt, panic, pvh):
                        BAD_IS_FREE, rf" {some} failed; \d+ read again, 0 corrupt",
                        GOOD_IS_FREE, rf" 0 failed; {some} read again, {some} corrupt"))
 
-    # Nothing is answered any more.
+    # Nothing is answered any more: each request is tried three times, with a reset after each; on Bochs the controller is
+    # dead for good.
     yield case("dead-disk", "qemu", pressed=NAMES[1:], goes_wrong=(
-        *step(prompt, still("bad", 1)), *press("g1"), *step(r"nvme0: dead", still("bad", 0))),
-        disks=(r"serial bad, .*: dead: ",), swap=(r"\(bad\): its disk is dead", GOOD_IS_FREE), g1=lost)
+        *step(prompt, still("bad", 1)), *press("g1"), *step(r"g1: stopped", still("bad", 0))), g1=lost,
+        disks=(rf"serial bad, .*\n.*\n +requests: \d+ done, {some} failed; .* [3-9] resets",), swap=(
+            r"\(bad\): (ready\n.* 47\.9 in one piece|its disk is dead)", GOOD_IS_FREE))
     yield case("dead-disk", "bochs", (DELAY, ""), goes_wrong=step(prompt, control("after 20 dead\n")),
                disks=(r": dead: ",), swap=(r"\(bad\): its disk is dead", r"\(good\): its disk is dead"),
                **dict.fromkeys(NAMES, rf"(ok |{lost})"))
