@@ -279,10 +279,10 @@ $(BUILD)/guests/disk: $(GUEST_DIR)/disk.c
 	@mkdir -p $(@D)
 	@gcc $(GUEST_FLAGS) -o $@ $< -lpthread
 
-$(BUILD)/guests/disk.img: $(GUEST_DIR)/initrd.sh $(GUEST_DIR)/disk_init $(BUILD)/guests/workload \
-		$(BUILD)/guests/disk $(BUILD)/guests/.kernel
+DISK_HOLDS := $(addprefix $(BUILD)/guests/,workload disk bellows_balloon.ko)
+$(BUILD)/guests/disk.img: $(GUEST_DIR)/initrd.sh $(GUEST_DIR)/disk_init $(DISK_HOLDS) $(BUILD)/guests/.kernel
 	@echo "  INITRD  $@"
-	@$(GUEST_DIR)/initrd.sh $@ $(GUEST_DIR)/disk_init $(BUILD)/guests/workload $(BUILD)/guests/disk $(disk_modules)
+	@$(GUEST_DIR)/initrd.sh $@ $(GUEST_DIR)/disk_init $(DISK_HOLDS) $(disk_modules)
 
 # For one that hibernates to such a disk with a balloon.
 $(BUILD)/guests/hibernate.img: $(BUILD)/guests/initrd.img

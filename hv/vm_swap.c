@@ -8,6 +8,7 @@
 #include "mm/base/fmt.h"
 #include "mm/base/log.h"
 #include "mm/base/str.h"
+#include "mm/stats.h"
 #include "mm/swap.h"
 
 typedef unsigned long long ull;
@@ -160,9 +161,13 @@ u64 vm_swap_frames(const struct vm *vm)
 static void print_stats(const struct swap_stats *s)
 {
 	console_printf("    written: %llu pages in %llu commands, %llu failed; read: %llu pages in "
-		       "%llu commands, %llu failed; %llu read again, %llu corrupt\n",
-		(ull)s->pages_written, (ull)s->writes, (ull)s->write_errors, (ull)s->pages_read,
-		(ull)s->reads, (ull)s->read_errors, (ull)s->reread, (ull)s->corrupt);
+		       "%llu commands, %llu failed; %llu read again, %llu corrupt; %llu "
+		       "deallocated\n",
+		(ull)stats_get(&s->pages_written), (ull)stats_get(&s->writes),
+		(ull)stats_get(&s->write_errors), (ull)stats_get(&s->pages_read),
+		(ull)stats_get(&s->reads), (ull)stats_get(&s->read_errors),
+		(ull)stats_get(&s->reread), (ull)stats_get(&s->corrupt),
+		(ull)stats_get(&s->deallocated));
 }
 
 static void print_volume(struct swap_volume *v)

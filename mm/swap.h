@@ -5,6 +5,7 @@
  * - swap_volume: a partition of the disk, whose slots are given to files
  * - swap_directory: which files lie on a volume, and what room is left
  * - swap_file: NAME.vswp of one VM, its slots, and what is known of each
+ * - swap_trim: telling the disk which slots need not be kept
  * - swap_io: clusters of pages on their way to slots, or back
  * - swap_header: what stands at the beginning of the partition
  *

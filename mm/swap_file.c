@@ -6,13 +6,13 @@
 #include "mm/swap_file.h"
 #include "mm/swap_directory.h"
 #include "mm/swap_io.h"
+#include "mm/swap_trim.h"
 #include "mm/frame.h"
 #include "mm/platform.h"
 #include "mm/base/check.h"
 #include "mm/base/fmt.h"
 #include "mm/base/str.h"
 
-#define CHUNK_SLOTS 512u
 #define SEARCH_WORDS                                                                               \
 	4096u /* looked at for a run of the wanted length, before the longest is taken */
 
@@ -33,7 +33,7 @@ static u64 div_up(u64 a, u64 b)
 static u64 *word_of(const struct swap_file *file, u64 slot)
 {
 	CHECK(slot < file->slot_count);
-	return &file->chunks[slot / CHUNK_SLOTS].words[slot % CHUNK_SLOTS];
+	return &file->chunks[slot / SWAP_CHUNK_SLOTS].words[slot % SWAP_CHUNK_SLOTS];
 }
 
 /* Read without the lock, too. */
@@ -45,7 +45,7 @@ static void count_used(struct swap_file *file, s64 more)
 static void free_word(struct swap_file *file, u64 slot)
 {
 	*word_of(file, slot) = 0;
-	file->chunks[slot / CHUNK_SLOTS].free++;
+	file->chunks[slot / SWAP_CHUNK_SLOTS].free++;
 	count_used(file, -1);
 }
 
@@ -54,14 +54,14 @@ static void free_word(struct swap_file *file, u64 slot)
 /* Frames of the struct and its chunks. */
 static u64 struct_frames(u64 slots)
 {
-	return div_up(
-		sizeof(struct swap_file) + div_up(slots, CHUNK_SLOTS) * sizeof(struct swap_chunk),
+	return div_up(sizeof(struct swap_file) +
+			      div_up(slots, SWAP_CHUNK_SLOTS) * sizeof(struct swap_chunk),
 		PAGE_BYTES);
 }
 
 u64 swap_file_overhead_frames(u64 slots)
 {
-	return struct_frames(slots) + div_up(slots, CHUNK_SLOTS);
+	return struct_frames(slots) + div_up(slots, SWAP_CHUNK_SLOTS);
 }
 
 static void free_frames(struct swap_file *file)
@@ -71,6 +71,11 @@ static void free_frames(struct swap_file *file)
 	frame_free_run(platform_va_frame(file), file->frame_count);
 }
 
+u32 swap_file_chunk_slots(const struct swap_file *file, u64 chunk)
+{
+	return (u32)min((u64)SWAP_CHUNK_SLOTS, file->slot_count - chunk * SWAP_CHUNK_SLOTS);
+}
+
 static err_t make_chunks(struct swap_file *file)
 {
 	for (u64 i = 0; i < file->chunk_count; i++) {
@@ -78,9 +83,8 @@ static err_t make_chunks(struct swap_file *file)
 
 		if (pfn_is_none(words))
 			return E_NOMEM;
-		file->chunks[i].words = platform_frame_va(words);
-		file->chunks[i].free =
-			(u32)min((u64)CHUNK_SLOTS, file->slot_count - i * CHUNK_SLOTS);
+		file->chunks[i] = (struct swap_chunk){
+			platform_frame_va(words), swap_file_chunk_slots(file, i), true};
 	}
 	return 0;
 }
@@ -97,7 +101,7 @@ static struct swap_file *make(struct swap_volume *volume, const char *name, u64 
 	file->volume = volume;
 	file->slot_count = slots;
 	file->frame_count = struct_frames(slots);
-	file->chunk_count = div_up(slots, CHUNK_SLOTS);
+	file->chunk_count = div_up(slots, SWAP_CHUNK_SLOTS);
 	file->chunks = (struct swap_chunk *)(file + 1);
 	spin_init(&file->lock, LOCK_RANK_SWAP);
 	list_init(&file->in_volume);
@@ -141,12 +145,12 @@ err_t swap_file_create(
 		free_frames(file);
 		return err;
 	}
+	swap_trim(file);
 	*out = file;
 	return 0;
 }
 
-/* Drop a hold; the last one of an abandoned file takes it along. */
-static void drop_hold(struct swap_file *file)
+void swap_file_drop_hold(struct swap_file *file)
 {
 	bool last;
 
@@ -179,7 +183,7 @@ void swap_file_abandon(struct swap_file *file)
 	file->abandoned = true;
 	spin_unlock(&file->lock);
 	wait_for_deliveries(file);
-	drop_hold(file);
+	swap_file_drop_hold(file);
 }
 
 /* --- Places ----------------------------------------------------------------------------------- */
@@ -205,6 +209,14 @@ u64 swap_file_volume_slot(const struct swap_file *file, u64 slot)
 	const struct swap_extent *extent = extent_of(file, slot, &first);
 
 	return extent->first + (slot - first);
+}
+
+bool swap_file_is_one_piece(const struct swap_file *file, u64 slot, u32 count)
+{
+	u64 first;
+	const struct swap_extent *extent = extent_of(file, slot, &first);
+
+	return slot + count <= first + extent->count;
 }
 
 u64 swap_file_used(const struct swap_file *file)
@@ -258,14 +270,14 @@ static void find_run(struct search *s, u32 wanted)
 	move_to(s, file->next);
 	while (passed < file->slot_count && s->best < wanted &&
 		(!s->best || looked < SEARCH_WORDS)) {
-		u64 chunk = s->at / CHUNK_SLOTS;
+		u64 chunk = s->at / SWAP_CHUNK_SLOTS;
 
 		if (file->chunks[chunk].free) {
 			looked++;
 			passed++;
 			look(s);
 		} else {
-			u64 end = min((chunk + 1) * CHUNK_SLOTS, file->slot_count);
+			u64 end = min((chunk + 1) * SWAP_CHUNK_SLOTS, file->slot_count);
 
 			passed += end - s->at;
 			s->run = 0;
@@ -279,7 +291,8 @@ static void take(struct swap_file *file, u64 slot, struct swap_page *page)
 	CHECK(page->bytes == PAGE_BYTES || page->bytes <= SWAP_OBJECT_BYTES_MAX);
 	*word_of(file, slot) = WORD_USED | (page->gfn.v & WORD_GFN_MASK) |
 			       (page->bytes == PAGE_BYTES ? 0 : WORD_OBJECT);
-	file->chunks[slot / CHUNK_SLOTS].free--;
+	file->chunks[slot / SWAP_CHUNK_SLOTS].free--;
+	file->chunks[slot / SWAP_CHUNK_SLOTS].stale = true;
 	count_used(file, 1);
 	page->slot = slot;
 }
@@ -307,7 +320,8 @@ err_t swap_slots_take(struct swap_file *file, struct swap_io *io)
 
 void swap_slot_free(struct swap_file *file, u64 slot)
 {
-	u64 *word = word_of(file, slot);
+	u64 *word = word_of(file, slot), chunk = slot / SWAP_CHUNK_SLOTS;
+	bool all_free;
 
 	spin_lock(&file->lock);
 	CHECK((*word & WORD_USED) && !(*word & WORD_DOOMED));
@@ -315,7 +329,10 @@ void swap_slot_free(struct swap_file *file, u64 slot)
 		*word |= WORD_DOOMED;
 	else
 		free_word(file, slot);
+	all_free = file->chunks[chunk].free == swap_file_chunk_slots(file, chunk);
 	spin_unlock(&file->lock);
+	if (all_free)
+		swap_trim(file);
 }
 
 /* Of a slot that is in use. */
@@ -415,5 +432,5 @@ void swap_file_delivered(struct swap_file *file, bool orphaned)
 		__atomic_store_n(&file->delivering, file->delivering - 1, __ATOMIC_RELEASE);
 		spin_unlock(&file->lock);
 	}
-	drop_hold(file);
+	swap_file_drop_hold(file);
 }

@@ -20,10 +20,12 @@
 
 struct swap_io;
 
-/* What is known of 512 slots. */
+/* What is known of so many slots side by side, or of the file's last ones. */
+#define SWAP_CHUNK_SLOTS 512u
 struct swap_chunk {
 	u64 *words;
 	u32 free;
+	bool stale; /* written, or not known to have been deallocated: see swap_trim.h */
 };
 
 struct swap_file {
@@ -41,8 +43,11 @@ struct swap_file {
 	u64 next;              /* [f] where the search for free ones begins */
 	struct list under_way; /* [f] struct swap_io, by .in_file */
 	u32 holds; /* [f] for I/O until its done() has returned, and for a swap_file_abandon() */
-	u32 delivering;          /* [f] done() now running for I/O that is not orphaned */
-	bool abandoned;          /* [f] gone with its last hold */
+	u32 delivering; /* [f] done() now running for I/O that is not orphaned */
+	bool abandoned; /* [f] gone with its last hold */
+	bool trimming;  /* [f] .trim is under way, for chunk .trim_chunk */
+	u64 trim_chunk; /* [f] else where the search for the next one begins */
+	struct blk_request trim;
 	struct swap_stats stats; /* [a] */
 };
 
@@ -121,5 +126,11 @@ void swap_file_end(struct swap_file *file, struct swap_io *io);
 void swap_file_delivered(struct swap_file *file, bool orphaned);
 /* Where in the volume a slot lies. */
 u64 swap_file_volume_slot(const struct swap_file *file, u64 slot);
+/* Do @count slots from @slot on lie side by side in the volume? */
+bool swap_file_is_one_piece(const struct swap_file *file, u64 slot, u32 count);
+/* How many slots a chunk has. */
+u32 swap_file_chunk_slots(const struct swap_file *file, u64 chunk);
+/* Drop one of .holds; the last one of an abandoned file takes it along. */
+void swap_file_drop_hold(struct swap_file *file);
 
 #endif

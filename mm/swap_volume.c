@@ -43,7 +43,8 @@ static err_t hand_over(struct swap_volume *volume, struct blk_request *request)
 {
 	u64 from = request->block - volume->first_block;
 
-	CHECK(request->op == BLK_READ || request->op == BLK_WRITE || request->op == BLK_FLUSH);
+	CHECK(request->op == BLK_READ || request->op == BLK_WRITE || request->op == BLK_FLUSH ||
+		request->op == BLK_DEALLOCATE);
 	CHECK(request->op == BLK_FLUSH ||
 		(request->block >= volume->first_block && request->block_count > 0 &&
 			from < volume->block_count &&

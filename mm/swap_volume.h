@@ -41,8 +41,9 @@ struct swap_extent {
 struct swap_stats {
 	u64 writes, pages_written, write_errors; /* commands, pages, pages */
 	u64 reads, pages_read, read_errors;
-	u64 reread;  /* pages whose checksum was wrong, and that were read again for it */
-	u64 corrupt; /* pages that were wrong again */
+	u64 reread;      /* pages whose checksum was wrong, and that were read again for it */
+	u64 corrupt;     /* pages that were wrong again */
+	u64 deallocated; /* slots that the disk was told about */
 };
 
 struct swap_volume {
@@ -66,6 +67,7 @@ struct swap_volume {
 	struct blk_segment header_segment;
 	void *header;            /* and one page for it */
 	struct swap_stats stats; /* [a] */
+	bool deallocate_failed;  /* [a] it is not tried again */
 };
 
 /* There are no volumes. Once, before any is opened. */

@@ -44,3 +44,15 @@ def cases(host, vm, bare, workload, prompt, panic, pvh):
                config=host(**{"Mem.ShareForceSalting": 0}) + "".join(
                    bare(f"g{i}", workload(seed=i, mib=160, ops=4000), "256M", pvh, **{"sched.mem.min": 0})
                    for i in range(1, 7)))
+
+    # Two Debian guests on two thirds of what they have together: pages of both are swapped and compressed, and come back.
+    above = r" +(?!0\.0 )\d+\.\d"
+    yield dict(name="reclaim-two-linux", memory=224, forbid=(panic, "WORKLOAD FAIL"), timeout=300, verdict="stopped",
+               disks=(Disk(name="swap", mib=304, partitions=(("swap", "swap", 300),)),),
+               config=host(autostop="no") + "".join(
+                   vm(f"g{i}", workload(seed=i, mib=72, ops=1000), "144M", extra="bellows.halt=stay",
+                      **{"sched.mem.min": 0}) for i in (1, 2)),
+               script=((r"(\[g\d\] WORKLOAD ok[^\0]*?){2}", "\r"), *typed(prompt, "memtop"), (r"g2: .*time=", "\r"),
+                       *typed(prompt, "poweroff")),
+               expect=(*(rf"^g{i} +144\.0( +\S+){{9}}{above}( +\S+){{3}}{above} " for i in (1, 2)),
+                       *(rf"^g{i} +\d+\.\d% +[1-9]\d* " for i in (1, 2))))

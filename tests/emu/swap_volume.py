@@ -74,6 +74,18 @@ def is_as_it_should_be(parted, boots):
     return look
 
 
+def are_deallocated(parted, first, count):
+    """A step of a script: of what these slots held before there was a volume nothing is left."""
+    def look(machine):
+        at, _ = place(parted, "swap")
+        with open(machine.disk_paths[0], "rb") as image:
+            image.seek(at + 4096 * (1 + first))
+            left = image.read(4096 * count).count(PATTERN)
+            if left:
+                raise AssertionError(f"{left * len(PATTERN) / 4096} slots of {count} were not deallocated")
+    return look
+
+
 def as_readme_says(path):
     """For disk.Disk.fill: a swap volume by the command that README.md gives."""
     subprocess.run(["sgdisk", "-n", "0:0:+16M", "-t", f"0:{disk.TYPES['swap']}", "-c", "0:swap1", path], check=True,

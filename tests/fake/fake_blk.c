@@ -13,13 +13,15 @@ static struct fake_blk *of(struct blk_device *device)
 static void check_request(const struct blk_device *device, const struct blk_request *r)
 {
 	bool moves = r->op == BLK_READ || r->op == BLK_WRITE;
+	u64 bytes = (u64)r->block_count * device->block_bytes;
 
-	if (!moves)
+	if (r->op == BLK_FLUSH)
 		return;
 	if (r->block >= device->block_count || r->block_count > device->block_count - r->block ||
-		r->block_count * device->block_bytes > device->transfer_bytes ||
-		r->segment_count > 64 ||
-		!blk_segments_are_sound(r, (u64)r->block_count * device->block_bytes)) {
+		(moves ? bytes > device->transfer_bytes || r->segment_count > 64 ||
+					!blk_segments_are_sound(r, bytes)
+		       : !device->can_deallocate || r->op != BLK_DEALLOCATE ||
+					r->block_count > device->blocks_most)) {
 		fprintf(stderr, "block device: an unsound request\n");
 		abort();
 	}
@@ -114,6 +116,14 @@ static void write(struct fake_blk *fake, const struct blk_request *r, const stru
 	fake->highest_written = max(fake->highest_written, r->block + r->block_count - 1);
 }
 
+static void deallocate(struct fake_blk *fake, const struct blk_request *r)
+{
+	u32 size = fake->device.block_bytes;
+
+	memset(fake->data + r->block * size, FAKE_BLK_GONE, (size_t)r->block_count * size);
+	fake->deallocates++;
+}
+
 /* One of those under way, carried out; NULL: there is none. The lock is held. */
 static struct blk_request *carry_out(struct fake_blk *fake)
 {
@@ -136,6 +146,8 @@ static struct blk_request *carry_out(struct fake_blk *fake)
 		read(fake, r, segments);
 	if (!r->result && r->op == BLK_WRITE)
 		write(fake, r, segments);
+	if (!r->result && r->op == BLK_DEALLOCATE)
+		deallocate(fake, r);
 	fake->flushes += !r->result && r->op == BLK_FLUSH;
 	return r;
 }

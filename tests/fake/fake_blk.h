@@ -14,6 +14,7 @@
 #include <pthread.h>
 
 #define FAKE_BLK_PENDING 256u
+#define FAKE_BLK_GONE    0xdd /* bytes of deallocated blocks; offered where the test says so */
 
 struct fake_blk {
 	struct blk_device device;
@@ -30,7 +31,7 @@ struct fake_blk {
 	bool shuffle;        /* complete in random order */
 	/* What can be seen. */
 	u64 requests; /* counted where fail_every is set */
-	u64 reads, writes, flushes;
+	u64 reads, writes, flushes, deallocates;
 	u64 lowest_written, highest_written; /* blocks */
 	u32 pending_count;
 	/* Its own. Threads may submit and complete at a time; all the rest is for one thread. */

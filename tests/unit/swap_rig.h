@@ -11,11 +11,13 @@
 #include "tests/fake/fake_platform.h"
 #include <string.h>
 
-#define RIG_FRAMES    4096u
-#define RIG_BLOCK     512u
-#define RIG_PER_SLOT  (PAGE_BYTES / RIG_BLOCK)
-#define RIG_FIRST     1000u /* block of the partition */
-#define RIG_SLOTS     512u
+#define RIG_FRAMES   4096u
+#define RIG_BLOCK    512u
+#define RIG_PER_SLOT (PAGE_BYTES / RIG_BLOCK)
+#define RIG_FIRST    1000u /* block of the partition */
+#ifndef RIG_SLOTS
+#define RIG_SLOTS 512u
+#endif
 #define RIG_PARTITION ((RIG_SLOTS + 1) * RIG_PER_SLOT)
 #define RIG_DISK      (RIG_FIRST + RIG_PARTITION + 1000u)
 #define RIG_UNTOUCHED 0x5a

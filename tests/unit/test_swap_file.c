@@ -18,7 +18,8 @@ static struct swap_io *cluster(u32 count, u64 gfn)
 	io->page_count = count;
 	io->done = ignore;
 	for (u32 i = 0; i < count; i++)
-		io->pages[i] = (struct swap_page){GFN(gfn + i), PFN_NONE, ~0ull, PAGE_BYTES, 0};
+		io->pages[i] = (struct swap_page){
+			.gfn = GFN(gfn + i), .frame = PFN_NONE, .slot = ~0ull, .bytes = PAGE_BYTES};
 	return io;
 }
 
