@@ -28,10 +28,12 @@
 #define KSM_BATCH    4096u
 #define PASSES       50u /* over unchanged pages, for one sample */
 #define PASSES_MOST  8u  /* until nearly all is saved */
-#define KSM_PASSES   3u  /* until it has saved what it can */
 #define NEARLY_PCT   95u
-#define SLICE_NS     100000ull
-#define FOREVER_NS   1000000000000ull
+/* Of ksmd's time, for other processes' pages; a run with more is made again. */
+#define OTHERS_MOST_PCT 25.0
+#define RUNS_AGAIN_MOST 22u
+#define SLICE_NS        100000ull
+#define FOREVER_NS      1000000000000ull
 
 static struct corpus corpus;
 static struct space *spaces[CORPUS_GUESTS_MOST];
@@ -90,6 +92,18 @@ static u64 saved_pct(u64 free_before)
 	return 100 * (frame_free_count() - free_before) / corpus.spare_count;
 }
 
+/* Was the last measurement of KSM's one of our pages, and not of others'? */
+static bool was_ours(void)
+{
+	static u32 again;
+
+	if (peer_others_pct() <= OTHERS_MOST_PCT)
+		return true;
+	if (++again > RUNS_AGAIN_MOST)
+		timing_cannot_run("KSM is too busy with other processes' memory");
+	return false;
+}
+
 /* A first pass, until each page was looked up: KSM looks a page up at its second sight. */
 static void first_pass(bool duplicates)
 {
@@ -103,11 +117,17 @@ static void first_pass(bool duplicates)
 		ours_end();
 	}
 	timing_ksm_start(KSM_BATCH);
-	for (u32 run = 0; run < TIMING_RUNS; run++) {
+	for (u32 run = 0; run < TIMING_RUNS;) {
+		double spent;
+
 		peer_make(&corpus);
-		timing_sample("peer", 1 / (2 * peer_page_s(2, false)));
-		timing_sample("ksm-others", 100 * (1 - peer_own_part()));
+		spent = peer_first_s();
 		peer_end();
+		if (!was_ours())
+			continue;
+		timing_sample("peer", (double)corpus.count / spent);
+		timing_sample("ksm-others", peer_others_pct());
+		run++;
 	}
 	timing_ksm_stop();
 }
@@ -129,10 +149,15 @@ static void unchanged_pass(void)
 	}
 	timing_ksm_start(KSM_BATCH);
 	peer_make(&corpus);
-	timing_ksm_wait(3);
-	for (u32 run = 0; run < TIMING_RUNS; run++) {
-		timing_sample("peer", peer_page_s(1, true) * 1e9);
-		timing_sample("ksm-others", 100 * (1 - peer_own_part()));
+	peer_first_s();
+	for (u32 run = 0; run < TIMING_RUNS;) {
+		double spent = peer_pass_s();
+
+		if (!was_ours())
+			continue;
+		timing_sample("peer", spent * per_page);
+		timing_sample("ksm-others", peer_others_pct());
+		run++;
 	}
 	peer_end();
 	timing_ksm_stop();
@@ -182,17 +207,24 @@ static void whole_corpus(void)
 		ours_end();
 	}
 	timing_ksm_start(KSM_BATCH);
-	for (u32 run = 0; run < TIMING_RUNS; run++) {
+	for (u32 run = 0; run < TIMING_RUNS;) {
 		struct peer_figures figures;
+		double spent;
 
 		peer_make(&corpus);
-		timing_sample("ksm-time95", peer_until(corpus.spare_count * NEARLY_PCT / 100));
-		figures = peer_figures(KSM_PASSES);
-		timing_sample("ksm-others", 100 * (1 - peer_own_part()));
+		spent = peer_until(corpus.spare_count * NEARLY_PCT / 100);
+		if (!was_ours()) {
+			peer_end();
+			continue;
+		}
+		timing_sample("ksm-time95", spent);
+		timing_sample("ksm-others", peer_others_pct());
+		figures = peer_figures();
 		timing_sample("ksm-saved", (double)figures.saved_frames / 256);
 		timing_sample(
 			"ksm-metadata", (double)figures.metadata_bytes / (double)corpus.count);
 		peer_end();
+		run++;
 	}
 	timing_ksm_stop();
 }
@@ -208,7 +240,7 @@ int main(int count, char **words)
 		return 2;
 	}
 	corpus_read(&corpus,
-		all	     ? CORPUS_ALL
+		all          ? CORPUS_ALL
 		: duplicates ? CORPUS_DUPLICATE
 			     : CORPUS_UNIQUE,
 		words + 2, (u32)count - 2);

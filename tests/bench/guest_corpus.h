@@ -20,7 +20,8 @@ struct corpus_page {
 struct corpus {
 	struct corpus_page *pages; /* in the order of guest and page */
 	u64 count;
-	u64 spare_count; /* of them: what sharing can save; all zero pages, and all but one of others */
+	u64 spare_count; /* of them: what sharing can save; all zero pages, and all but one of
+			    others */
 	u64 guest_pages; /* a guest's memory */
 	u32 guest_count;
 };
@@ -31,7 +32,10 @@ enum corpus_part {
 	CORPUS_DUPLICATE, /* there at least twice, zeros left out */
 };
 
-/** Read the guests' files, and keep that part. Ends the program if they are no such files. */
+/**
+ * Read the guests' files, and keep that part, of which the pages then lie side by side. Ends the
+ * program if they are no such files.
+ */
 void corpus_read(struct corpus *corpus, enum corpus_part part, char **paths, u32 count);
 
 #endif

@@ -63,6 +63,22 @@ def check_reading():
         "SAMPLE ours 1.5\nnoise\nSAMPLE peer 3\nSAMPLE ours 2e3\n") == {"ours": [1.5, 2000.0], "peer": [3.0]}
 
 
+def check_programs():
+    """What stands for a program here is a shell that prints what one would."""
+    ours = "for i in 1 2 3 4 5 6 7 8 9 10; do echo SAMPLE ours $i; done; "
+
+    def beside(script, **more):
+        return host.run_beside("/bin/sh", "-c", script, **more)
+    yield "ours is kept where the peer is missing, and why is told", beside(
+        ours + "echo SAMPLE peer 1; echo CANNOT no KSM") == ({"ours": [float(i) for i in range(1, 11)]}, "no KSM")
+    yield "nothing is told where nothing is missing", beside(ours)[1] is None
+    yield "where the peer is needed its absence is said", raises(
+        host.CannotRun, lambda: beside(ours + "echo CANNOT no KSM", peer_is_needed=True))
+    yield "without ours there is nothing", raises(host.CannotRun, lambda: beside("echo CANNOT no KSM"))
+    yield "too few runs are a failure", raises(host.Failed, lambda: beside("echo SAMPLE ours 1"))
+    yield "so is a program that fails", raises(host.Failed, lambda: beside(ours + "exit 1"))
+
+
 def check_run():
     def raising(what):
         def act():
@@ -90,7 +106,7 @@ def check_plot():
 
 def main():
     failed = 0
-    for check in (check_times_better, check_result, check_reading, check_run, check_plot):
+    for check in (check_times_better, check_result, check_reading, check_programs, check_run, check_plot):
         for what, good in check():
             print(f"{'ok  ' if good else 'FAIL'} {what}")
             failed += not good

@@ -23,7 +23,7 @@ def run(what):
     if lacking:
         return series, f"; not beside KSM: {lacking}"
     others = statistics.median(series["ksm-others"])
-    return series, f"; {others:.0f} percent of the pages that KSM knew were other processes'" if others >= 1 else ""
+    return series, f"; {others:.0f} percent of ksmd's time went to other processes' pages, and are subtracted" if others >= 1 else ""
 
 
 def bench_first(name):
@@ -56,8 +56,7 @@ def bench_corpus():
         results.of_runs(
             "share.corpus.time95", "cpu-seconds", series["time95"], series.get("ksm-time95"), KSM,
             note=f"until 95 percent of the {possible:.0f} MiB are saved that can be, of {whole:.0f} MiB of "
-                 f"{len(corpus.PROFILES)} guests; {LEFT_OUT}. KSM's is the part of its time that falls to these pages "
-                 f"by number{peer_note}"),
+                 f"{len(corpus.PROFILES)} guests; {LEFT_OUT}{peer_note}"),
         results.of_runs(
             "share.corpus.saved", "MiB-saved", series["saved"], series.get("ksm-saved"), KSM,
             note=f"of {possible:.0f}: pages less frames, zero pages counted as no frame; after two passes more"),

@@ -9,16 +9,97 @@
 #include <time.h>
 #include <unistd.h>
 
-#define LOOK_MS      5
-#define UNTIL_MOST_S 120.0
-#define SLAB         "/sys/kernel/slab/"
+#define LOOK_MS       5
+#define UNTIL_MOST_S  300.0 /* of a busy machine */
+#define SAVING_PASSES 3u    /* until it has saved what it can */
+#define SLAB          "/sys/kernel/slab/"
 /* Of a 64-bit kernel's, where it does not tell. */
-#define ITEM_BYTES   64u
-#define PFN_MASK     BITS(54, 0) /* "pagemap, from the userspace perspective" */
+#define ITEM_BYTES 64u
+#define PFN_MASK   BITS(54, 0) /* "pagemap, from the userspace perspective" */
 
 static const struct corpus *corpus;
 static unsigned char *guests[CORPUS_GUESTS_MOST];
-static u64 *entries; /* of /proc/self/pagemap, one for each page of the corpus */
+static u64 *entries;      /* of /proc/self/pagemap, one for each page of the corpus */
+static double others_s;   /* ksmd's pass over other processes' pages */
+static double others_pct; /* of the last measurement */
+
+static u64 items_of_all(void)
+{
+	return timing_ksm_count("pages_shared") + timing_ksm_count("pages_sharing") +
+	       timing_ksm_count("pages_unshared") + timing_ksm_count("pages_volatile");
+}
+
+/* Pages of this process that it has an item for. */
+static u64 own_items(void)
+{
+	FILE *file = fopen("/proc/self/ksm_stat", "re");
+	unsigned long long items = 0;
+
+	if (!file || fscanf(file, "ksm_rmap_items %llu", &items) != 1)
+		timing_cannot_run("this kernel does not tell a process' pages that KSM knows");
+	fclose(file);
+	return items;
+}
+
+static void look_later(double started)
+{
+	const struct timespec pause = {0, LOOK_MS * 1000000};
+
+	if (timing_wall_s() - started > UNTIL_MOST_S)
+		timing_cannot_run("KSM makes no progress");
+	nanosleep(&pause, NULL);
+}
+
+/* Until the end of a pass over all there is. With nothing to scan ksmd sleeps: false. */
+static bool pass_ends(void)
+{
+	u64 scans = timing_ksm_count("full_scans");
+	double started = timing_wall_s();
+
+	while (timing_ksm_count("full_scans") == scans) {
+		if (items_of_all() == 0)
+			return false;
+		look_later(started);
+	}
+	return true;
+}
+
+static double others_measure(void)
+{
+	double before;
+
+	/* The first one forgets what has ended. */
+	if (!pass_ends())
+		return 0;
+	before = timing_ksm_cpu_s();
+	return pass_ends() ? timing_ksm_cpu_s() - before : 0;
+}
+
+/* What is ksmd's time for our pages, of what it has had since. */
+struct interval {
+	double cpu_s;
+	u64 scans;
+};
+
+static struct interval interval_start(void)
+{
+	return (struct interval){timing_ksm_cpu_s(), timing_ksm_count("full_scans")};
+}
+
+static double interval_own_s(const struct interval *since, u64 passes)
+{
+	double spent = timing_ksm_cpu_s() - since->cpu_s, others = others_s * (double)passes;
+
+	others_pct = spent > 0 ? 100 * others / spent : 0;
+	return spent - others;
+}
+
+static u64 passes_since(const struct interval *since)
+{
+	return timing_ksm_count("full_scans") - since->scans;
+}
+
+static struct interval made; /* when KSM was given our pages */
 
 void peer_make(const struct corpus *of)
 {
@@ -38,6 +119,8 @@ void peer_make(const struct corpus *of)
 
 		memcpy(guests[p->guest] + p->page * PAGE_BYTES, p->bytes, PAGE_BYTES);
 	}
+	others_s = others_measure();
+	made = interval_start();
 	for (u32 i = 0; i < corpus->guest_count; i++) {
 		if (madvise(guests[i], bytes, MADV_MERGEABLE))
 			timing_cannot_run("this kernel has no KSM");
@@ -51,43 +134,31 @@ void peer_end(void)
 	free(entries);
 }
 
-static u64 pages_scanned(bool with_skipped)
+double peer_first_s(void)
 {
-	u64 skipped = 0;
+	double started = timing_wall_s();
 
-	if (with_skipped)
-		timing_setting_read("/sys/kernel/mm/ksm/pages_skipped", &skipped);
-	return timing_ksm_count("pages_scanned") + skipped;
+	while (own_items() < corpus->count)
+		look_later(started);
+	/* The pass in which the last of them was seen; and the next. */
+	pass_ends();
+	pass_ends();
+	return interval_own_s(&made, passes_since(&made));
 }
 
-double peer_page_s(u32 passes, bool with_skipped)
+double peer_pass_s(void)
 {
-	u64 before = pages_scanned(with_skipped);
-	double spent = timing_ksm_wait(passes);
-	u64 more = pages_scanned(with_skipped) - before;
+	struct interval since;
 
-	return spent / (double)(more ? more : 1);
+	pass_ends();
+	since = interval_start();
+	pass_ends();
+	return interval_own_s(&since, 1);
 }
 
-/* Pages that it has an item for: of this process. */
-static u64 own_items(void)
+double peer_others_pct(void)
 {
-	FILE *file = fopen("/proc/self/ksm_stat", "re");
-	unsigned long long items = 0;
-
-	if (!file || fscanf(file, "ksm_rmap_items %llu", &items) != 1)
-		timing_cannot_run("this kernel does not tell a process' pages that KSM knows");
-	fclose(file);
-	return items;
-}
-
-double peer_own_part(void)
-{
-	u64 own = own_items();
-	u64 all = timing_ksm_count("pages_shared") + timing_ksm_count("pages_sharing") +
-		  timing_ksm_count("pages_unshared") + timing_ksm_count("pages_volatile");
-
-	return all > own ? (double)own / (double)all : 1;
+	return others_pct;
 }
 
 static int by_value(const void *a, const void *b)
@@ -134,21 +205,14 @@ static u64 frames_in_use(u64 *shared)
 
 double peer_until(u64 saved_frames)
 {
-	const struct timespec pause = {0, LOOK_MS * 1000000};
-	double start = timing_wall_s(), before = timing_ksm_cpu_s(), spent = 0;
+	double started = timing_wall_s();
 	u64 shared;
 
 	do {
-		double now;
-
-		nanosleep(&pause, NULL);
-		now = timing_ksm_cpu_s();
-		spent += (now - before) * peer_own_part();
-		before = now;
-		if (timing_wall_s() - start > UNTIL_MOST_S)
-			timing_cannot_run("KSM saves too little");
+		look_later(started);
 	} while (corpus->count - frames_in_use(&shared) < saved_frames);
-	return spent;
+	/* The pass under way counts as one: in KSM's favour. */
+	return interval_own_s(&made, passes_since(&made) + 1);
 }
 
 static u64 slab_object_bytes(const char *path)
@@ -158,16 +222,16 @@ static u64 slab_object_bytes(const char *path)
 	return timing_setting_read(path, &bytes) ? bytes : ITEM_BYTES;
 }
 
-struct peer_figures peer_figures(u32 passes)
+struct peer_figures peer_figures(void)
 {
 	u64 shared, frames;
 
-	timing_ksm_wait(passes);
+	for (u32 i = 0; i < SAVING_PASSES; i++)
+		pass_ends();
 	frames = frames_in_use(&shared);
 	return (struct peer_figures){
 		.saved_frames = corpus->count - frames,
-		.metadata_bytes =
-			own_items() * slab_object_bytes(SLAB "ksm_rmap_item/slab_size") +
-			shared * slab_object_bytes(SLAB "ksm_stable_node/slab_size"),
+		.metadata_bytes = own_items() * slab_object_bytes(SLAB "ksm_rmap_item/slab_size") +
+				  shared * slab_object_bytes(SLAB "ksm_stable_node/slab_size"),
 	};
 }

@@ -1,8 +1,9 @@
 /*
  * KSM over a corpus in mappings of this process, one for each guest. timing_ksm_start() first.
  *
- * What it saves is read from the page tables: pages less the frames behind them. The counters in
- * /sys are of all processes, others' emulators among them.
+ * ksmd goes through other processes' pages, too, such as emulators' that run meanwhile. What a pass
+ * over those takes is measured before ours are there, and subtracted from its CPU time. What it
+ * saves is read from the page tables: pages less the frames behind them.
  */
 #ifndef TESTS_BENCH_SHARE_PEER_H
 #define TESTS_BENCH_SHARE_PEER_H
@@ -13,28 +14,25 @@
 void peer_make(const struct corpus *corpus);
 void peer_end(void);
 
-/**
- * CPU seconds that ksmd takes for a page that it scans, in its next @passes over all there is:
- * other processes' pages, too. @with_skipped: also for those that it passes by because they have
- * long been the same (smart_scan); to pages that are new to it, it does not.
+/** CPU seconds until ksmd has been at each page twice: at the second sight it looks for its like.
  */
-double peer_page_s(u32 passes, bool with_skipped);
+double peer_first_s(void);
 
-/** The part of the pages that KSM knows which are ours; 1 where no other process has any. */
-double peer_own_part(void);
+/** CPU seconds of a later pass over all pages. */
+double peer_pass_s(void);
 
-/**
- * CPU seconds of ksmd until so many frames are saved. Where other processes' pages are scanned,
- * too, those that fall to ours by number.
- */
+/** CPU seconds until so many frames are saved. */
 double peer_until(u64 saved_frames);
+
+/** Of ksmd's time in the last of these three, what was subtracted, in percent. */
+double peer_others_pct(void);
 
 struct peer_figures {
 	u64 saved_frames;
 	u64 metadata_bytes; /* its items for each page and nodes for each shared frame */
 };
 
-/** After @passes more. */
-struct peer_figures peer_figures(u32 passes);
+/** After some passes more. */
+struct peer_figures peer_figures(void);
 
 #endif

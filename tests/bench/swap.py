@@ -27,7 +27,7 @@ VOLUME = disk.Disk(name="swap", mib=200, partitions=(("swap", "swap", 190),))
 
 def bench_fault():
     """The disk is the plugin for Bochs, which carries a command out while the doorbell's store executes. So nothing
-    is waited for, and all that is counted is the hypervisor's, the driver and the interrupt included."""
+    is waited for, and all that is counted is the hypervisor's, the driver included."""
     found = emulated.boot("bochs", "swap", CONFIG, emulated.hypervisor_files(), disks=(VOLUME,))
     if not {"swap-read", "swap-write", "swap-run", "page-sum"} <= found.keys():
         raise host.Failed(f"the guest measured {sorted(found)} only")
@@ -40,6 +40,6 @@ def bench_fault():
         "fault.swap", "instructions", dearer["median"], dearer["count"], dearer["min"], dearer["max"],
         "the page's checksum alone", checksum,
         note=f"{read['median']} where the page is read, {write['median']} where it is written; the checksum takes "
-             f"{checksum} of them, the device nothing, for it answers at once: driver, interrupt and two turns of the "
+             f"{checksum} of them, the device nothing, for it answers at once; the driver and a turn of the "
              f"scheduler's loop are in it. In a run of pages, with read-ahead, {run['mean']} a page, checksum included",
         limit=("instructions beyond checksum and device", dearer["median"] - checksum, LIMIT))

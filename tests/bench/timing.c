@@ -12,10 +12,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#define KSM              "/sys/kernel/mm/ksm/"
-#define PATH_BYTES       128
-#define KSM_WAIT_MS      5
-#define KSM_WAIT_LIMIT_S 120.0
+#define KSM        "/sys/kernel/mm/ksm/"
+#define PATH_BYTES 128
 
 static double clock_s(clockid_t clock)
 {
@@ -189,21 +187,6 @@ void timing_ksm_stop(void)
 double timing_ksm_cpu_s(void)
 {
 	return timing_thread_cpu_s(ksm.thread);
-}
-
-double timing_ksm_wait(uint32_t passes)
-{
-	uint64_t until = timing_ksm_count("full_scans") + passes;
-	double cpu = timing_ksm_cpu_s(), start = timing_wall_s();
-
-	while (timing_ksm_count("full_scans") < until) {
-		const struct timespec pause = {0, KSM_WAIT_MS * 1000000};
-
-		if (timing_wall_s() - start > KSM_WAIT_LIMIT_S)
-			timing_cannot_run("KSM makes no progress");
-		nanosleep(&pause, NULL);
-	}
-	return timing_ksm_cpu_s() - cpu;
 }
 
 /* --- zram ------------------------------------------------------------------------------------ */

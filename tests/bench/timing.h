@@ -43,9 +43,6 @@ bool timing_setting_write(const char *path, const char *text);
  */
 void timing_ksm_start(uint32_t pages_to_scan);
 void timing_ksm_stop(void);
-/* Wait until KSM has been through all memory @passes times more. Returns ksmd's CPU seconds
- * meanwhile. */
-double timing_ksm_wait(uint32_t passes);
 /* CPU seconds that ksmd has had. */
 double timing_ksm_cpu_s(void);
 /* A counter below /sys/kernel/mm/ksm: pages_sharing, pages_shared, full_scans ... */
