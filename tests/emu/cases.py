@@ -291,7 +291,7 @@ def judge(case, outcome):
 
 def run(case, target, directory):
     """Run the case on the target: ("passed", "") or ("failed", what to show)."""
-    files = {**machines.guest_files(), **case.files}
+    files = {**machines.guest_files(machines.DEBUG), **case.files}
     cpus = case.cpus or (machines.default_cpus(target) if target == "qemu" else 1)
     spec = machines.Spec(target, directory, case.config, case.memory, cpus, files,
                          qemu_cpu=case.qemu_cpu, qemu_args=case.qemu_args, bochs_cpu=case.bochs_cpu,

@@ -47,11 +47,15 @@ class Spec:
     disks: tuple = ()                # of disk.Disk: NVMe controllers on QEMU, namespaces of one on Bochs
 
 
-def guest_files():
+# The hypervisor that tests run: it checks the order of locks.
+DEBUG = "bellows-debug.elf"
+
+
+def guest_files(hypervisor="bellows.elf"):
     """The files that every image carries beside the configuration."""
     return {
         "EFI/BOOT/BOOTX64.EFI": BUILD / "BOOTX64.EFI",
-        "bellows/bellows.elf": BUILD / "bellows.elf",
+        "bellows/bellows.elf": BUILD / hypervisor,
         "bellows/vmlinuz": BUILD / "guests/vmlinuz",
         "bellows/initrd.img": BUILD / "guests/initrd.img",
         "bellows/bare.img": BUILD / "guests/bare.img",
