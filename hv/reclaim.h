@@ -10,9 +10,6 @@
 /* Some work, if any is due; whether there is more. */
 bool reclaim_turn(void);
 
-/* For memtop: what each VM has compressed and swapped now, and how often pages went and came. */
-void reclaim_show(void);
-
 /* reclaim NAME SIZE */
 void command_reclaim(u32 count, char **words);
 

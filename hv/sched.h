@@ -18,6 +18,8 @@
 noreturn_fn void sched_run(const struct boot_info *info);
 
 const struct config *sched_config(void);
+/* The same, for who changes it: settings.c alone. */
+struct config *sched_config_to_change(void);
 
 /* Put a runnable vCPU into its CPU's queue; take one out of whatever queue it is in (harmless if in
  * none). */

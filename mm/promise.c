@@ -6,6 +6,7 @@
  */
 #include "mm/promise.h"
 #include "mm/frame.h"
+#include "mm/space_registry.h"
 
 #define STEP_PAGES 64u
 
@@ -70,6 +71,17 @@ bool promise_may_take(const struct space *space, u64 pages)
 		return true;
 	/* Each fault asks: other CPUs' counts are summed only where it may come to them. */
 	return frame_free_at_least() >= kept_pages() + pages || promise_spare_pages() >= pages;
+}
+
+pfn_t promise_frame(struct space *space, gfn_t gfn)
+{
+	pfn_t frame = promise_may_take(space, 1) ? frame_alloc(FRAME_PRIVATE) : PFN_NONE;
+
+	if (pfn_is_none(frame))
+		stats_add(&space->stats.faults_nomem, 1);
+	else
+		frame_set_owner(frame, space_owner_word(space, gfn));
+	return frame;
 }
 
 u64 promise_most(const struct space *space, const struct memsched_request *vm)

@@ -40,6 +40,9 @@ void promise_forget(struct space *space);
  * else O(CPUs). */
 must_check bool promise_may_take(const struct space *space, u64 pages);
 
+/* A frame for @gfn of @space, contents undefined; PFN_NONE: there is none that it may take. */
+pfn_t promise_frame(struct space *space, gfn_t gfn);
+
 /*
  * The most that the VM of @space, which was admitted as @vm, could be promised now: what it is, and what is neither
  * promised to others nor taken by them. Locks: that of memsched's record. Cost: O(CPUs).

@@ -21,16 +21,12 @@
 #include "mm/zcache.h"
 
 #define RESERVE_FRAMES 128u
-#define BEGIN_PCT      32u /* of minFree: MEM_HARD */
-#define END_PCT        64u /* MEM_SOFT */
 #define SWEEP_NS       1000000000ull
 #define DIRECT_PAGES   8u
 #define DIRECT_TRIES   4u
 
 static struct {
 	struct spinlock lock;
-	u64 begin_pages;          /* [I] */
-	u64 end_pages;            /* [I] */
 	bool is_short;            /* [reclaim] between begin and end */
 	bool has_batch;           /* [reclaim] */
 	struct evict_batch batch; /* [reclaim] */
@@ -39,11 +35,7 @@ static struct {
 
 err_t reclaim_init(void)
 {
-	u64 min_free = memsched_min_free_frames(frame_total_count());
-
 	spin_init(&reclaim.lock, LOCK_RANK_RECLAIM);
-	reclaim.begin_pages = min_free * BEGIN_PCT / 100;
-	reclaim.end_pages = min_free * END_PCT / 100;
 	reclaim.is_short = reclaim.has_batch = false;
 	reclaim.waiting = 0;
 	reclaim_shared_init();
@@ -56,7 +48,7 @@ err_t reclaim_init(void)
 
 bool reclaim_is_plentiful(void)
 {
-	return promise_spare_pages() >= reclaim.begin_pages;
+	return promise_spare_pages() >= memsched_levels()->enter[MEM_HARD];
 }
 
 u64 reclaim_freed_frames(const struct space *space)
@@ -156,8 +148,9 @@ static bool any_start(void)
 static bool is_short(void)
 {
 	u64 spare = promise_spare_pages() + evict_io_pages_leaving();
+	const struct mem_levels *levels = memsched_levels();
 
-	reclaim.is_short = spare < (reclaim.is_short ? reclaim.end_pages : reclaim.begin_pages);
+	reclaim.is_short = spare < levels->enter[reclaim.is_short ? MEM_SOFT : MEM_HARD];
 	return reclaim.is_short;
 }
 

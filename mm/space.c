@@ -22,6 +22,7 @@
 
 #define RESERVE_END      (~0ull)
 #define ENTRIES          512u
+#define FOR_EVER_NS      (~0ull / 2)
 #define PAGES_PER(level) (1ull << (9 * (level))) /* that one table of this level maps */
 
 static u64 div_up(u64 a, u64 b)
@@ -272,17 +273,51 @@ static void region_clear(struct space *space, gfn_t first)
 	spin_unlock(lock);
 }
 
-void space_clear(struct space *space)
+/* Until @end_ns; whether all is clear. */
+static bool clear_until(struct space *space, u64 end_ns)
 {
-	space_join_drop(space);
-	for (u64 index = 0; index < space->page_count; index += REGION_PAGE_COUNT)
-		region_clear(space, space_page_gfn(space, index));
+	while (space->clear_next < space->page_count) {
+		region_clear(space, space_page_gfn(space, space->clear_next));
+		space->clear_next += REGION_PAGE_COUNT;
+		if (platform_now_ns() >= end_ns)
+			break;
+	}
+	return space->clear_next >= space->page_count;
 }
 
-void space_destroy(struct space *space)
+bool space_clear_some(struct space *space, u64 most_ns)
+{
+	if (space->clear_next == 0)
+		space_join_drop(space);
+	if (!clear_until(space, platform_now_ns() + most_ns))
+		return false;
+	space->clear_next = 0;
+	return true;
+}
+
+void space_clear(struct space *space)
+{
+	while (!space_clear_some(space, FOR_EVER_NS))
+		;
+}
+
+/* From now on nobody finds it. */
+static void retire(struct space *space)
 {
 	space_registry_remove(space);
-	space_clear(space);
+	space_join_drop(space);
+	space->clear_next = 0; /* a reset may have been under way */
+	space->retired = true;
+}
+
+bool space_destroy_some(struct space *space, u64 most_ns)
+{
+	u64 end_ns = platform_now_ns() + most_ns;
+
+	if (!space->retired)
+		retire(space);
+	if (!clear_until(space, end_ns))
+		return false;
 	if (space->swap)
 		swap_file_abandon(space->swap);
 	CHECK(space->table_reserve_count == space->region_count);
@@ -290,6 +325,13 @@ void space_destroy(struct space *space)
 	promise_forget(space);
 	space_free_frame(space);
 	reclaim_wake();
+	return true;
+}
+
+void space_destroy(struct space *space)
+{
+	while (!space_destroy_some(space, FOR_EVER_NS))
+		;
 }
 
 bool space_is_ram(const struct space *space, gfn_t gfn)

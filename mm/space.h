@@ -41,7 +41,7 @@ struct space_config {
 /* How far page sharing has come with a space: share.c. */
 struct space_share {
 	u32 salt;      /* [a] changed by share_set_salt() */
-	u32 phase;     /* [scan] enum share_phase */
+	u32 phase;     /* [a] enum share_phase; changed by who scans */
 	u64 next_page; /* [scan] by page index */
 	u64 passes;    /* [a] completed */
 	u64 hints;     /* [a] as of the last pass: pages that stand in the index, unlike any other */
@@ -103,6 +103,8 @@ struct space {
 	u64 rests_until_ns; /* [a] it has nothing to lose until then */
 	bool waits;         /* [a] for a frame, or a command's record: reclaim.h */
 	struct space_share share;
+	u64 clear_next; /* by page index: what is cleared next; 0: nothing is being cleared */
+	bool retired;   /* it is being destroyed */
 	struct space_join join;
 	struct space_ages ages;
 	struct space_stats stats;
@@ -121,14 +123,20 @@ must_check err_t space_create(struct space **out, const struct space_config *con
 /*
  * Free everything, the swap file too. No vCPU of it runs or will. Pinned frames stay until their
  * last pin is dropped, which from now on is frame_unpin()'s to do; those of I/O under way until it
- * is done. Cost: O(touched + regions).
+ * is done. Goes on until about @most_ns have passed, by one region's 512 pages at most. Returns
+ * whether it is gone; if not, nobody may do anything with it but go on. Cost of all:
+ * O(touched + regions).
  */
+must_check bool space_destroy_some(struct space *space, u64 most_ns);
+/* The same in one go. */
 void space_destroy(struct space *space);
 
 /*
  * All pages become UNTOUCHED again, as after a reset. Pinned frames as above; space_unpin() serves
- * them still.
+ * them still. Goes on as above; returns whether all pages are. Until then no vCPU of it runs, and
+ * nothing is written to it.
  */
+must_check bool space_clear_some(struct space *space, u64 most_ns);
 void space_clear(struct space *space);
 
 bool space_is_ram(const struct space *space, gfn_t gfn);

@@ -7,6 +7,7 @@
 #define MM_STATS_H
 
 #include "mm/base/types.h"
+#include "mm/base/latency.h"
 
 /* Why a page was not shared this time. */
 enum share_refusal {
@@ -52,6 +53,7 @@ struct space_stats {
 	u64 faults_writing; /* WRITING -> PRIVATE: written out for nothing */
 	u64 faults_waited;  /* FAULT_WAIT, for whatever reason */
 	u64 read_ahead;     /* pages that came along */
+	struct latency swap_in; /* from the touch to the page, of pages that were read */
 	u64 evicted_zip, evicted_fill, evicted_swap, evicted_clean; /* pages that lost their frame */
 	u64 evicted_zero;   /* of zeros: untouched again */
 	u64 evicted_object; /* compressed objects written out as they are */

@@ -33,7 +33,8 @@ struct swap_page {
 	 * (where its result is 0).
 	 */
 	u32 bytes;
-	err_t result; /* in done(): 0; E_IO; E_CORRUPT (reads) */
+	bool is_for_write; /* the taker's own: a read that a write waits for */
+	err_t result;      /* in done(): 0; E_IO; E_CORRUPT (reads) */
 };
 
 struct swap_io {
@@ -43,6 +44,7 @@ struct swap_io {
 	void (*done)(struct swap_io *io);
 	void *context;
 	bool orphaned; /* in done(): see above */
+	u64 began_ns;  /* free for the caller: when it was begun */
 	/* swap's own. */
 	struct swap_file *file;
 	struct list in_file;  /* [f] */

@@ -16,6 +16,7 @@ UNITS = {
     "pages/s": "higher",
     "pages/cpu-s": "higher",
     "MiB/s": "higher",
+    "MiB-saved": "higher",
     "ops/s": "higher",
     "faults/s": "higher",
 }
