@@ -158,10 +158,28 @@ void step_evict(struct vm *vm)
 
 /* --- Peeks ----------------------------------------------------------------------------------- */
 
+/* Any page, mostly one that is not in memory. */
+static u64 absent_page(struct space *space)
+{
+	u64 index = any_page(space), first = index;
+	bool absent = chance(5);
+
+	while (!absent) {
+		enum page_state state = space_page_state(space, space_page_gfn(space, index));
+
+		absent = state == PAGE_ZIPPED || state == PAGE_SWAPPED ||
+			 state == PAGE_ZIPPED_WRITING;
+		if (!absent)
+			index = (index + 1) % space->page_count;
+		absent = absent || index == first;
+	}
+	return index;
+}
+
 void step_peek(struct vm *vm)
 {
 	struct peek *p = &peeks[below(PEEKS)];
-	u64 index = any_page(vm->space);
+	u64 index = absent_page(vm->space);
 	const u8 *model = model_page(vm, index, false);
 
 	fake_guest_leave();
