@@ -114,10 +114,16 @@ LINKER_SCRIPT := hv/x86/linker.ld
 # Of libraries only what is referred to gets in: see hv/x86/library.h.
 HV_LIBRARIES := $(shell gcc -print-file-name=liblz4.a)
 
+# Tests run one that checks the ranks of locks; nothing else differs.
+HV_LOCK := $(BUILD)/hv/mm/base/lock.c.o
+HV_DEBUG_OBJECTS := $(HV_OBJECTS:$(HV_LOCK)=$(BUILD)/hv-debug/mm/base/lock.c.o)
+
 $(BUILD)/bellows.elf: $(HV_OBJECTS) $(HV_LIBRARIES) $(LINKER_SCRIPT)
+$(BUILD)/bellows-debug.elf: $(HV_DEBUG_OBJECTS) $(HV_LIBRARIES) $(LINKER_SCRIPT)
+$(BUILD)/bellows.elf $(BUILD)/bellows-debug.elf:
 	@echo "  LD      $@"
 	@ld -nostdlib -static -no-pie -z max-page-size=4096 -z noexecstack --no-warn-rwx-segments \
-		-T $(LINKER_SCRIPT) -o $@ $(HV_OBJECTS) $(HV_LIBRARIES)
+		-T $(LINKER_SCRIPT) -o $@ $(filter %.o %.a,$^)
 
 # The console's font, as drivers/font.S takes it in.
 FONT := /usr/share/consolefonts/Unifont-APL8x16.psf.gz
@@ -131,6 +137,11 @@ $(BUILD)/hv/%.c.o: %.c
 	@echo "  CC      $<"
 	@mkdir -p $(@D)
 	@gcc $(HV_FLAGS) -MMD -MP -c -o $@ $<
+
+$(BUILD)/hv-debug/%.c.o: %.c
+	@echo "  CC      $< (debug)"
+	@mkdir -p $(@D)
+	@gcc $(HV_FLAGS) -DBELLOWS_DEBUG -MMD -MP -c -o $@ $<
 
 $(BUILD)/hv/%.S.o: %.S
 	@echo "  AS      $<"
@@ -191,7 +202,7 @@ GUEST_FLAGS := -std=gnu11 -O2 -static -s -Wall -Wextra -Werror -I.
 $(BUILD)/.guests: $(BUILD)/guests/.kernel $(addprefix $(BUILD)/guests/,initrd.img kexec.img hibernate.img disk.img) $$(BARE_IMAGES)
 	@touch $@
 
-$(BUILD)/.all: $(BUILD)/bellows.elf $(BUILD)/BOOTX64.EFI $(BUILD)/.guests $(BUILD)/x2apic_on.efi
+$(BUILD)/.all: $(BUILD)/bellows.elf $(BUILD)/bellows-debug.elf $(BUILD)/BOOTX64.EFI $(BUILD)/.guests $(BUILD)/x2apic_on.efi
 	@touch $@
 
 # The kernel lies in the cache, and is fetched again if it went from there; links lead to it.

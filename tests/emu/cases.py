@@ -336,7 +336,7 @@ def is_hard(case, outcome):
 def run(case, target, directory):
     """Run the case on the target: ("passed", "") or, with what to show, "failed" or, if what came too late or too soon
     may be all that was wrong, "timing"."""
-    files = {**machines.guest_files(), **case.files}
+    files = {**machines.guest_files(machines.DEBUG), **case.files}
     cpus = case.cpus or (machines.default_cpus(target) if target == "qemu" else 1)
     spec = machines.Spec(target, directory, case.config, case.memory, cpus, files,
                          qemu_cpu=case.qemu_cpu, bochs_cpu=case.bochs_cpu, disks=case.disks, monitor=case.monitor,

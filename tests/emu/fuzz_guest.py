@@ -29,7 +29,7 @@ def main():
     seed = options.seed if options.seed is not None else int(time.time()) % 100000 * 1000
     config, neighbours = cases.hostile_config(seed, options.deeds, options.linux, options.trace)
     spec = machines.Spec(options.target, machines.BUILD / "runs" / f"fuzz-guest-{options.target}", config,
-                         768, 1, machines.guest_files())
+                         768, 1, machines.guest_files(machines.DEBUG))
     slow = cases.BOCHS_PATIENCE if options.target == "bochs" else 1
     with machines.Machine(spec) as machine:
         watcher = hostile.Watcher(machine, options.seconds + 300, seed, options.seconds, neighbours, slow)

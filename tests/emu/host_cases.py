@@ -45,6 +45,9 @@ def cases(host, vm, bare, prompt, panic):
     yield crash("stack-overflow", " stack", (panic + r": #DF", trace + r"exhaust_stack\+", r"^halted\."))
     yield crash("write-to-code", " text", (panic + r": #PF.* write of ffffffff8", trace + r"command_crash\+",
                                            r"^halted\."))
+    # Tests run the hypervisor that checks the ranks of locks.
+    yield crash("lock-order", " locks", (panic + r": mm/base/lock\.c:.*held_here",
+                                         r"^backtrace:\n(?:.|\n)*command_crash\+", r"^halted\."))
     # QEMU alone has a button for it.
     yield dict(name="panic-nmi", config=alone + bare("g1", "spin"), verdict="panic", targets=("qemu",),
                expect=(panic + r": NMI", r"VM in progress: g1", r"^backtrace:\n", r"^halted\."),

@@ -48,11 +48,15 @@ class Spec:
     monitor: bool = False            # a second serial line: monitor.Line(machine) talks on it
 
 
-def guest_files():
+# The hypervisor that tests run: it checks the order of locks.
+DEBUG = "bellows-debug.elf"
+
+
+def guest_files(hypervisor="bellows.elf"):
     """The files that every image carries beside the configuration."""
     return {
         "EFI/BOOT/BOOTX64.EFI": BUILD / "BOOTX64.EFI",
-        "bellows/bellows.elf": BUILD / "bellows.elf",
+        "bellows/bellows.elf": BUILD / hypervisor,
         "bellows/vmlinuz": BUILD / "guests/vmlinuz",
         "bellows/initrd.img": BUILD / "guests/initrd.img",
         "bellows/bare.img": BUILD / "guests/bare.img",

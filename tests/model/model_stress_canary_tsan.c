@@ -15,8 +15,8 @@
 
 #define RACE_STATUS 66
 #define LIMIT_S     300u
-#define STEPS       1200u
-#define TRIES       6u /* for two threads to meet there with nothing else between them */
+#define STEPS       600u
+#define TRIES       8u /* for two threads to meet there with nothing else between them */
 
 const char *__tsan_default_options(void);
 const char *__tsan_default_options(void)

@@ -28,6 +28,7 @@
 #define DISK_SLOTS  (STRESS_VMS * 2u * STRESS_PAGES_MAX)
 #define WAITS_MAX   20u
 #define LIST_MAX    8u
+#define LOOKS_MOST  50u
 #define TOLD_MAX    5u
 /* Fewer than VMs have, and plenty. */
 #define SCARCE_FRAMES 1200u
@@ -180,12 +181,26 @@ static void peek_look(struct stress_worker *w)
 	w->counts.peeks += w->peek.result == E_OK;
 }
 
+/* Mostly one that is not in memory. */
+static u64 absent_page(struct stress_worker *w, struct space *space)
+{
+	u64 page = any_page(w, space);
+
+	for (u32 i = 0; i < LOOKS_MOST; i++, page = (page + 1) % space->page_count) {
+		enum page_state state = space_page_state(space, GFN(page));
+
+		if (state == PAGE_SWAPPED || state == PAGE_ZIPPED)
+			break;
+	}
+	return page;
+}
+
 static void step_peek(struct stress_worker *w, struct stress_vm *vm)
 {
-	u64 page = any_page(w, vm->space);
+	fake_guest_leave();
+	u64 page = absent_page(w, vm->space);
 	u32 state = __atomic_load_n(&w->peek.state, __ATOMIC_ACQUIRE);
 
-	fake_guest_leave();
 	if (state == PEEK_DONE)
 		peek_look(w);
 	if (state == PEEK_UNDER_WAY)

@@ -154,7 +154,9 @@ static void figures_keep(struct stress_counts *c, const struct space *space)
 static void end(struct stress_worker *w, struct stress_vm *vm)
 {
 	figures_keep(&w->counts, vm->space);
-	space_destroy(vm->space);
+	/* In slices, as the hypervisor does: more comes from the disk between them. */
+	while (!space_destroy_some(vm->space, 0))
+		stress_disk(1);
 	vm->space = NULL;
 	vm->generation++;
 	memset(vm->seeds, 0, sizeof(vm->seeds));
@@ -181,7 +183,8 @@ void stress_vm_clear(struct stress_worker *w, struct stress_vm *vm)
 	if (pthread_rwlock_trywrlock(&vm->life))
 		return;
 	if (vm->space) {
-		space_clear(vm->space);
+		while (!space_clear_some(vm->space, 0))
+			stress_disk(1);
 		memset(vm->seeds, 0, sizeof(vm->seeds));
 		w->counts.cleared++;
 	}

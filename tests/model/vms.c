@@ -294,6 +294,8 @@ static void in_a_merge(enum share_step at)
 			step_join(vm);
 		else if (options->reclaim && dice < 300)
 			step_evict(vm);
+		else if (options->reclaim && vm && dice < 310)
+			step_peek(vm);
 		else if (vm)
 			step_access(vm);
 	}
@@ -350,7 +352,9 @@ static void step(void)
 		step_scan(vm);
 	} else if (options->reclaim && dice < 260) {
 		step_evict(vm);
-	} else if (options->reclaim && dice < 300) {
+	} else if (options->reclaim && dice < 275) {
+		step_peek(vm);
+	} else if (options->reclaim && dice < 310) {
 		step_disk((u32)below(4));
 	} else {
 		step_access(vm);
@@ -470,12 +474,13 @@ bool world_run(const struct world_options *chosen)
 			(unsigned long long)world.breaks);
 	if (options->reclaim)
 		printf("  out: %llu zipped, %llu of one value, %llu swapped, %llu of shared, %llu clean, %llu objects "
-		       "written; back: %llu, %llu read ahead; %llu waits, %llu lost\n",
+		       "written; back: %llu, %llu read ahead; %llu waits, %llu lost, %llu peeks\n",
 			(unsigned long long)world.zipped, (unsigned long long)world.filled,
 			(unsigned long long)world.swapped, (unsigned long long)world.shared_out,
 			(unsigned long long)world.cleaned, (unsigned long long)world.objects,
 			(unsigned long long)world.came_back, (unsigned long long)world.read_ahead,
-			(unsigned long long)world.waits, (unsigned long long)world.lost);
+			(unsigned long long)world.waits, (unsigned long long)world.lost,
+			(unsigned long long)world.peeks);
 	fflush(stdout);
 	if (options->reclaim)
 		out_stop();

@@ -8,6 +8,7 @@
 #include "mm/reclaim.h"
 #include "mm/reclaim_choice.h"
 #include "mm/reclaim_shared.h"
+#include "mm/space_peek.h"
 #include "mm/space_registry.h"
 #include "mm/swap.h"
 #include "mm/zcache.h"
@@ -15,11 +16,31 @@
 
 #define BLOCK_BYTES 512u
 #define DISK_SLOTS  8000u
+#define PEEKS       3u
 
 static struct fake_blk disk;
 static struct evict_batch batch;
 static bool has_batch;
 static pfn_t scratch[2]; /* where a page is looked at that is not in memory */
+
+/* Looks at absent pages, maybe under way, and what they must see. */
+static struct peek {
+	struct space_peek peek;
+	bool under_way;
+	u8 expected[PAGE_BYTES];
+} peeks[PEEKS];
+
+static void peek_done(struct space_peek *peek, err_t result)
+{
+	struct peek *p = container_of(peek, struct peek, peek);
+
+	if (result == E_OK && memcmp(platform_frame_va(peek->to), p->expected, PAGE_BYTES) != 0)
+		wrong("a look at an absent page saw wrong bytes");
+	if (result != E_OK && result != E_NOTFOUND && !options->disk_faults)
+		wrong("an absent page could not be looked at");
+	p->under_way = false;
+	world.peeks += result == E_OK;
+}
 
 void out_start(void)
 {
@@ -36,6 +57,8 @@ void out_start(void)
 	has_batch = false;
 	for (u32 i = 0; i < ARRAY_COUNT(scratch); i++)
 		scratch[i] = frame_alloc(FRAME_HV);
+	for (u32 i = 0; i < PEEKS; i++)
+		peeks[i] = (struct peek){.peek = {.to = frame_alloc(FRAME_HV), .done = peek_done}};
 }
 
 void out_stop(void)
@@ -131,6 +154,47 @@ void step_evict(struct vm *vm)
 			(enum reclaim_effort)below(RECLAIM_ANY + 1));
 		has_batch = true;
 	}
+}
+
+/* --- Peeks ----------------------------------------------------------------------------------- */
+
+/* Any page, mostly one that is not in memory. */
+static u64 absent_page(struct space *space)
+{
+	u64 index = any_page(space), first = index;
+	bool absent = chance(5);
+
+	while (!absent) {
+		enum page_state state = space_page_state(space, space_page_gfn(space, index));
+
+		absent = state == PAGE_ZIPPED || state == PAGE_SWAPPED ||
+			 state == PAGE_ZIPPED_WRITING;
+		if (!absent)
+			index = (index + 1) % space->page_count;
+		absent = absent || index == first;
+	}
+	return index;
+}
+
+void step_peek(struct vm *vm)
+{
+	struct peek *p = &peeks[below(PEEKS)];
+	u64 index = absent_page(vm->space);
+	const u8 *model = model_page(vm, index, false);
+
+	fake_guest_leave();
+	if (p->under_way)
+		return;
+	memset(p->expected, 0, PAGE_BYTES);
+	if (model)
+		memcpy(p->expected, model, PAGE_BYTES);
+	p->under_way = true;
+	err_t err = space_peek(vm->space, space_page_gfn(vm->space, index), &p->peek);
+
+	if (err == E_EXIST || err == E_BUSY)
+		p->under_way = false;
+	else if (err != E_WAIT)
+		peek_done(&p->peek, err);
 }
 
 /* --- Looking --------------------------------------------------------------------------------- */

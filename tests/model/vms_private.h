@@ -51,6 +51,8 @@ void out_stop(void);
 void step_evict(struct vm *vm);
 /* Let commands to the disk complete. */
 void step_disk(u32 most);
+/* A device looks at a page that may be absent. */
+void step_peek(struct vm *vm);
 /* The batch under way goes on, to its end. */
 void out_finish(void);
 /* A vCPU had to wait for a page. */
