@@ -29,7 +29,7 @@ setup: ## install the Debian packages that are missing (says so first)
 	@tests/setup.sh
 
 .PHONY: run
-run: setup ## boot four Linux guests under the hypervisor; TARGET=bochs for VT-x in Bochs
+run: setup ## the demonstration: eight Linux guests on too little memory; TARGET=bochs for VT-x in Bochs
 	$(build_locked) $(BUILD)/.all
 	@BELLOWS_BUILD=$(BUILD) $(PY) tests/emu/run.py --target $(or $(TARGET),auto) $(RUN_ARGS)
 
@@ -82,13 +82,13 @@ guests: ## fetch the guests' kernel, build their initramfs
 	$(build_locked) $(BUILD)/.guests
 
 .PHONY: guest-tools
-guest-tools: ## build what is installed in a Debian guest: build/bellows-guest-tools_VERSION_amd64.deb
-	$(build_locked) $(BUILD)/.guest-tools
+guest-tools: ## build the packages: bellows-guest-tools for Debian guests, bellows-tools for who watches the host
+	$(build_locked) $(BUILD)/.guest-tools $(BUILD)/.tools-package
 
 .PHONY: esp
 esp: setup ## make build/esp.img, a bootable image with the example configuration
 	$(build_locked) $(BUILD)/.all
-	@BELLOWS_BUILD=$(BUILD) $(PY) tests/emu/run.py --image-only $(BUILD)/esp.img
+	@BELLOWS_BUILD=$(BUILD) $(PY) tests/emu/run.py --config boot/bellows.conf --image-only $(BUILD)/esp.img
 
 .PHONY: image
 image: setup ## make build/bellows.img, a disk image for a USB stick, with the example configuration
@@ -188,7 +188,7 @@ $(BUILD)/loader/%.S.o: %.S
 GUEST_DIR   := tests/emu/guests
 GUEST_FLAGS := -std=gnu11 -O2 -static -s -Wall -Wextra -Werror -I.
 
-$(BUILD)/.guests: $(BUILD)/guests/.kernel $(BUILD)/guests/initrd.img $(BUILD)/guests/disk.img $$(BARE_IMAGES)
+$(BUILD)/.guests: $(BUILD)/guests/.kernel $(addprefix $(BUILD)/guests/,initrd.img kexec.img hibernate.img disk.img) $$(BARE_IMAGES)
 	@touch $@
 
 $(BUILD)/.all: $(BUILD)/bellows.elf $(BUILD)/BOOTX64.EFI $(BUILD)/.guests $(BUILD)/x2apic_on.efi
@@ -217,8 +217,8 @@ $(BUILD)/guests/act: $(GUEST_DIR)/act.c
 BARE_DIR     := $(GUEST_DIR)/bare
 BARE_FLAGS   := -std=gnu11 -O2 -ffreestanding -fno-pic -fno-pie -mgeneral-regs-only -mno-red-zone -mcmodel=small \
 	-fno-stack-protector -fcf-protection=none -fno-asynchronous-unwind-tables -Wall -Wextra -Werror -I.
-# The compression cache's codec too, to be measured, and what the compiler calls.
-BARE_SOURCES := $(sort $(wildcard $(BARE_DIR)/*.[cS])) $(GUEST_DIR)/workload.c mm/zcache_codec.c mm/base/str.c
+# The compression cache's codec and the swap file's checksum too, to be measured, and what the compiler calls.
+BARE_SOURCES := $(sort $(wildcard $(BARE_DIR)/*.[cS])) $(GUEST_DIR)/workload.c mm/zcache_codec.c mm/share_hash.c mm/base/str.c
 BARE_NEEDS   := $(BARE_SOURCES) $(wildcard $(BARE_DIR)/*.h $(BARE_DIR)/*.ld) $(GUEST_DIR)/workload.h \
 	$(wildcard mm/*.h mm/base/*.h) hv/abi/hypercall.h hv/abi/balloon.h hv/abi/pvclock.h tests/bench/measure.h
 BARE_IMAGES  := $(addprefix $(BUILD)/guests/,bare.img bare.pvh bare.multiboot)
@@ -244,6 +244,12 @@ $(BUILD)/guests/initrd.img: $(GUEST_DIR)/initrd.sh $(GUEST_DIR)/init $(INITRD_HO
 	@echo "  INITRD  $@"
 	@$(GUEST_DIR)/initrd.sh $@ $(GUEST_DIR)/init $(INITRD_HOLDS)
 
+# For a guest that starts another kernel by kexec: that one and its initramfs are in it.
+KEXEC_HOLDS := $(INITRD_HOLDS) $(addprefix $(BUILD)/guests/,vmlinuz initrd.img)
+$(BUILD)/guests/kexec.img: $(BUILD)/guests/initrd.img
+	@echo "  INITRD  $@"
+	@$(GUEST_DIR)/initrd.sh $@ $(GUEST_DIR)/init $(KEXEC_HOLDS)
+
 # The guest tools as the test guests carry them: the driver for their very kernel.
 DRIVER_SOURCES := $(shell find guest-tools/linux/driver -type f) guest-tools/linux/lay_out.sh \
 	hv/abi/hypercall.h hv/abi/balloon.h
@@ -266,6 +272,7 @@ $(BUILD)/guests/bellows-guest: guest-tools/bellows-guest.c hv/abi/hypercall.h hv
 
 # For guests with a disk: the drivers, which Debian's kernel has as modules.
 DISK_MODULES := $(addsuffix .ko,virtio/virtio_ring virtio/virtio virtio/virtio_mmio block/virtio_blk)
+disk_modules  = $(foreach m,$(DISK_MODULES),"$$(dirname "$$(readlink $(BUILD)/guests/vmlinuz)")"/lib/modules/*/kernel/drivers/$(m))
 
 $(BUILD)/guests/disk: $(GUEST_DIR)/disk.c
 	@echo "  CC      $@"
@@ -276,7 +283,12 @@ $(BUILD)/guests/disk.img: $(GUEST_DIR)/initrd.sh $(GUEST_DIR)/disk_init $(BUILD)
 		$(BUILD)/guests/disk $(BUILD)/guests/.kernel
 	@echo "  INITRD  $@"
 	@$(GUEST_DIR)/initrd.sh $@ $(GUEST_DIR)/disk_init $(BUILD)/guests/workload $(BUILD)/guests/disk \
-		$(foreach m,$(DISK_MODULES),"$$(dirname "$$(readlink $(BUILD)/guests/vmlinuz)")"/lib/modules/*/kernel/drivers/$(m))
+		$(disk_modules)
+
+# For one that hibernates to such a disk with a balloon.
+$(BUILD)/guests/hibernate.img: $(BUILD)/guests/initrd.img
+	@echo "  INITRD  $@"
+	@$(GUEST_DIR)/initrd.sh $@ $(GUEST_DIR)/init $(INITRD_HOLDS) $(disk_modules)
 
 # A program between firmware and loader, for machines whose firmware leaves x2APIC mode on.
 $(BUILD)/x2apic_on.efi: tests/emu/firmware/x2apic_on.c
@@ -295,6 +307,28 @@ TOOLS_VERSION = 0.1.$(shell git rev-list --count HEAD 2>/dev/null || echo 0)+$(V
 $(BUILD)/.guest-tools: $(DRIVER_SOURCES) $(wildcard guest-tools/*.* guest-tools/linux/*) $(BUILD)/.version
 	@echo "  DEB     bellows-guest-tools $(TOOLS_VERSION)"
 	@guest-tools/linux/deb.sh $(BUILD) $(TOOLS_VERSION)
+	@touch $@
+
+# --- The tools for watching a host ---------------------------------------------------------------
+
+MONITOR_DIR   := guest-tools/monitor
+MONITOR_FLAGS  = -std=gnu11 -O2 -g -Wall -Wextra -Werror -D_GNU_SOURCE -I. -DBELLOWS_VERSION='"$(VERSION)"'
+MONITOR_SHARED := $(addprefix $(MONITOR_DIR)/,line.c sample.c)
+MONITOR_TOOLS := $(addprefix $(BUILD)/tools/,bellowstop bellows-exporter)
+
+$(BUILD)/tools/bellowstop: $(addprefix $(MONITOR_DIR)/,bellowstop.c table.c) $(MONITOR_SHARED)
+$(BUILD)/tools/bellowstop: private MONITOR_LIBS := -lncursesw
+$(BUILD)/tools/bellows-exporter: $(addprefix $(MONITOR_DIR)/,bellows-exporter.c metrics.c) $(MONITOR_SHARED)
+$(BUILD)/tools/bellows-exporter: private MONITOR_LIBS := -lmicrohttpd -lpthread
+
+$(MONITOR_TOOLS): $(wildcard $(MONITOR_DIR)/*.h) $(BUILD)/.version
+	@echo "  CC      $@"
+	@mkdir -p $(@D)
+	@gcc $(MONITOR_FLAGS) -o $@ $(filter %.c,$^) -ljson-c $(MONITOR_LIBS)
+
+$(BUILD)/.tools-package: $(MONITOR_TOOLS) $(wildcard $(MONITOR_DIR)/*) guest-tools/linux/copyright
+	@echo "  DEB     bellows-tools $(TOOLS_VERSION)"
+	@$(MONITOR_DIR)/deb.sh $(BUILD) $(TOOLS_VERSION)
 	@touch $@
 
 # --- Host tests --------------------------------------------------------------------------------

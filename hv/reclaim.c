@@ -139,42 +139,6 @@ bool fetch_turn(bool idle)
 	return fetch_slice();
 }
 
-static void show_one(const struct vm *vm)
-{
-	const struct space *space = vm->space;
-	const struct space_stats *s = &space->stats;
-	struct zcache_figures zip = {0};
-	u64 waits = 0;
-
-	if (space->zcache)
-		zcache_figures(space->zcache, &zip);
-	for (u32 i = 0; i < vm->vcpu_count; i++)
-		waits += vm->vcpus[i].parks;
-	console_printf(
-		"%-16s %7llu.%llu %7llu.%llu %7llu.%llu %8llu %8llu %8llu %8llu %8llu %8llu %8llu\n",
-		vm_name(vm), MIB_OF(zip.most_frames), MIB_OF(zip.frames),
-		MIB_OF(space_pages_in_state(space, PAGE_SWAPPED) +
-			space_pages_in_state(space, PAGE_LOADING)),
-		(ull)(stats_get(&s->evicted_zip) + stats_get(&s->evicted_fill)),
-		(ull)(stats_get(&s->faults_zip) + stats_get(&s->faults_fill)),
-		(ull)(stats_get(&s->evicted_swap) + stats_get(&s->evicted_object)),
-		(ull)stats_get(&s->faults_swap), (ull)stats_get(&s->read_ahead),
-		(ull)stats_get(&s->evicted_clean), (ull)waits);
-}
-
-void reclaim_show(void)
-{
-	const struct vm *vm;
-
-	console_printf("%-16s %9s %9s %9s %8s %8s %8s %8s %8s %8s %8s\n", "compressed, swap",
-		"CACHESZ", "CACHEUSD", "SWCUR", "ZIP", "UNZIP", "SWW", "SWR", "AHEAD", "CLEAN",
-		"WAITS");
-	list_for_each_entry (vm, sched_vms(), all) {
-		if (vm->state == VM_RUNNING)
-			show_one(vm);
-	}
-}
-
 void command_reclaim(u32 count, char **words)
 {
 	struct vm *vm = sched_find_vm(words[1]);

@@ -13,9 +13,6 @@ bool reclaim_turn(void);
 /* What is to be brought back ahead of need; where the CPU is never idle, a little. */
 bool fetch_turn(bool idle);
 
-/* For memtop: what each VM has compressed and swapped now, and how often pages went and came. */
-void reclaim_show(void);
-
 /* reclaim NAME SIZE */
 void command_reclaim(u32 count, char **words);
 

@@ -11,12 +11,14 @@
 #include "hv/hv_ops.h"
 #include "hv/large_pages.h"
 #include "hv/memsched_host.h"
+#include "hv/monitor.h"
 #include "hv/reclaim.h"
 #include "hv/share.h"
 #include "hv/terminal.h"
 #include "hv/verdict.h"
 #include "hv/vm_disk.h"
 #include "hv/vm_swap.h"
+#include "hv/watch.h"
 #include "hv/x86/cpu.h"
 #include "hv/x86/irq.h"
 #include "hv/x86/panic.h"
@@ -36,8 +38,8 @@
  */
 #define PARK_RETRY_NS 10000000ull
 
-/* Work in root mode comes in slices of this length; VMs that start get so much between two guests'
- * slices. */
+/* Work in root mode comes in slices of this length; VMs that end or start get so much between two
+ * guests' slices. */
 #define WORK_SLICE_NS 100000ull
 #define START_TURN_NS 2000000ull
 
@@ -52,7 +54,8 @@ struct sched_cpu {
 static struct sched_cpu *cpus;
 static struct list vms;
 static struct config config;
-static u64 slice_ticks, console_ticks, park_ticks, send_ticks, work_ticks, start_turn_ticks;
+static u64 slice_ticks, console_ticks, park_ticks, send_ticks, monitor_ticks, work_ticks,
+	start_turn_ticks;
 
 const struct config *sched_config(void)
 {
@@ -152,6 +155,8 @@ static void wake_sleepers(struct sched_cpu *sc)
 	list_for_each_entry_safe(vcpu, next, &sc->sleeping, queue)
 	{
 		if (should_wake(vcpu, now)) {
+			if (vcpu->state == VCPU_PARKED)
+				vcpu->parked_tsc += now - vcpu->parked_at;
 			vcpu->state = VCPU_RUNNABLE;
 			sched_add(vcpu);
 		}
@@ -201,6 +206,28 @@ static void start_vms(void)
 }
 
 /*
+ * The memory of VMs that have ended is freed; then those start that were to meanwhile, and may need
+ * it. Returns whether there is more to be freed.
+ */
+static bool continue_releases(void)
+{
+	struct vm *vm;
+
+	list_for_each_entry (vm, &vms, all) {
+		if (vm_is_releasing(vm)) {
+			vm_release_some(vm, time_tsc() + work_ticks);
+			return true;
+		}
+	}
+	list_for_each_entry (vm, &vms, all) {
+		/* What goes wrong is logged, and kept in vm->why. */
+		if (vm->start_wanted && vm_start(vm) != 0)
+			continue;
+	}
+	return false;
+}
+
+/*
  * One VM at a time is started, the others that are to be wait: so the first one runs soon. Returns
  * whether there is one.
  */
@@ -217,10 +244,12 @@ static bool continue_start(void)
 	return false;
 }
 
-/* When the loop must come round at the latest. The serial line has no interrupt: it is fed in time.
- */
+/* When the loop must come round at the latest. Serial lines have no interrupt: they are fed, and
+ * heard, in time. */
 static u64 turn_end(u64 otherwise)
 {
+	if (monitor_is_busy())
+		otherwise = min(otherwise, time_tsc() + monitor_ticks);
 	return terminal_is_sending() ? min(otherwise, time_tsc() + send_ticks) : otherwise;
 }
 
@@ -237,7 +266,8 @@ static void run_one(struct vcpu *vcpu)
 	if (vm_is_ending(vcpu->vm))
 		return; /* in no queue: its VM's end or reset follows */
 	if (vcpu->state == VCPU_PARKED) {
-		vcpu->wake_tsc = time_tsc() + park_ticks;
+		vcpu->parked_at = time_tsc();
+		vcpu->wake_tsc = vcpu->parked_at + park_ticks;
 		vcpu->parks++;
 	}
 	sched_add(vcpu);
@@ -266,7 +296,7 @@ static bool all_ended(void)
 	struct vm *vm;
 
 	list_for_each_entry (vm, &vms, all) {
-		if (!vm->ended && (vm_is_on(vm) || vm->config->autostart))
+		if (vm->start_wanted || (!vm->ended && (vm_is_on(vm) || vm->config->autostart)))
 			return false;
 	}
 	return true;
@@ -285,7 +315,7 @@ noreturn_fn static void loop(void)
 	bool have_begun = false;
 
 	for (;;) {
-		bool is_starting;
+		bool is_busy; /* with VMs that end or start */
 		struct vcpu *vcpu;
 
 		cpu_take_pending();
@@ -297,6 +327,8 @@ noreturn_fn static void loop(void)
 			console_due = time_tsc() + console_ticks;
 		}
 		terminal_send();
+		monitor_work();
+		watch_turn();
 		carry_out_requests();
 		memsched_turn();
 		balloon_work();
@@ -307,18 +339,19 @@ noreturn_fn static void loop(void)
 			have_begun = true;
 		}
 		wake_sleepers(sc);
-		is_starting = continue_start();
-		if (is_starting && time_tsc() < start_turn_end)
+		is_busy = continue_releases() || continue_start();
+		if (is_busy && time_tsc() < start_turn_end)
 			continue;
 		vcpu = take_runnable(sc);
 		if (vcpu) {
 			run_one(vcpu);
+			monitor_work();
 			start_turn_end = time_tsc() + start_turn_ticks;
 			reclaim_turn();
 			if (!fetch_turn(false) && !share_work(false))
 				large_pages_work(false);
-		} else if (!is_starting && !reclaim_turn() && !fetch_turn(true) &&
-			   !share_work(true) && !large_pages_work(true)) {
+		} else if (!is_busy && !reclaim_turn() && !fetch_turn(true) && !share_work(true) &&
+			   !large_pages_work(true)) {
 			idle(sc, console_due);
 		}
 	}
@@ -388,6 +421,7 @@ static void init_queues(void)
 	park_ticks = time_tsc_from_ns(PARK_RETRY_NS);
 	work_ticks = time_tsc_from_ns(WORK_SLICE_NS);
 	start_turn_ticks = time_tsc_from_ns(START_TURN_NS);
+	monitor_ticks = time_tsc_from_ns(MONITOR_TURN_NS);
 	send_ticks = time_tsc_from_ns(TERMINAL_SEND_NS);
 }
 
@@ -402,6 +436,6 @@ noreturn_fn void sched_run(const struct boot_info *info)
 	if (memsched_host_init(config.vm_count))
 		panic("no memory for the memory scheduler");
 	create_vms();
-	share_report();
+	share_start();
 	loop();
 }

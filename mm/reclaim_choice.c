@@ -5,7 +5,6 @@
  */
 #include "mm/reclaim_choice.h"
 #include "mm/draw.h"
-#include "mm/memsched_target.h"
 #include "mm/platform.h"
 #include "mm/promise.h"
 #include "mm/reclaim_age.h"
@@ -92,21 +91,6 @@ struct space *reclaim_space(void)
 struct space *reclaim_ordered_space(void)
 {
 	return furthest(reclaim_ordered_pages);
-}
-
-bool reclaim_pays_itself(const struct space *space, u64 pages, bool returns)
-{
-	const struct space_orders *orders = &space->orders;
-
-	if (space_consumed_pages(space) + pages <= promise_pages(space))
-		return false;
-	return mem_pays_itself(space_held_pages(space) + pages, order_of(&orders->bound_pages),
-		order_of(&orders->entitled_pages), memsched_state(), returns);
-}
-
-bool reclaim_may_take(const struct space *space, u64 pages, bool returns)
-{
-	return !reclaim_pays_itself(space, pages, returns) && promise_may_take(space, pages);
 }
 
 struct choice {

@@ -8,7 +8,7 @@ ALL_CONSUMED, WITHOUT_20, WITHOUT_6 = r"64\.0", r"(43\.\d|44\.\d|45\.0)", r"(57\
 
 def consumed(prompt, what):
     """Steps that look at g1 in memtop."""
-    return (prompt, "memtop\r"), (rf"g1 +64\.0 +{what} ", "\r")
+    return (prompt, "memtop\r"), (rf"g1 +64\.0 +\d+\.\d +{what} ", "\r")
 
 
 def reached(pages):

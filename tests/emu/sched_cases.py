@@ -10,7 +10,7 @@ import session
 from disk import Disk
 
 ASK_SECONDS = 1.0                # between two answers
-PUSH_EVERY = 3                   # answers, between two lines that push things on
+PUSH_EVERY = 2                   # answers, between two lines that push things on
 ANSWER = re.compile(r"^memory is (\w+) for (\d+) s, [^\0]*?^NAME +PROMISED.*\n((?:(?!bellows> ).*\n)*)bellows> ", re.M)
 BEGUN = re.compile(r"^  (\w+) +below .*begun (\d+) times", re.M)
 DECISIONS = re.compile(r"; (\d+) decisions")
@@ -144,7 +144,7 @@ def cases(host, bare, prompt, panic, pvh):
         stages = (*stages, ("the end", lambda answer, watcher: True, "poweroff\r"))
         return dict(name=f"sched-{name}", config=config, verdict="stopped", forbid=bad, expect=("^powering off",),
                     watcher=lambda machine, timeout, slow: Watcher(machine, timeout, stages, always, since),
-                    **{"timeout": 300, "disks": (volume,), **more})
+                    **{"timeout": 600, "disks": (volume,), **more})
 
     def pages(name, mib, memory, seed, idle=0, **more):
         return bare(name, f"pages=mib={mib},seed={seed},idle={idle}", memory, pvh, **unshared, **more)
