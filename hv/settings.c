@@ -38,11 +38,11 @@ static const struct setting host_settings[] = {
 };
 
 static const struct setting vm_settings[] = {
-	{"sched.mem.pshare.enable", share_salts_changed},
-	{"sched.mem.pshare.salt", share_salts_changed},
 	{"sched.mem.min", memsched_set_reservation},
 	{"sched.mem.max", memsched_set_any},
 	{"sched.mem.shares", memsched_set_any},
+	{"sched.mem.pshare.enable", share_salts_changed},
+	{"sched.mem.pshare.salt", share_salts_changed},
 	{0},
 };
 

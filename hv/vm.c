@@ -431,8 +431,8 @@ void vm_continue_start(struct vm *vm, u64 until)
 	}
 	start_time(vm);
 	share_vm_began(vm);
-	watch_vm_began(vm);
 	memsched_vm_began(vm);
+	watch_vm_began(vm);
 	vm->state = VM_RUNNING;
 	if (vm->is_reset) {
 		vm->resets++;

@@ -9,7 +9,7 @@
 #include "mm/fault_guard.h"
 #include "mm/frame.h"
 #include "mm/platform.h"
-#include "mm/reclaim_choice.h"
+#include "mm/promise.h"
 #include "mm/share.h"
 #include "mm/share_index.h"
 #include "mm/space_entry.h"
@@ -39,7 +39,7 @@ void evicted_fill(pfn_t frame, u32 value)
 static enum fault_result object_resolve(
 	struct space *space, gfn_t gfn, u64 *entry, enum page_state state, u64 handle)
 {
-	pfn_t frame = reclaim_take_frame(space, gfn, true);
+	pfn_t frame = promise_frame(space, gfn, true);
 
 	if (pfn_is_none(frame))
 		return FAULT_NOMEM;
@@ -58,7 +58,7 @@ static enum fault_result zipped_resolve(struct space *space, gfn_t gfn, u64 *ent
 
 	if (!(payload & ZIPPED_FILL))
 		return object_resolve(space, gfn, entry, PAGE_ZIPPED, payload);
-	pfn_t frame = reclaim_take_frame(space, gfn, true);
+	pfn_t frame = promise_frame(space, gfn, true);
 
 	if (pfn_is_none(frame))
 		return FAULT_NOMEM;
@@ -82,7 +82,7 @@ static enum fault_result swapped_resolve(struct space *space, gfn_t gfn, u64 *en
 {
 	if (slat_payload(slat_load(entry)) & SWAPPED_LOST)
 		return FAULT_CORRUPT;
-	pfn_t frame = reclaim_take_frame(space, gfn, true);
+	pfn_t frame = promise_frame(space, gfn, true);
 
 	if (pfn_is_none(frame))
 		return FAULT_NOMEM;
@@ -170,7 +170,7 @@ bool evicted_overwrite(struct space *space, gfn_t gfn, enum fault_result *result
 	if (state != PAGE_ZIPPED && state != PAGE_SWAPPED && state != PAGE_LOADING &&
 		state != PAGE_ZIPPED_WRITING)
 		return false;
-	pfn_t frame = reclaim_take_frame(space, gfn, true);
+	pfn_t frame = promise_frame(space, gfn, true);
 
 	*result = pfn_is_none(frame) ? FAULT_NOMEM : FAULT_DONE;
 	if (pfn_is_none(frame))

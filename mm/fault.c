@@ -15,7 +15,7 @@
 #include "mm/space_entry.h"
 #include "mm/frame.h"
 #include "mm/memsched.h"
-#include "mm/reclaim_choice.h"
+#include "mm/promise.h"
 #include "mm/share.h"
 #include "mm/space_registry.h"
 #include "mm/platform.h"
@@ -33,7 +33,7 @@ static enum fault_result untouched_resolve(struct space *space, gfn_t gfn, u64 *
 		stats_add(&space->stats.faults_zero_read, 1);
 		return FAULT_DONE;
 	}
-	pfn_t frame = reclaim_take_frame(space, gfn, false);
+	pfn_t frame = promise_frame(space, gfn, false);
 
 	if (pfn_is_none(frame))
 		return FAULT_NOMEM;
@@ -59,7 +59,7 @@ static enum fault_result ballooned_resolve(struct space *space, gfn_t gfn, u64 *
 /* The first write to a page that was read before. */
 static enum fault_result zero_resolve(struct space *space, gfn_t gfn, u64 *entry)
 {
-	pfn_t frame = reclaim_take_frame(space, gfn, false);
+	pfn_t frame = promise_frame(space, gfn, false);
 	struct tlb_gather gather;
 
 	if (pfn_is_none(frame))
@@ -114,7 +114,7 @@ static bool large_ok(const struct space *space, gfn_t gfn, u32 access)
 
 static bool large_fill(struct space *space, gfn_t gfn, u64 *region)
 {
-	pfn_t first = reclaim_may_take(space, REGION_PAGE_COUNT, false)
+	pfn_t first = promise_allows(space, REGION_PAGE_COUNT, false)
 			      ? frame_alloc_large(FRAME_PRIVATE)
 			      : PFN_NONE;
 

@@ -8,7 +8,6 @@
 #include "mm/memsched.h"
 #include "mm/platform.h"
 #include "mm/promise.h"
-#include "mm/reclaim_choice.h"
 #include "mm/space_entry.h"
 
 enum fetched {
@@ -29,7 +28,7 @@ void fetch_order(struct space *space, u64 pages)
 
 static bool may_fetch(const struct space *space)
 {
-	return promise_spare_pages() > memsched_levels()->aim && reclaim_may_take(space, 1, true);
+	return promise_spare_pages() > memsched_levels()->aim && promise_allows(space, 1, true);
 }
 
 /* Region held. */
@@ -41,7 +40,7 @@ static enum fetched page_fetch(struct space *space, gfn_t gfn, u64 *entry)
 		return FETCH_GO_ON;
 	if (!may_fetch(space))
 		return FETCH_ENOUGH;
-	enum fault_result result = evicted_resolve(space, gfn, entry, 0);
+	enum fault_result result = evicted_resolve(space, gfn, entry, SLAT_READ);
 
 	/* A page whose contents are lost stays so, until whoever touches it is told. */
 	if (result == FAULT_NOMEM || result == FAULT_CORRUPT)

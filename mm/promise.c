@@ -5,6 +5,7 @@
  * same moment, a step or so.
  */
 #include "mm/promise.h"
+#include "mm/memsched_target.h"
 #include "mm/frame.h"
 #include "mm/space_registry.h"
 
@@ -71,6 +72,34 @@ bool promise_may_take(const struct space *space, u64 pages)
 		return true;
 	/* Each fault asks: other CPUs' counts are summed only where it may come to them. */
 	return frame_free_at_least() >= kept_pages() + pages || promise_spare_pages() >= pages;
+}
+
+bool promise_pays_itself(const struct space *space, u64 pages, bool returns)
+{
+	const struct space_orders *orders = &space->orders;
+
+	if (space_consumed_pages(space) + pages <= promise_pages(space))
+		return false;
+	return mem_pays_itself(space_held_pages(space) + pages,
+		__atomic_load_n(&orders->bound_pages, __ATOMIC_RELAXED),
+		__atomic_load_n(&orders->entitled_pages, __ATOMIC_RELAXED), memsched_state(),
+		returns);
+}
+
+bool promise_allows(const struct space *space, u64 pages, bool returns)
+{
+	return !promise_pays_itself(space, pages, returns) && promise_may_take(space, pages);
+}
+
+pfn_t promise_frame(struct space *space, gfn_t gfn, bool returns)
+{
+	pfn_t frame = promise_allows(space, 1, returns) ? frame_alloc(FRAME_PRIVATE) : PFN_NONE;
+
+	if (pfn_is_none(frame))
+		stats_add(&space->stats.faults_nomem, 1);
+	else
+		frame_set_owner(frame, space_owner_word(space, gfn));
+	return frame;
 }
 
 u64 promise_most(const struct space *space, const struct memsched_request *vm)

@@ -41,6 +41,17 @@ void promise_forget(struct space *space);
 must_check bool promise_may_take(const struct space *space, u64 pages);
 
 /*
+ * Must @space give up pages of its own for @pages more, by its orders and mem_pays_itself()? And may
+ * it take them, by that and its promise? @returns: what it takes them for was evicted before. Cost:
+ * as promise_may_take().
+ */
+must_check bool promise_pays_itself(const struct space *space, u64 pages, bool returns);
+must_check bool promise_allows(const struct space *space, u64 pages, bool returns);
+
+/* A frame for @gfn of @space, contents undefined; PFN_NONE: there is none that it may take now. */
+pfn_t promise_frame(struct space *space, gfn_t gfn, bool returns);
+
+/*
  * The most that the VM of @space, which was admitted as @vm, could be promised now: what it is, and what is neither
  * promised to others nor taken by them. Locks: that of memsched's record. Cost: O(CPUs).
  */

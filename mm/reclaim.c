@@ -350,7 +350,7 @@ enum fault_result reclaim_for_fault(struct space *space, u32 tries)
 	reclaim_wait(space);
 	if (tries == DIRECT_TRIES)
 		return FAULT_WAIT;
-	if (reclaim_pays_itself(space, 1, true)) {
+	if (promise_pays_itself(space, 1, true)) {
 		if (!own_batch(space))
 			give_credit(space);
 		return FAULT_DONE;

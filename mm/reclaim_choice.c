@@ -5,8 +5,6 @@
  */
 #include "mm/reclaim_choice.h"
 #include "mm/draw.h"
-#include "mm/frame.h"
-#include "mm/memsched_target.h"
 #include "mm/platform.h"
 #include "mm/promise.h"
 #include "mm/reclaim_age.h"
@@ -93,32 +91,6 @@ struct space *reclaim_space(void)
 struct space *reclaim_ordered_space(void)
 {
 	return furthest(reclaim_ordered_pages);
-}
-
-bool reclaim_pays_itself(const struct space *space, u64 pages, bool returns)
-{
-	const struct space_orders *orders = &space->orders;
-
-	if (space_consumed_pages(space) + pages <= promise_pages(space))
-		return false;
-	return mem_pays_itself(space_held_pages(space) + pages, order_of(&orders->bound_pages),
-		order_of(&orders->entitled_pages), memsched_state(), returns);
-}
-
-bool reclaim_may_take(const struct space *space, u64 pages, bool returns)
-{
-	return !reclaim_pays_itself(space, pages, returns) && promise_may_take(space, pages);
-}
-
-pfn_t reclaim_take_frame(struct space *space, gfn_t gfn, bool returns)
-{
-	pfn_t frame = reclaim_may_take(space, 1, returns) ? frame_alloc(FRAME_PRIVATE) : PFN_NONE;
-
-	if (pfn_is_none(frame))
-		stats_add(&space->stats.faults_nomem, 1);
-	else
-		frame_set_owner(frame, space_owner_word(space, gfn));
-	return frame;
 }
 
 struct choice {

@@ -28,16 +28,6 @@ u64 reclaim_ordered_pages(const struct space *space);
 struct space *reclaim_ordered_space(void);
 
 /*
- * Must @space give up pages of its own for @pages more, by mem_pays_itself()? And may it take them?
- * @returns: what it takes them for was evicted before. Cost: O(1), above its promise O(CPUs).
- */
-must_check bool reclaim_pays_itself(const struct space *space, u64 pages, bool returns);
-must_check bool reclaim_may_take(const struct space *space, u64 pages, bool returns);
-
-/* A frame for @gfn of @space, contents undefined; PFN_NONE: there is none that it may take. */
-pfn_t reclaim_take_frame(struct space *space, gfn_t gfn, bool returns);
-
-/*
  * Choose up to @want pages of @space, held, into an empty @batch, and flush. Returns how many were
  * chosen or gone. Locks: none held. Cost: O(want), by @effort up to O(pages).
  */

@@ -17,7 +17,8 @@
  */
 #include "mm/share_batch.h"
 #include "mm/frame.h"
-#include "mm/reclaim_choice.h"
+#include "mm/promise.h"
+#include "mm/memsched.h"
 #include "mm/platform.h"
 #include "mm/share_hash.h"
 #include "mm/space_entry.h"
@@ -369,7 +370,7 @@ enum fault_result share_break(struct space *space, gfn_t gfn, u64 *entry)
 		stats_add(&space->stats.share_taken, 1);
 		return FAULT_DONE;
 	}
-	pfn_t copy = reclaim_take_frame(space, gfn, false);
+	pfn_t copy = promise_frame(space, gfn, false);
 
 	if (pfn_is_none(copy))
 		return FAULT_NOMEM;
