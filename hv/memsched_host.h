@@ -49,6 +49,7 @@ struct memory_order {
 	u64 pages;            /* to be taken or given back; BLOCK: above its entitlement */
 	u64 zipped, written,
 		clean; /* EVICT: pages that went so since from_ns, whoever evicted them */
+	u64 zipped_before, written_before, clean_before; /* of these, those before from_ns */
 };
 
 #define MEMORY_ORDERS 16u
@@ -85,6 +86,12 @@ struct memsched_figures {
 };
 const struct memsched_figures *memsched_figures(void);
 
+/* What @vm, running, has at this moment, in the first two parts of @out. Locks: takes the VM's. */
+void memsched_look(struct vm *vm, struct mem_vm *out);
+
+/* Room for so many VMs. Once. E_NOMEM. */
+must_check err_t memsched_host_init(u32 vm_count);
+
 /* A turn of the loop: mostly a look at the clock. */
 void memsched_turn(void);
 
@@ -93,5 +100,8 @@ void memsched_vm_began(struct vm *vm);
 
 /* Something was changed by command: decide with the next turn. */
 void memsched_decide_soon(void);
+
+/* memsched: what the scheduler sees and has decided. */
+void command_memsched(u32 count, char **words);
 
 #endif

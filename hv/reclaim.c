@@ -12,11 +12,13 @@
 #include "mm/base/ini.h"
 #include "mm/base/log.h"
 #include "mm/base/str.h"
+#include "mm/fetch.h"
 #include "mm/reclaim.h"
 #include "mm/zcache.h"
 
 #define SLICE_NS      100000ull
 #define SLICES_A_TURN 10u
+#define FETCH_BUSY_EVERY_NS 10000000ull /* 1% of a CPU that is never idle */
 #define HOLES_A_TURN  16u /* of each VM's compression cache */
 
 typedef unsigned long long ull;
@@ -112,6 +114,29 @@ bool reclaim_turn(void)
 			break;
 	}
 	return more;
+}
+
+static bool fetch_slice(void)
+{
+	u64 end_ns = time_now_ns() + SLICE_NS;
+	struct vm *vm;
+
+	list_for_each_entry (vm, sched_vms(), all) {
+		if (vm->state == VM_RUNNING && fetch_some(vm->space, end_ns))
+			return true;
+	}
+	return false;
+}
+
+bool fetch_turn(bool idle)
+{
+	static u64 busy_due_ns;
+	u64 now = time_now_ns();
+
+	if (!idle && now < busy_due_ns)
+		return false;
+	busy_due_ns = now + FETCH_BUSY_EVERY_NS;
+	return fetch_slice();
 }
 
 void command_reclaim(u32 count, char **words)

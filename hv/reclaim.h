@@ -1,5 +1,5 @@
 /*
- * When memory is reclaimed: some slices of 100 us each time the scheduler's loop comes round while
+ * When memory is reclaimed, and brought back: some slices of 100 us each time the scheduler's loop comes round while
  * memory is short, and the console's command for one VM. All on the boot CPU.
  */
 #ifndef HV_RECLAIM_H
@@ -9,6 +9,9 @@
 
 /* Some work, if any is due; whether there is more. */
 bool reclaim_turn(void);
+
+/* What is to be brought back ahead of need; where the CPU is never idle, a little. */
+bool fetch_turn(bool idle);
 
 /* reclaim NAME SIZE */
 void command_reclaim(u32 count, char **words);

@@ -10,6 +10,7 @@
 #include "hv/disks.h"
 #include "hv/hv_ops.h"
 #include "hv/large_pages.h"
+#include "hv/memsched_host.h"
 #include "hv/monitor.h"
 #include "hv/reclaim.h"
 #include "hv/share.h"
@@ -122,6 +123,8 @@ static bool may_go_on(const struct vcpu *vcpu)
 /* Has a sleeper reason to run? */
 static bool should_wake(struct vcpu *vcpu, u64 now)
 {
+	if (vcpu->vm->memory.blocked)
+		return false;
 	if (may_go_on(vcpu))
 		return true;
 	if (!__atomic_load_n(&vcpu->attention, __ATOMIC_ACQUIRE) && now < vcpu->wake_tsc)
@@ -230,6 +233,11 @@ static u64 turn_end(u64 otherwise)
 
 static void run_one(struct vcpu *vcpu)
 {
+	if (vcpu->vm->memory.blocked) {
+		vcpu->state = VCPU_PARKED;
+		sched_add(vcpu);
+		return;
+	}
 	boot_times_guest_entry();
 	if (!vm_is_ending(vcpu->vm))
 		vcpu_run(vcpu, turn_end(time_tsc() + slice_ticks));
@@ -249,6 +257,8 @@ static void idle(struct sched_cpu *sc, u64 console_due)
 	struct vcpu *vcpu;
 
 	list_for_each_entry (vcpu, &sc->sleeping, queue) {
+		if (vcpu->vm->memory.blocked)
+			continue;
 		if (__atomic_load_n(&vcpu->attention, __ATOMIC_ACQUIRE) || may_go_on(vcpu))
 			return;
 		earliest = min(earliest, vcpu->wake_tsc);
@@ -298,6 +308,7 @@ noreturn_fn static void loop(void)
 		monitor_work();
 		watch_turn();
 		carry_out_requests();
+		memsched_turn();
 		balloon_work();
 		if (config.host.autostop && all_ended())
 			finish();
@@ -315,10 +326,10 @@ noreturn_fn static void loop(void)
 			monitor_work();
 			start_turn_end = time_tsc() + start_turn_ticks;
 			reclaim_turn();
-			if (!share_work(false))
+			if (!fetch_turn(false) && !share_work(false))
 				large_pages_work(false);
-		} else if (!is_starting && !reclaim_turn() && !share_work(true) &&
-			   !large_pages_work(true)) {
+		} else if (!is_starting && !reclaim_turn() && !fetch_turn(true) &&
+			   !share_work(true) && !large_pages_work(true)) {
 			idle(sc, console_due);
 		}
 	}
@@ -400,6 +411,8 @@ noreturn_fn void sched_run(const struct boot_info *info)
 	read_config(info);
 	reclaim_choose_randomly(config.host.victims == CONFIG_VICTIMS_RANDOM);
 	console_start();
+	if (memsched_host_init(config.vm_count))
+		panic("no memory for the memory scheduler");
 	create_vms();
 	share_report();
 	loop();

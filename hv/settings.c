@@ -8,6 +8,7 @@
  */
 #include "hv/settings.h"
 #include "hv/console.h"
+#include "hv/memsched_set.h"
 #include "hv/sched.h"
 #include "mm/base/fmt.h"
 #include "mm/base/log.h"
@@ -26,10 +27,18 @@ static const struct setting host_settings[] = {
 	{"Mem.ShareScanTime", NULL},
 	{"Mem.ShareScanGHz", NULL},
 	{"Mem.ShareRateMax", NULL},
+	{"Mem.IdleTax", memsched_set_any},
+	{"Mem.SamplePeriod", NULL},
+	{"Mem.BalancePeriod", memsched_set_any},
+	{"Mem.MemMinFreePct", memsched_set_states},
+	{"states", memsched_set_states},
 	{0},
 };
 
 static const struct setting vm_settings[] = {
+	{"sched.mem.min", memsched_set_reservation},
+	{"sched.mem.max", memsched_set_any},
+	{"sched.mem.shares", memsched_set_any},
 	{0},
 };
 

@@ -116,7 +116,10 @@ static bool large_pages_no_exec(void)
 
 static u64 promised_bytes(const struct vm *vm)
 {
-	return vm_is_promised_all(vm) ? vm->config->memory_bytes : vm->config->reservation_bytes;
+	const struct vm_config *config = vm->config;
+
+	return vm_is_promised_all(vm) ? min(config->limit_bytes, config->startup_bytes)
+				      : config->reservation_bytes;
 }
 
 /* Mem.MemZipMaxPct of its memory, in frames. */
@@ -405,6 +408,7 @@ void vm_continue_start(struct vm *vm, u64 until)
 	start_time(vm);
 	share_vm_began(vm);
 	watch_vm_began(vm);
+	memsched_vm_began(vm);
 	vm->state = VM_RUNNING;
 	if (vm->is_reset) {
 		vm->resets++;

@@ -115,6 +115,12 @@ static inline bool vm_is_promised_all(const struct vm *vm)
 	return !vm->config->reservation_given && !vm->swap;
 }
 
+/* Of its memory, what it may have by now: its limit, and what it was granted since it began. */
+static inline u64 vm_allowed_pages(const struct vm *vm)
+{
+	return min(vm->config->limit_bytes >> PAGE_SHIFT, vm->memory.granted_pages);
+}
+
 /* Make a VM that is off. Owns: the caller, for ever. NULL: no memory. */
 struct vm *vm_create(const struct vm_config *config);
 

@@ -9,8 +9,8 @@
 #include "mm/evicted.h"
 #include "mm/frame.h"
 #include "mm/platform.h"
-#include "mm/promise.h"
 #include "mm/reclaim.h"
+#include "mm/reclaim_choice.h"
 #include "mm/space_entry.h"
 #include "mm/space_registry.h"
 #include "mm/zcache.h"
@@ -196,7 +196,7 @@ static bool neighbour_take(struct space *space, gfn_t gfn, struct window *w, u32
 	if (other.v / REGION_PAGE_COUNT != gfn.v / REGION_PAGE_COUNT ||
 		!is_absent_as(space, space_page_entry(space, other), PAGE_SWAPPED,
 			w->run.first + place) ||
-		!reclaim_is_plentiful() || !promise_may_take(space, 1))
+		!reclaim_is_plentiful() || !reclaim_may_take(space, w->end - w->first + 1, true))
 		return false;
 	w->run.gfns[place] = other;
 	w->frames[place] = frame_alloc(FRAME_PRIVATE);

@@ -9,7 +9,7 @@
 #include "mm/fault_guard.h"
 #include "mm/frame.h"
 #include "mm/platform.h"
-#include "mm/promise.h"
+#include "mm/reclaim_choice.h"
 #include "mm/share.h"
 #include "mm/share_index.h"
 #include "mm/space_entry.h"
@@ -20,7 +20,7 @@
 /* A frame, contents undefined, or PFN_NONE. */
 static pfn_t frame_for_evicted(struct space *space, gfn_t gfn)
 {
-	pfn_t frame = promise_may_take(space, 1) ? frame_alloc(FRAME_PRIVATE) : PFN_NONE;
+	pfn_t frame = reclaim_may_take(space, 1, true) ? frame_alloc(FRAME_PRIVATE) : PFN_NONE;
 
 	if (pfn_is_none(frame))
 		stats_add(&space->stats.faults_nomem, 1);

@@ -15,7 +15,7 @@
 #include "mm/space_entry.h"
 #include "mm/frame.h"
 #include "mm/memsched.h"
-#include "mm/promise.h"
+#include "mm/reclaim_choice.h"
 #include "mm/share.h"
 #include "mm/space_registry.h"
 #include "mm/platform.h"
@@ -25,7 +25,8 @@
 /* A zeroed frame for @gfn of @space, or PFN_NONE. */
 static pfn_t frame_for_page(struct space *space, gfn_t gfn)
 {
-	pfn_t frame = promise_may_take(space, 1) ? frame_alloc_zeroed(FRAME_PRIVATE) : PFN_NONE;
+	pfn_t frame = reclaim_may_take(space, 1, false) ? frame_alloc_zeroed(FRAME_PRIVATE)
+							: PFN_NONE;
 
 	if (pfn_is_none(frame))
 		stats_add(&space->stats.faults_nomem, 1);
@@ -124,8 +125,9 @@ static bool large_ok(const struct space *space, gfn_t gfn, u32 access)
 
 static bool large_fill(struct space *space, gfn_t gfn, u64 *region)
 {
-	pfn_t first = promise_may_take(space, REGION_PAGE_COUNT) ? frame_alloc_large(FRAME_PRIVATE)
-								 : PFN_NONE;
+	pfn_t first = reclaim_may_take(space, REGION_PAGE_COUNT, false)
+			      ? frame_alloc_large(FRAME_PRIVATE)
+			      : PFN_NONE;
 
 	if (pfn_is_none(first))
 		return false;

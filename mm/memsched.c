@@ -17,7 +17,7 @@ static struct {
 	u64 promised_frames;      /* [v] hv's VM-list lock */
 	u64 overhead_frames;      /* [v] */
 	u64 guest_page_count;     /* [a] RAM of all spaces */
-	u32 state;                /* [a] enum mem_state, when last asked */
+	u32 state;                /* [a] enum mem_state */
 } sched;
 
 static u64 frames_of(u64 bytes)
@@ -89,22 +89,31 @@ const struct mem_levels *memsched_levels(void)
 	return &sched.levels;
 }
 
+enum mem_state memsched_state(void)
+{
+	return (enum mem_state)__atomic_load_n(&sched.state, __ATOMIC_RELAXED);
+}
+
+enum mem_state memsched_state_move(u64 free_frames)
+{
+	enum mem_state state = mem_state_next(&sched.levels, free_frames, memsched_state());
+
+	__atomic_store_n(&sched.state, (u32)state, __ATOMIC_RELAXED);
+	return state;
+}
+
 void memsched_snapshot_get(struct memsched_snapshot *out)
 {
-	u64 free_frames = frame_free_count();
-	enum mem_state before = (enum mem_state)__atomic_load_n(&sched.state, __ATOMIC_RELAXED);
-
 	if (sched.promised_frames == 0 && sched.overhead_frames == 0)
 		sched.fixed_frames = fixed_now();
 	out->total_frames = sched.total_frames;
 	out->fixed_frames = sched.fixed_frames;
 	out->promised_frames = sched.promised_frames;
 	out->overhead_frames = sched.overhead_frames;
-	out->free_frames = free_frames;
+	out->free_frames = frame_free_count();
 	out->kept_frames = sched.levels.enter[MEM_LOW];
 	out->min_free_frames = sched.levels.min_free;
-	out->state = mem_state_next(&sched.levels, free_frames, before);
-	__atomic_store_n(&sched.state, (u32)out->state, __ATOMIC_RELAXED);
+	out->state = memsched_state();
 }
 
 err_t memsched_power_on(const struct memsched_request *vm, char *why, size_t why_bytes)

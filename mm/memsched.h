@@ -28,7 +28,7 @@ struct memsched_snapshot {
 	u64 kept_frames; /* promised to nobody: below these the state is low */
 	u64 free_frames;
 	u64 min_free_frames;
-	enum mem_state state;
+	enum mem_state state; /* as of the last memsched_state_move() */
 };
 
 /*
@@ -46,6 +46,9 @@ void memsched_init(void);
 /* Levels other than the sliding scale's: mem_levels_set(). At any time. */
 void memsched_set_levels(u32 min_free_pct, bool fixed);
 const struct mem_levels *memsched_levels(void);
+/* So many frames are free that nobody is owed: the state that follows. Boot CPU. */
+enum mem_state memsched_state_move(u64 free_frames);
+enum mem_state memsched_state(void);
 must_check err_t memsched_power_on(const struct memsched_request *vm, char *why, size_t why_bytes);
 void memsched_power_off(const struct memsched_request *vm);
 /* What an admitted VM is promised from now on: more than before by memsched_unpromised_frames() at

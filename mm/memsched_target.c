@@ -46,8 +46,7 @@ static u64 usable_of(const struct mem_vm *vm)
 	return less(demand_of(vm), kept);
 }
 
-/* Above this a VM is cut down whatever the state. */
-static u64 bound_of(const struct mem_vm *vm)
+u64 mem_bound(const struct mem_vm *vm)
 {
 	return max(min(vm->claims.limit, vm->granted), vm->claims.reservation);
 }
@@ -59,7 +58,7 @@ static void divide(const struct mem_host *host, struct mem_vm *vms, u32 count)
 	for (u32 i = 0; i < count; i++) {
 		struct mem_vm *vm = &vms[i];
 
-		vm->ceiling = max(min(usable_of(vm), bound_of(vm)), vm->claims.reservation);
+		vm->ceiling = max(min(usable_of(vm), mem_bound(vm)), vm->claims.reservation);
 		there_is += max(vm->consumed, vm->claims.reservation);
 	}
 	mem_entitle(vms, count, less(there_is, host->levels.aim), host->idle_tax_pct);
@@ -81,7 +80,7 @@ static u64 balloon_ideal(const struct mem_vm *vm)
 /* ... and the part of it that does not wait for memory to be short. */
 static u64 balloon_due(const struct mem_vm *vm)
 {
-	return min(max(less(demand_of(vm), bound_of(vm)), ungranted(vm)), vm->balloon_max);
+	return min(max(less(demand_of(vm), mem_bound(vm)), ungranted(vm)), vm->balloon_max);
 }
 
 static void inflate(const struct mem_host *host, struct mem_vm *vm)
@@ -98,7 +97,7 @@ static void inflate(const struct mem_host *host, struct mem_vm *vm)
  */
 static u64 unballooned(const struct mem_vm *vm, u64 part)
 {
-	u64 above = max(less(vm->consumed, bound_of(vm)), scaled(excess_of(vm), part));
+	u64 above = max(less(vm->consumed, mem_bound(vm)), scaled(excess_of(vm), part));
 
 	return vm->balloon_slow ? above : less(above, vm->balloon_target - vm->ballooned);
 }
@@ -123,7 +122,7 @@ static void take(const struct mem_host *host, struct mem_vm *vms, u32 count)
 		inflate(host, vm);
 		u64 evict = max(unballooned(vm, part), scaled(excess_of(vm), urgent_part));
 
-		vm->evict_to = evict ? vm->consumed - evict : bound_of(vm);
+		vm->evict_to = evict ? vm->consumed - evict : mem_bound(vm);
 		vm->blocked = mem_state_blocks(host->state) && excess_of(vm);
 	}
 }
@@ -185,12 +184,6 @@ void mem_decide(const struct mem_host *host, struct mem_vm *vms, u32 count)
 	divide(host, vms, count);
 	take(host, vms, count);
 	give_back(host, vms, count);
-}
-
-bool mem_pays_itself(const struct mem_vm *vm, enum mem_state state, bool returns)
-{
-	return vm->consumed >= bound_of(vm) ||
-	       (vm->consumed >= vm->entitled && state >= (returns ? MEM_CLEAR : MEM_HARD));
 }
 
 u64 mem_grant_next(const struct mem_vm *vm, enum mem_state state, u64 guest_free)

@@ -100,6 +100,8 @@ static void space_fill_in(struct space *space, const struct space_config *config
 		spin_init(&space->region_locks[i], LOCK_RANK_REGION);
 	space->share.gains = (u16 *)&space->region_locks[space->region_count];
 	space->share.salt = config->share_salt;
+	space->orders = (struct space_orders){
+		.bound_pages = ~0ull, .entitled_pages = ~0ull, .evict_to_pages = ~0ull};
 	space->no_dirty_bits = config->no_dirty_bits;
 	spin_init(&space->tables_lock, LOCK_RANK_TABLES);
 	space->table_reserve_head = RESERVE_END;
@@ -345,6 +347,14 @@ u64 space_consumed_pages(const struct space *space)
 	return stats_get(&pages[PAGE_PRIVATE]) + stats_get(&pages[PAGE_HIDDEN]) +
 	       stats_get(&pages[PAGE_CLEAN]) + stats_get(&pages[PAGE_WRITING]) +
 	       stats_get(&pages[PAGE_LOADING]);
+}
+
+u64 space_held_pages(const struct space *space)
+{
+	u64 consumed = space_consumed_pages(space);
+
+	/* They are counted one after the other, while pages go from one state to another. */
+	return consumed - min(consumed, stats_get(&space->stats.pages_by_state[PAGE_WRITING]));
 }
 
 u64 space_split_all(struct space *space)

@@ -66,6 +66,27 @@ struct space_ages {
 	u64 found[SPACE_AGES]; /* [reclaim] by the sweep under way */
 };
 
+/*
+ * What the memory scheduler has decided, in pages as space_held_pages() counts them. Until it has,
+ * nothing is decided: all are ~0, but fetch_pages. See reclaim.h and fetch.h.
+ */
+struct space_orders {
+	u64 bound_pages;    /* [a] with so many it gives one up for each that it gets */
+	u64 entitled_pages; /* [a] and with so many when memory is short */
+	u64 evict_to_pages; /* [a] more than these are evicted */
+	u64 fetch_pages;    /* [a] still to be brought back */
+};
+
+#define SPACE_SAMPLE_PAGES 128u
+
+/* The pages whose use is watched now: sample.c. */
+struct space_sample {
+	u64 began_ns;
+	u32 count;
+	u32 pages[SPACE_SAMPLE_PAGES]; /* by page index */
+	u8 found[SPACE_SAMPLE_PAGES];  /* enum sample_found */
+};
+
 struct zcache;
 struct swap_file;
 
@@ -99,6 +120,10 @@ struct space {
 	struct space_share share;
 	struct space_join join;
 	struct space_ages ages;
+	bool wants_sweep; /* [a] it pays for its pages itself: reclaim.c */
+	struct space_orders orders;
+	struct space_sample sample; /* [one] who calls sample.h */
+	u64 fetch_at;               /* [one] who calls fetch.h: page index from which it goes on */
 	struct space_stats stats;
 };
 
@@ -155,6 +180,8 @@ enum page_state space_page_state(struct space *space, gfn_t gfn);
 u64 space_pages_in_state(const struct space *space, enum page_state state);
 /* Pages that have a frame of their own now, or one under read; shared ones are not among them. */
 u64 space_consumed_pages(const struct space *space);
+/* Of these, those that are not on their way out. */
+u64 space_held_pages(const struct space *space);
 
 /*
  * Walk the tables and compare every invariant with the statistics; false if one fails, and the log

@@ -15,6 +15,7 @@ import hostile
 import machine as machines
 import monitor_cases
 import reclaim_cases
+import sched_cases
 import session
 import swap_cases
 import swap_fault_cases
@@ -267,6 +268,7 @@ CASES = [
     *(Case(**arguments) for arguments in host_cases.cases(host, vm, bare, PROMPT, PANIC)),
     *(Case(**arguments) for arguments in reclaim_cases.cases(host, vm, bare, workload, PROMPT, PANIC, PVH)),
     *(Case(**arguments) for arguments in monitor_cases.cases(host, bare, workload, PROMPT, PANIC, PVH)),
+    *(Case(**arguments) for arguments in sched_cases.cases(host, bare, PROMPT, PANIC, PVH)),
 ]
 
 

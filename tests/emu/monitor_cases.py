@@ -100,6 +100,12 @@ def swap_and_see(line, slow):
     while not re.search(r"^g1: hmm: swaps, for \d+ s: if it goes on", (out := line.command("health", wait)), re.M):
         line.command("reclaim g1 1M", wait)
     need(re.search(r"^g2: awesome: nothing is taken from it$(.|\n)*^health: hmm$", out, re.M), out)
+    need("nothing was ever taken" in line.command("why g2", wait), "why g2")
+    line.command("set g1 sched.mem.max 24M", wait)
+    while not re.search(r"^ +\d+ s ago for \d+ s: above its limit \(memory was high\): evict, \d+\.\d MiB; went: ",
+                        line.command("why g1", wait), re.M):
+        pass
+    need('no VM is called "g9"' in line.command("why g9", wait), "why g9")
     line.request({"command": "poweroff"}, ("output",), wait)
 
 

@@ -177,7 +177,7 @@ static void a_limit_holds_while_memory_is_free(void **state)
 	assert_int_equal(v[0].balloon_target, 1000);
 	assert_int_equal(v[0].evict_to, 2000);
 	assert_int_equal(v[1].evict_to, 2000);
-	assert_true(mem_pays_itself(&v[0], MEM_HIGH, false));
+	assert_int_equal(mem_bound(&v[0]), 2000);
 }
 
 static void what_is_out_because_of_a_limit_moves_into_the_balloon(void **state)
@@ -304,16 +304,19 @@ static void a_grant_grows_where_memory_is_plentiful_and_it_is_used(void **state)
 
 static void who_is_above_his_entitlement_pays_for_pages_that_return(void **state)
 {
-	struct mem_vm v = vm_of(4000, 1000);
-
 	(void)state;
-	v.entitled = 1000;
-	assert_false(mem_pays_itself(&v, MEM_HIGH, true));
-	assert_true(mem_pays_itself(&v, MEM_CLEAR, true));
-	assert_false(mem_pays_itself(&v, MEM_SOFT, false));
-	assert_true(mem_pays_itself(&v, MEM_HARD, false));
-	v.consumed = 999;
-	assert_false(mem_pays_itself(&v, MEM_LOW, true));
+	assert_false(mem_pays_itself(1001, 4000, 1000, MEM_HIGH, true));
+	assert_true(mem_pays_itself(1001, 4000, 1000, MEM_CLEAR, true));
+	assert_false(mem_pays_itself(1001, 4000, 1000, MEM_SOFT, false));
+	assert_true(mem_pays_itself(1001, 4000, 1000, MEM_HARD, false));
+	assert_false(mem_pays_itself(1000, 4000, 1000, MEM_LOW, true));
+}
+
+static void who_is_at_his_limit_pays_whatever_the_state(void **state)
+{
+	(void)state;
+	assert_true(mem_pays_itself(2001, 2000, 3000, MEM_HIGH, false));
+	assert_false(mem_pays_itself(2000, 2000, 3000, MEM_LOW, true));
 }
 
 static void no_vm_and_the_largest(void **state)
@@ -360,6 +363,7 @@ int main(void)
 		cmocka_unit_test(a_vm_that_starts_with_less_starts_with_a_balloon),
 		cmocka_unit_test(a_grant_grows_where_memory_is_plentiful_and_it_is_used),
 		cmocka_unit_test(who_is_above_his_entitlement_pays_for_pages_that_return),
+		cmocka_unit_test(who_is_at_his_limit_pays_whatever_the_state),
 		cmocka_unit_test(no_vm_and_the_largest),
 	};
 
