@@ -133,7 +133,7 @@ def cases(host, bare, workload, prompt, panic, pvh):
                watcher=lambda machine, timeout, slow: Talker(machine, timeout, slow, talk_sense, ()))
 
     # (The other VM keeps an emulator from skipping time.)
-    yield dict(name="monitor-health", monitor=True, forbid=(panic,), verdict="stopped", expect=("g1: reclaimed",),
+    yield dict(name="monitor-health", monitor=True, forbid=(panic,), verdict="stopped", expect=("g1: reclaimed",), timeout=300,
                config=host(autostop="no", **{"Mem.AllocGuestLargePage": 0}) +
                bare("g1", workload(mib=48, ops=1000, wait=1, overwrite=1), "64M", pvh, **{"sched.mem.min": 0}) +
                bare("g2", "spin", kernel=pvh),
