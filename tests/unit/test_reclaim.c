@@ -278,6 +278,100 @@ static void shared_pages_go_when_nothing_else_is_left(void **state)
 		rig_end(spaces[i]);
 }
 
+/* --- By the memory scheduler's orders --------------------------------------------------------- */
+
+static void at_its_bound_a_space_pays_for_each_page_with_its_own(void **state)
+{
+	struct space_config config = {.name = "bound",
+		.memory_bytes = 1000 * PAGE_BYTES,
+		.format = &slat_ept,
+		.promised_bytes = 300 * PAGE_BYTES,
+		.zip_most_frames = 30};
+	struct space *space;
+
+	(void)state;
+	assert_int_equal(swap_file_create(rig.volume, "bound", 1000, &config.swap), 0);
+	assert_int_equal(space_create(&space, &config), 0);
+	/* Its reservation is no reason to give it more. */
+	reclaim_order(space, 300, ~0ull, ~0ull);
+	for (u64 page = 0; page < 1000; page++) {
+		fill_patiently(space, page);
+		assert_true(space_held_pages(space) <= 300);
+	}
+	assert_true(reclaim_is_plentiful());
+	for (u64 page = 0; page < 1000; page++) {
+		rig_verify(space, page, kind_of(page));
+		assert_true(space_held_pages(space) <= 300);
+	}
+	rig_end(space);
+}
+
+static void a_bound_that_cannot_be_kept_is_exceeded_while_frames_are_free(void **state)
+{
+	struct space *space = rig_space("nowhere", 600, 0, 0);
+
+	(void)state;
+	reclaim_order(space, 100, 100, 100);
+	for (u64 page = 0; page < 600; page++)
+		rig_fill(space, page, RIG_RANDOM);
+	assert_int_equal(space_held_pages(space), 600);
+	rig_end(space);
+}
+
+static void what_is_ordered_goes_though_memory_is_free(void **state)
+{
+	struct space *space = rig_space("much", 600, 60, 600),
+		     *other = rig_space("other", 600, 60, 600);
+
+	(void)state;
+	for (u64 page = 0; page < 600; page++) {
+		fill_patiently(space, page);
+		fill_patiently(other, page);
+	}
+	assert_true(reclaim_is_plentiful());
+	reclaim_order(space, ~0ull, ~0ull, 200);
+	while (reclaim_work(100000))
+		rig_complete();
+	rig_complete();
+	assert_in_range(space_held_pages(space), 200 - EVICT_BATCH_PAGES, 200);
+	assert_int_equal(space_held_pages(other), 600);
+	for (u64 page = 0; page < 600; page++)
+		rig_verify(space, page, kind_of(page));
+	rig_end(space);
+	rig_end(other);
+}
+
+static void who_is_above_its_entitlement_loses_before_who_has_more(void **state)
+{
+	struct space *rich = rig_space("rich", 1200, 120, 1200),
+		     *poor = rig_space("poor", 600, 60, 600);
+	u64 page = 0;
+
+	(void)state;
+	for (; page < 600; page++) {
+		fill_patiently(rich, page);
+		fill_patiently(poor, page);
+	}
+	reclaim_order(rich, ~0ull, 1200, ~0ull);
+	reclaim_order(poor, ~0ull, 300, ~0ull);
+	while (page < 1200 && space_held_pages(poor) == 600)
+		fill_patiently(rich, page++);
+	static pfn_t hoard[FRAMES];
+	u32 hoarded = 0;
+
+	while (reclaim_is_plentiful())
+		hoard[hoarded++] = frame_alloc(FRAME_HV);
+	while (reclaim_work(100000))
+		rig_complete();
+	rig_complete();
+	assert_true(space_held_pages(poor) < 600);
+	assert_int_equal(space_held_pages(rich), page);
+	while (hoarded)
+		frame_free(hoard[--hoarded]);
+	rig_end(rich);
+	rig_end(poor);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -291,6 +385,10 @@ int main(void)
 		CASE(chosen_at_random_the_hot_ones_go_too),
 		CASE(with_everything_reclaimed_after_each_access_a_guest_finishes),
 		CASE(shared_pages_go_when_nothing_else_is_left),
+		CASE(at_its_bound_a_space_pays_for_each_page_with_its_own),
+		CASE(a_bound_that_cannot_be_kept_is_exceeded_while_frames_are_free),
+		CASE(what_is_ordered_goes_though_memory_is_free),
+		CASE(who_is_above_its_entitlement_loses_before_who_has_more),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

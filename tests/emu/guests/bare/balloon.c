@@ -295,7 +295,16 @@ void balloon_idle(bool asks, bool disabled)
 	}
 }
 
-void balloon_run(const struct bare_boot *boot, bool takes_back, uint32_t *tests, uint32_t *wrong)
+/* Before any of it is used. */
+static void inflate_first(void)
+{
+	int64_t target = call(BELLOWS_HC_BALLOON_TARGET, BELLOWS_BALLOON_ASK_TARGET, 0, 0);
+
+	while (target > 0 && (uint64_t)target > size() && wrong_count == 0)
+		inflate((uint64_t)target);
+}
+
+void balloon_run(const struct bare_boot *boot, enum balloon_way way, uint32_t *tests, uint32_t *wrong)
 {
 	uint64_t first = (uintptr_t)free_memory(boot) / PAGE_BYTES;
 
@@ -303,10 +312,16 @@ void balloon_run(const struct bare_boot *boot, bool takes_back, uint32_t *tests,
 	top = boot->memory_end / LARGE_BYTES * LARGE_PAGES;
 	middle = bottom + (top - bottom) / 2;
 	middle = (middle + LARGE_PAGES - 1) / LARGE_PAGES * LARGE_PAGES;
-	fill(first, top);
+	if (way != BALLOON_EARLY)
+		fill(first, top);
 	open_interrupt();
 	hello(0);
-	follow(takes_back);
+	if (way == BALLOON_EARLY) {
+		inflate_first();
+		fill(first, middle - small_count);
+		fill(middle, top - large_count * LARGE_PAGES);
+	}
+	follow(way == BALLOON_TAKES_BACK);
 	verify(first, top);
 	expect(call(BELLOWS_HC_BALLOON_TARGET, BELLOWS_BALLOON_ASK_SIZE, 0, 0) == 0,
 		"the host counts another size", 0);

@@ -12,6 +12,7 @@
  *   watch    data and code breakpoints where the hypervisor lies, which must not notice
  *   io       string I/O and device registers, performed by the hypervisor
  *   balloon  follows the balloon's target and verifies the rest
+ *   balloon-early the same, but it says hello before it uses any memory
  *   balloon-taker the same, and at a key uses all that it has given away
  *   balloon-mute, -slow, -disabled  a driver that says hello and no more, or does nothing about its target
  *   balloon-liar  a driver that lies in all ways
@@ -195,12 +196,12 @@ void bare_main(const struct bare_boot *boot)
 		io_run(&test_count, &wrong_count);
 		finish("io", test_count, wrong_count);
 	}
-	if (is_word(what, "balloon")) {
-		balloon_run(boot, false, &test_count, &wrong_count);
+	if (is_word(what, "balloon") || is_word(what, "balloon-early")) {
+		balloon_run(boot, is_word(what, "balloon") ? BALLOON_LATE : BALLOON_EARLY, &test_count, &wrong_count);
 		finish("balloon", test_count, wrong_count);
 	}
 	if (is_word(what, "balloon-taker"))
-		balloon_run(boot, true, &test_count, &wrong_count);
+		balloon_run(boot, BALLOON_TAKES_BACK, &test_count, &wrong_count);
 	if (is_word(what, "balloon-mute"))
 		balloon_idle(false, false);
 	if (is_word(what, "balloon-slow"))

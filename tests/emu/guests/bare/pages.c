@@ -1,7 +1,8 @@
 /*
  * Pages in use, or not: a guest that fills so much memory with bytes that nothing shrinks, and then
  * goes round and round over it, comparing and writing, or leaves it alone; a key changes between
- * the two. All pages are used alike, so that how much of them a guest gets is the host's choice.
+ * the two. All pages are used alike, each once a round and in another order each time, so that what
+ * a guest lacks costs it as much as it lacks, and how much it gets is the host's choice.
  *
  *   mib=N   so much     seed=N   no two guests alike     idle=1   begins by leaving it alone
  *   PAGES filled; then PAGES works or PAGES rests; PAGES round N for the first, second, fourth ...
@@ -11,6 +12,9 @@
 #define PAGE_WORDS    (PAGE_BYTES / 8)
 #define LOOK_EVERY    64u /* pages between looks at the serial line */
 #define PAUSES        20000u
+
+/* Primes that divide no count of pages in use here: steps of theirs come to each page once. */
+static const uint64_t steps[] = {104729, 15485863, 1299709, 32452843, 7368787};
 
 static uint64_t word(uint64_t seed, uint64_t page, uint64_t i)
 {
@@ -65,9 +69,13 @@ _Noreturn void pages_run(const struct bare_boot *boot, const char *arguments)
 		rest();
 	print("PAGES works\n");
 	for (;; round++) {
-		for (uint64_t page = 0; page < count; page++) {
+		uint64_t step = steps[round % (sizeof(steps) / sizeof(steps[0]))];
+
+		for (uint64_t i = 0; i < count; i++) {
+			uint64_t page = (round * LOOK_EVERY + i * step) % count;
+
 			look_at(&memory[page * PAGE_WORDS], seed, page, round);
-			if (page % LOOK_EVERY == 0 && key_pressed()) {
+			if (i % LOOK_EVERY == 0 && key_pressed()) {
 				rest();
 				print("PAGES works\n");
 			}
