@@ -129,12 +129,14 @@ def never_read(line, ended, slow):
 def cases(host, bare, workload, prompt, panic, pvh):
     # Nobody types at the first line; the second does it all.
     yield dict(name="monitor", monitor=True, forbid=(panic,), verdict="stopped",
-               expect=("g1: powered off with the host",), config=host(autostop="no") + bare("g1", "spin", kernel=pvh) + bare("g2", "spin", kernel=pvh),
+               expect=("g1: powered off with the host",),
+               config=host(autostop="no") + bare("g1", "spin", kernel=pvh) + bare("g2", "spin", kernel=pvh),
                watcher=lambda machine, timeout, slow: Talker(machine, timeout, slow, talk_sense, ()))
 
     # (The other VM keeps an emulator from skipping time.)
     yield dict(name="monitor-health", monitor=True, forbid=(panic,), verdict="stopped", timeout=300,
-               expect=("g1: reclaimed",), config=host(autostop="no", **{"Mem.AllocGuestLargePage": 0}) +
+               expect=("g1: reclaimed",),
+               config=host(autostop="no", **{"Mem.AllocGuestLargePage": 0}) +
                bare("g1", workload(mib=48, ops=1000, wait=1, overwrite=1), "64M", pvh, **{"sched.mem.min": 0}) +
                bare("g2", "spin", kernel=pvh),
                disks=(Disk(name="swap", mib=128, partitions=(("swap", "swap", 112),)),),
