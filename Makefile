@@ -188,7 +188,7 @@ $(BUILD)/loader/%.S.o: %.S
 GUEST_DIR   := tests/emu/guests
 GUEST_FLAGS := -std=gnu11 -O2 -static -s -Wall -Wextra -Werror -I.
 
-$(BUILD)/.guests: $(BUILD)/guests/.kernel $(BUILD)/guests/initrd.img $(BUILD)/guests/disk.img $$(BARE_IMAGES)
+$(BUILD)/.guests: $(BUILD)/guests/.kernel $(addprefix $(BUILD)/guests/,initrd.img kexec.img hibernate.img disk.img) $$(BARE_IMAGES)
 	@touch $@
 
 $(BUILD)/.all: $(BUILD)/bellows.elf $(BUILD)/BOOTX64.EFI $(BUILD)/.guests $(BUILD)/x2apic_on.efi
@@ -217,8 +217,8 @@ $(BUILD)/guests/act: $(GUEST_DIR)/act.c
 BARE_DIR     := $(GUEST_DIR)/bare
 BARE_FLAGS   := -std=gnu11 -O2 -ffreestanding -fno-pic -fno-pie -mgeneral-regs-only -mno-red-zone -mcmodel=small \
 	-fno-stack-protector -fcf-protection=none -fno-asynchronous-unwind-tables -Wall -Wextra -Werror -I.
-# The compression cache's codec too, to be measured, and what the compiler calls.
-BARE_SOURCES := $(sort $(wildcard $(BARE_DIR)/*.[cS])) $(GUEST_DIR)/workload.c mm/zcache_codec.c mm/base/str.c
+# The compression cache's codec and the swap file's checksum too, to be measured, and what the compiler calls.
+BARE_SOURCES := $(sort $(wildcard $(BARE_DIR)/*.[cS])) $(GUEST_DIR)/workload.c mm/zcache_codec.c mm/share_hash.c mm/base/str.c
 BARE_NEEDS   := $(BARE_SOURCES) $(wildcard $(BARE_DIR)/*.h $(BARE_DIR)/*.ld) $(GUEST_DIR)/workload.h \
 	$(wildcard mm/*.h mm/base/*.h) hv/abi/hypercall.h hv/abi/balloon.h hv/abi/pvclock.h tests/bench/measure.h
 BARE_IMAGES  := $(addprefix $(BUILD)/guests/,bare.img bare.pvh bare.multiboot)
@@ -244,6 +244,12 @@ $(BUILD)/guests/initrd.img: $(GUEST_DIR)/initrd.sh $(GUEST_DIR)/init $(INITRD_HO
 	@echo "  INITRD  $@"
 	@$(GUEST_DIR)/initrd.sh $@ $(GUEST_DIR)/init $(INITRD_HOLDS)
 
+# For a guest that starts another kernel by kexec: that one and its initramfs are in it.
+KEXEC_HOLDS := $(INITRD_HOLDS) $(addprefix $(BUILD)/guests/,vmlinuz initrd.img)
+$(BUILD)/guests/kexec.img: $(BUILD)/guests/initrd.img
+	@echo "  INITRD  $@"
+	@$(GUEST_DIR)/initrd.sh $@ $(GUEST_DIR)/init $(KEXEC_HOLDS)
+
 # The guest tools as the test guests carry them: the driver for their very kernel.
 DRIVER_SOURCES := $(shell find guest-tools/linux/driver -type f) guest-tools/linux/lay_out.sh \
 	hv/abi/hypercall.h hv/abi/balloon.h
@@ -266,6 +272,7 @@ $(BUILD)/guests/bellows-guest: guest-tools/bellows-guest.c hv/abi/hypercall.h hv
 
 # For guests with a disk: the drivers, which Debian's kernel has as modules.
 DISK_MODULES := $(addsuffix .ko,virtio/virtio_ring virtio/virtio virtio/virtio_mmio block/virtio_blk)
+disk_modules  = $(foreach m,$(DISK_MODULES),"$$(dirname "$$(readlink $(BUILD)/guests/vmlinuz)")"/lib/modules/*/kernel/drivers/$(m))
 
 $(BUILD)/guests/disk: $(GUEST_DIR)/disk.c
 	@echo "  CC      $@"
@@ -276,7 +283,12 @@ $(BUILD)/guests/disk.img: $(GUEST_DIR)/initrd.sh $(GUEST_DIR)/disk_init $(BUILD)
 		$(BUILD)/guests/disk $(BUILD)/guests/.kernel
 	@echo "  INITRD  $@"
 	@$(GUEST_DIR)/initrd.sh $@ $(GUEST_DIR)/disk_init $(BUILD)/guests/workload $(BUILD)/guests/disk \
-		$(foreach m,$(DISK_MODULES),"$$(dirname "$$(readlink $(BUILD)/guests/vmlinuz)")"/lib/modules/*/kernel/drivers/$(m))
+		$(disk_modules)
+
+# For one that hibernates to such a disk with a balloon.
+$(BUILD)/guests/hibernate.img: $(BUILD)/guests/initrd.img
+	@echo "  INITRD  $@"
+	@$(GUEST_DIR)/initrd.sh $@ $(GUEST_DIR)/init $(INITRD_HOLDS) $(disk_modules)
 
 # A program between firmware and loader, for machines whose firmware leaves x2APIC mode on.
 $(BUILD)/x2apic_on.efi: tests/emu/firmware/x2apic_on.c

@@ -157,6 +157,8 @@ static s64 call_target(const struct vm *vm, u64 what)
 		return (s64)balloon_maximum_of(vm, &which);
 	case BELLOWS_BALLOON_ASK_SIZE:
 		return (s64)balloon_pages(vm->space);
+	case BELLOWS_BALLOON_ASK_HELD:
+		return (s64)balloon_floor_of(vm);
 	default:
 		return BELLOWS_HC_E_INVALID;
 	}

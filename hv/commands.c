@@ -76,7 +76,7 @@ static void run_vms(u32 count, char **words)
 			vm_state_name(vm->state), vm->vcpu_count,
 			(ull)(vm->config->memory_bytes >> 20),
 			vm_is_on(vm) ? "-" : verdict_name(vm->verdict), (ull)(f.run_ns / 1000000),
-			vm_is_on(vm) ? "" : vm->why);
+			vm_is_on(vm) ? share_note(vm) : vm->why);
 	}
 }
 
@@ -111,6 +111,17 @@ static void run_console(u32 count, char **words)
 		console_attach(vm);
 }
 
+static bool any_is_releasing(void)
+{
+	const struct vm *vm;
+
+	list_for_each_entry (vm, sched_vms(), all) {
+		if (vm_is_releasing(vm))
+			return true;
+	}
+	return false;
+}
+
 static void run_start(u32 count, char **words)
 {
 	struct vm *vm = find_vm(words[1]);
@@ -126,7 +137,10 @@ static void run_start(u32 count, char **words)
 	for (u32 i = 2; i < count && at < sizeof(vm->extra); i++)
 		at += (size_t)fmt_snprintf(
 			vm->extra + at, sizeof(vm->extra) - at, "%s%s", i > 2 ? " " : "", words[i]);
-	if (vm_start(vm) != 0)
+	vm->start_wanted = any_is_releasing();
+	if (vm->start_wanted)
+		console_printf("%s starts when the memory of what has ended is free\n", words[1]);
+	else if (vm_start(vm) != 0)
 		console_printf("%s was not started: %s\n", words[1], vm->why);
 }
 
@@ -135,7 +149,9 @@ static void run_stop(u32 count, char **words)
 	struct vm *vm = find_vm(words[1]);
 
 	(void)count;
-	if (vm && !vm_is_on(vm))
+	if (vm && vm->start_wanted)
+		vm->start_wanted = false;
+	else if (vm && !vm_is_on(vm))
 		console_printf("%s is off already\n", words[1]);
 	else if (vm)
 		vm_end(vm, VM_OFF, "powered off by command");

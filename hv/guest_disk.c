@@ -6,7 +6,8 @@
 #include "mm/frame.h"
 #include "mm/platform.h"
 
-#define TURN_WORK 256u /* pages pinned and requests begun in one call */
+/* Requests begun and pages pinned in one call, with the VM's lock held; COSTLY_WORK. */
+#define TURN_WORK 256u
 
 /* --- The guest's memory, for the device model ------------------------------------------------ */
 

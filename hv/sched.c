@@ -38,8 +38,8 @@
  */
 #define PARK_RETRY_NS 10000000ull
 
-/* Work in root mode comes in slices of this length; VMs that start get so much between two guests'
- * slices. */
+/* Work in root mode comes in slices of this length; VMs that end or start get so much between two
+ * guests' slices. */
 #define WORK_SLICE_NS 100000ull
 #define START_TURN_NS 2000000ull
 
@@ -206,6 +206,28 @@ static void start_vms(void)
 }
 
 /*
+ * The memory of VMs that have ended is freed; then those start that were to meanwhile, and may need
+ * it. Returns whether there is more to be freed.
+ */
+static bool continue_releases(void)
+{
+	struct vm *vm;
+
+	list_for_each_entry (vm, &vms, all) {
+		if (vm_is_releasing(vm)) {
+			vm_release_some(vm, time_tsc() + work_ticks);
+			return true;
+		}
+	}
+	list_for_each_entry (vm, &vms, all) {
+		/* What goes wrong is logged, and kept in vm->why. */
+		if (vm->start_wanted && vm_start(vm) != 0)
+			continue;
+	}
+	return false;
+}
+
+/*
  * One VM at a time is started, the others that are to be wait: so the first one runs soon. Returns
  * whether there is one.
  */
@@ -274,7 +296,7 @@ static bool all_ended(void)
 	struct vm *vm;
 
 	list_for_each_entry (vm, &vms, all) {
-		if (!vm->ended && (vm_is_on(vm) || vm->config->autostart))
+		if (vm->start_wanted || (!vm->ended && (vm_is_on(vm) || vm->config->autostart)))
 			return false;
 	}
 	return true;
@@ -293,7 +315,7 @@ noreturn_fn static void loop(void)
 	bool have_begun = false;
 
 	for (;;) {
-		bool is_starting;
+		bool is_busy; /* with VMs that end or start */
 		struct vcpu *vcpu;
 
 		cpu_take_pending();
@@ -317,8 +339,8 @@ noreturn_fn static void loop(void)
 			have_begun = true;
 		}
 		wake_sleepers(sc);
-		is_starting = continue_start();
-		if (is_starting && time_tsc() < start_turn_end)
+		is_busy = continue_releases() || continue_start();
+		if (is_busy && time_tsc() < start_turn_end)
 			continue;
 		vcpu = take_runnable(sc);
 		if (vcpu) {
@@ -328,8 +350,8 @@ noreturn_fn static void loop(void)
 			reclaim_turn();
 			if (!fetch_turn(false) && !share_work(false))
 				large_pages_work(false);
-		} else if (!is_starting && !reclaim_turn() && !fetch_turn(true) &&
-			   !share_work(true) && !large_pages_work(true)) {
+		} else if (!is_busy && !reclaim_turn() && !fetch_turn(true) && !share_work(true) &&
+			   !large_pages_work(true)) {
 			idle(sc, console_due);
 		}
 	}
@@ -414,6 +436,6 @@ noreturn_fn void sched_run(const struct boot_info *info)
 	if (memsched_host_init(config.vm_count))
 		panic("no memory for the memory scheduler");
 	create_vms();
-	share_report();
+	share_start();
 	loop();
 }

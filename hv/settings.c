@@ -10,6 +10,7 @@
 #include "hv/console.h"
 #include "hv/memsched_set.h"
 #include "hv/sched.h"
+#include "hv/share.h"
 #include "mm/base/fmt.h"
 #include "mm/base/log.h"
 #include "mm/base/str.h"
@@ -24,6 +25,7 @@ struct setting {
 };
 
 static const struct setting host_settings[] = {
+	{"Mem.ShareForceSalting", share_salts_changed},
 	{"Mem.ShareScanTime", NULL},
 	{"Mem.ShareScanGHz", NULL},
 	{"Mem.ShareRateMax", NULL},
@@ -36,6 +38,8 @@ static const struct setting host_settings[] = {
 };
 
 static const struct setting vm_settings[] = {
+	{"sched.mem.pshare.enable", share_salts_changed},
+	{"sched.mem.pshare.salt", share_salts_changed},
 	{"sched.mem.min", memsched_set_reservation},
 	{"sched.mem.max", memsched_set_any},
 	{"sched.mem.shares", memsched_set_any},

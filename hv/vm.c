@@ -8,7 +8,6 @@
 #include "hv/hv_ops.h"
 #include "hv/sched.h"
 #include "hv/share.h"
-#include "hv/share_salt.h"
 #include "hv/vm_boot.h"
 #include "hv/vm_disk.h"
 #include "hv/vm_swap.h"
@@ -139,8 +138,7 @@ static struct space_config space_config_of(const struct vm *vm)
 		.large_pages = sched_config()->host.large_pages,
 		.large_pages_no_exec = large_pages_no_exec(),
 		.no_dirty_bits = !hv_ops->has_dirty_bits(),
-		.share_salt =
-			share_salt_of(sched_config(), (u32)(vm->config - sched_config()->vms)),
+		.share_salt = share_salt_of(vm),
 		.promised_bytes = promised_bytes(vm),
 		.vcpu_count = vm->vcpu_count,
 		.zip_most_frames = zip_most_frames(vm),
@@ -290,7 +288,7 @@ no_devices:
 	return err;
 }
 
-/* The swap file goes with it. */
+/* The swap file goes with it. Nothing of it was touched. */
 static void destroy_space(struct vm *vm)
 {
 	space_destroy(vm->space);
@@ -345,8 +343,9 @@ err_t vm_start(struct vm *vm)
 {
 	err_t err;
 
-	if (vm_is_on(vm))
+	if (vm_is_on(vm) || vm_is_releasing(vm))
 		return E_BUSY;
+	vm->start_wanted = false;
 	output_new_run(&vm->output);
 	memset(&vm->last, 0, sizeof(vm->last));
 	vm->verdict = VM_VERDICT_NONE;
@@ -368,7 +367,7 @@ err_t vm_start(struct vm *vm)
 	return 0;
 }
 
-/* Everything that power-on allocated. */
+/* Everything that power-on allocated; but its memory may be much, and is freed by and by. */
 static void release(struct vm *vm)
 {
 	vm_boot_drop(vm);
@@ -376,7 +375,21 @@ static void release(struct vm *vm)
 	vm_disk_close(vm);
 	vdev_destroy(vm->vdev);
 	vm->vdev = NULL;
-	destroy_space(vm);
+}
+
+static u64 ns_until(u64 until)
+{
+	u64 now = time_tsc();
+
+	return until > now ? time_ns_from_tsc(until - now) : 0;
+}
+
+void vm_release_some(struct vm *vm, u64 until)
+{
+	if (!space_destroy_some(vm->space, ns_until(until)))
+		return;
+	vm->space = NULL;
+	vm->swap = NULL;
 	memsched_power_off(&vm->admitted);
 }
 
@@ -394,10 +407,21 @@ static void not_started(struct vm *vm, const char *why)
 	console_guest_ended(vm);
 }
 
+/* Before its kernel is loaded again, all that it had written goes. */
+static err_t reset_some(struct vm *vm, u64 until, char *why, size_t why_bytes)
+{
+	err_t err = E_WAIT;
+
+	if (space_clear_some(vm->space, ns_until(until)))
+		err = vm_boot_begin(vm, why, why_bytes);
+	return err ? err : E_WAIT;
+}
+
 void vm_continue_start(struct vm *vm, u64 until)
 {
 	char why[VM_WHY_BYTES];
-	err_t err = vm_boot_some(vm, until, why, sizeof(why));
+	err_t err = vm->boot ? vm_boot_some(vm, until, why, sizeof(why))
+			     : reset_some(vm, until, why, sizeof(why));
 
 	if (err == E_WAIT)
 		return;
@@ -461,19 +485,14 @@ static void reset_vcpu(struct vcpu *vcpu)
 
 void vm_reset(struct vm *vm)
 {
-	char why[VM_WHY_BYTES];
-
 	log_info("%s: reset", vm_name(vm));
 	for (u32 i = 0; i < vm->vcpu_count; i++)
 		reset_vcpu(&vm->vcpus[i]);
 	vm_disk_reset(vm);
-	space_clear(vm->space);
 	vm->request = VM_REQUEST_NONE;
 	vm->output.reported_ok = false;
 	vm->is_reset = true;
 	vm->state = VM_STARTING;
-	if (vm_boot_begin(vm, why, sizeof(why)) != 0)
-		not_started(vm, why);
 }
 
 /* --- Debug --------------------------------------------------------------------------------- */

@@ -62,11 +62,13 @@ struct vm {
 
 	char extra[VM_EXTRA_BYTES]; /* [l] more words for the command line of this start */
 
-	struct space *space;              /* [l] NULL unless starting or running */
-	struct vdev *vdev;                /* [l] likewise; contents [v] */
+	struct space *space;              /* [l] of one that is not on: being freed; or NULL */
+	struct vdev *vdev;                /* [l] NULL unless it is on; contents [v] */
 	struct vcpu *vcpus;               /* [l] likewise */
 	u32 vcpu_count;                   /* [I] */
-	struct vm_boot *boot;             /* [l] NULL unless starting: vm_boot.c's */
+	bool start_wanted;                /* [l] when the memory of those that ended is free */
+	struct vm_boot *boot;             /* [l] vm_boot.c's; NULL unless starting, or while its
+					     memory is still being cleared for a reset */
 	bool is_reset;                    /* [l] it is starting again */
 	struct swap_file *swap;           /* [l] the space's; NULL unless it is on, and has one */
 	struct memsched_request admitted; /* [l] what memsched was told */
@@ -80,12 +82,14 @@ struct vm {
 	u64 reclaim_countdown;
 	struct vm_figures last; /* [l] of the run that ended */
 	struct {
-		u64 began_ns;      /* power-on or reset */
-		u64 rest_until_ns; /* no pass before */
-		u64 earned_ns;     /* when pages were last earned */
-		u64 credit_pages;  /* that may be hashed now */
-		u32 passes_wanted; /* by command */
-	} share;                   /* [l] see share.c */
+		u64 began_ns;         /* power-on, reset, or a change of salt */
+		u64 rest_until_ns;    /* no pass before */
+		u64 earned_ns;        /* when pages were last earned */
+		u64 credit_pages;     /* that may be hashed now */
+		u32 passes_wanted;    /* by command */
+		bool no_memory;       /* unsharing found no frame, and goes on */
+		u64 unshare_again_ns; /* then */
+	} share;                      /* [l] see share.c */
 	struct {
 		u64 rest_until_ns; /* no walk before */
 		u64 told;          /* of the space's joins */
@@ -131,15 +135,23 @@ struct vm *vm_create(const struct vm_config *config);
  */
 must_check err_t vm_start(struct vm *vm);
 
+/* Is the memory of its last run still being freed? vm_release_some() goes on, until @until. */
+static inline bool vm_is_releasing(const struct vm *vm)
+{
+	return !vm_is_on(vm) && vm->space;
+}
+void vm_release_some(struct vm *vm, u64 until);
+
 /*
- * A VM that is VM_STARTING: copy more of its kernel, until about @until (host TSC). At the end it
- * runs; or an error is logged, and it is off or stopped.
+ * A VM that is VM_STARTING: clear more of its memory, or copy more of its kernel, until about
+ * @until (host TSC). At the end it runs; or an error is logged, and it is off or stopped.
  */
 void vm_continue_start(struct vm *vm, u64 until);
 
 /*
- * End a VM that is starting or running, and release everything. @state: VM_OFF for an orderly end
- * (by itself, by command), VM_STOPPED where it could not go on. @why: a few words, kept.
+ * End a VM that is starting or running, and release everything; its memory by and by. @state:
+ * VM_OFF for an orderly end (by itself, by command), VM_STOPPED where it could not go on. @why: a
+ * few words, kept.
  */
 void vm_end(struct vm *vm, enum vm_state state, const char *why);
 

@@ -144,6 +144,14 @@ static void page_arrive(struct space *space, u64 *entry, struct swap_page *page)
 		frame_put(page->frame);
 		return;
 	}
+	if (page->is_for_write) {
+		/* As the write would find it: this saves the guest an exit. */
+		swap_slot_free(space->swap, page->slot);
+		slat_set_absent(entry,
+			slat_make_leaf(f, page->frame, SPACE_RIGHTS_ALL, PAGE_PRIVATE, false));
+		space_count_state(space, PAGE_LOADING, PAGE_PRIVATE, 1);
+		return;
+	}
 	frame_set_owner(page->frame, clean_owner_word(page->slot));
 	slat_set_absent(
 		entry, slat_make_leaf(f, page->frame, SPACE_RIGHTS_READ_ONLY, PAGE_CLEAN, false));
@@ -248,7 +256,8 @@ static void pages_turn(
 	space_count_state(space, from, to, io->page_count);
 }
 
-enum fault_result evict_io_read(struct space *space, gfn_t gfn, u64 *entry, pfn_t frame)
+enum fault_result evict_io_read(
+	struct space *space, gfn_t gfn, u64 *entry, pfn_t frame, bool is_for_write)
 {
 	u64 slot = slat_payload(slat_load(entry));
 	struct window window;
@@ -263,6 +272,7 @@ enum fault_result evict_io_read(struct space *space, gfn_t gfn, u64 *entry, pfn_
 	}
 	window_open(space, gfn, slot, frame, &window);
 	io_fill(space, io, &window);
+	io->pages[slot - io->pages[0].slot].is_for_write = is_for_write;
 	pages_turn(space, io, PAGE_SWAPPED, PAGE_LOADING);
 	stats_add(&space->stats.read_ahead, io->page_count - 1);
 	if (swap_read(space->swap, io) == E_OK)

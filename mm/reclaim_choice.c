@@ -5,6 +5,7 @@
  */
 #include "mm/reclaim_choice.h"
 #include "mm/draw.h"
+#include "mm/frame.h"
 #include "mm/memsched_target.h"
 #include "mm/platform.h"
 #include "mm/promise.h"
@@ -107,6 +108,17 @@ bool reclaim_pays_itself(const struct space *space, u64 pages, bool returns)
 bool reclaim_may_take(const struct space *space, u64 pages, bool returns)
 {
 	return !reclaim_pays_itself(space, pages, returns) && promise_may_take(space, pages);
+}
+
+pfn_t reclaim_take_frame(struct space *space, gfn_t gfn, bool returns)
+{
+	pfn_t frame = reclaim_may_take(space, 1, returns) ? frame_alloc(FRAME_PRIVATE) : PFN_NONE;
+
+	if (pfn_is_none(frame))
+		stats_add(&space->stats.faults_nomem, 1);
+	else
+		frame_set_owner(frame, space_owner_word(space, gfn));
+	return frame;
 }
 
 struct choice {

@@ -34,6 +34,9 @@ struct space *reclaim_ordered_space(void);
 must_check bool reclaim_pays_itself(const struct space *space, u64 pages, bool returns);
 must_check bool reclaim_may_take(const struct space *space, u64 pages, bool returns);
 
+/* A frame for @gfn of @space, contents undefined; PFN_NONE: there is none that it may take. */
+pfn_t reclaim_take_frame(struct space *space, gfn_t gfn, bool returns);
+
 /*
  * Choose up to @want pages of @space, held, into an empty @batch, and flush. Returns how many were
  * chosen or gone. Locks: none held. Cost: O(want), by @effort up to O(pages).

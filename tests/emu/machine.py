@@ -255,6 +255,15 @@ class Machine:
     def has_ended(self):
         return self.process.poll() is not None
 
+    def cpu_seconds(self):
+        """CPU time that the emulator took, all its threads."""
+        try:
+            with open(f"/proc/{self.process.pid}/stat", encoding="ascii", errors="replace") as file:
+                fields = file.read().rsplit(")", 1)[1].split()
+        except OSError:
+            return 0.0           # it has ended
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
     def describe(self):
         """Registers of the machine as it stands (ends Bochs)."""
         if self.has_ended():

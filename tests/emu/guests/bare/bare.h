@@ -116,6 +116,9 @@ void io_run(uint32_t *test_count, uint32_t *wrong_count);
 void zip_run(const struct bare_boot *boot, uint32_t *test_count, uint32_t *wrong_count);
 bool zip_bench(const struct bare_boot *boot);
 
+/** What the touch of a swapped page costs (swap_bench.c). False: it cannot be run. */
+bool swap_bench(const struct bare_boot *boot);
+
 /** A disk driver that lies; each lie is followed by a proper driver's check (virtio.c). */
 void virtio_run(const struct bare_boot *boot, uint32_t *test_count, uint32_t *wrong_count);
 
