@@ -15,6 +15,7 @@
 #include "hv/verdict.h"
 #include "hv/vm_swap.h"
 #include "hv/watch.h"
+#include "hv/why.h"
 #include "hv/x86/cpu.h"
 #include "hv/x86/power.h"
 #include "hv/x86/time.h"
@@ -225,6 +226,8 @@ static const struct command commands[] = {
 		command_reclaim},
 	{"memsched", "", "the memory scheduler: states, and what each VM is entitled to", 1, 1,
 		command_memsched},
+	{"why", "NAME", "what was taken from a VM or given back last: cause, technique, amount", 2,
+		2, command_why},
 	{"set", "[[NAME] KEY VALUE]", "change a value of the configuration; what can be, and is", 1,
 		4, command_set},
 	{"hide", "NAME [every N]", "debug: make all its pages fault again, now or every N exits", 2,

@@ -77,8 +77,8 @@ static void print_host(void)
 /* --- VMs ------------------------------------------------------------------------------------- */
 
 static const char *const columns[] = {"MEMSZ", "GRANT", "CNSM", "SHRD", "SHRDSVD", "COWH", "ZERO",
-	"MCTLSZ", "MCTLTGT", "MCTLMAX", "SWCUR", "SWR/s", "SWW/s", "CACHESZ", "CACHEUSD", "ZIP/s",
-	"UNZIP/s", "OVHD"};
+	"MCTLSZ", "MCTLTGT", "MCTLMAX", "SWCUR", "SWTGT", "SWR/s", "SWW/s", "CACHESZ", "CACHEUSD",
+	"ZIP/s", "UNZIP/s", "OVHD", "ENTL"};
 
 static void print_memory(const struct vm *vm, const struct vm_figures *f)
 {
@@ -86,9 +86,9 @@ static void print_memory(const struct vm *vm, const struct vm_figures *f)
 	const u64 pages[ARRAY_COUNT(columns)] = {vm->config->memory_bytes >> PAGE_SHIFT,
 		f->granted_pages, f->consumed_pages, f->shared_pages, f->shared_saved_pages,
 		f->hint_pages, f->zero_pages, f->balloon_pages, f->balloon_target_pages,
-		f->balloon_maximum_pages, f->swapped_pages, rates[VM_SWAPPED_IN],
-		rates[VM_SWAPPED_OUT], f->cache_most_pages, f->cache_pages, rates[VM_ZIPPED],
-		rates[VM_UNZIPPED], f->overhead_pages};
+		f->balloon_maximum_pages, f->swapped_pages, f->swap_target_pages,
+		rates[VM_SWAPPED_IN], rates[VM_SWAPPED_OUT], f->cache_most_pages, f->cache_pages,
+		rates[VM_ZIPPED], rates[VM_UNZIPPED], f->overhead_pages, f->entitled_pages};
 
 	console_printf("%-16s", vm_name(vm));
 	print_cells(columns, pages, ARRAY_COUNT(columns));
@@ -97,14 +97,15 @@ static void print_memory(const struct vm *vm, const struct vm_figures *f)
 
 static void print_times(const struct vm *vm, const struct vm_figures *f)
 {
+	u64 active_pct = f->active_pages * 100 / (vm->config->memory_bytes >> PAGE_SHIFT);
 	u32 permille = watch_waited_permille(vm);
 	char cells[3][CELL_BYTES];
 	u64 exits = 0;
 
 	for (u32 kind = 0; kind < EXIT_KIND_COUNT; kind++)
 		exits += f->exits[kind];
-	console_printf("%-16s %4u.%u%% %8llu %8llu %8llu %8llu %8s %8s %8s %9llu %10llu\n",
-		vm_name(vm), permille / 10, permille % 10, (ull)f->swap_in_us[0],
+	console_printf("%-16s %6llu %4u.%u %8llu %8llu %8llu %8llu %8s %8s %8s %9llu %10llu\n",
+		vm_name(vm), (ull)active_pct, permille / 10, permille % 10, (ull)f->swap_in_us[0],
 		(ull)f->swap_in_us[1], (ull)f->disk_us[0], (ull)f->disk_us[1],
 		mib(cells[0], vm->watch.rates[VM_GUEST_SWAPPED_IN]),
 		mib(cells[1], vm->watch.rates[VM_GUEST_SWAPPED_OUT]),
@@ -147,9 +148,9 @@ void command_memtop(u32 count, char **words)
 		console_printf("%*s", (int)max((size_t)8, strlen(columns[i]) + 1), columns[i]);
 	console_printf("\n");
 	for_each(print_memory);
-	console_printf("%-16s %6s %8s %8s %8s %8s %8s %8s %8s %9s %10s\n", "us; MiB/s; MiB",
-		"%SWPWT", "SWIN50", "SWIN99", "DISK50", "DISK99", "GSWIN/s", "GSWOUT/s", "PEAK",
-		"FAULTS", "EXITS");
+	console_printf("%-16s %6s %6s %8s %8s %8s %8s %8s %8s %8s %9s %10s\n", "%; us; MiB/s; MiB",
+		"%ACTV", "%SWPWT", "SWIN50", "SWIN99", "DISK50", "DISK99", "GSWIN/s", "GSWOUT/s",
+		"PEAK", "FAULTS", "EXITS");
 	for_each(print_times);
 	console_printf("exits by reason:\n");
 	for_each(print_exits);

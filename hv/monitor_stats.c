@@ -17,6 +17,8 @@ void monitor_stats_host(struct json_write *j)
 	memsched_snapshot_get(&host);
 	json_write_u64(j, "time_ms", time_now_ns() / 1000000);
 	json_write_string(j, "state", mem_state_name(host.state));
+	json_write_u64(
+		j, "state_s", (time_now_ns() - memsched_figures()->state_since_ns) / 1000000000);
 	put_pages(j, "memory_bytes", host.total_frames);
 	put_pages(j, "free_bytes", host.free_frames);
 	put_pages(j, "min_free_bytes", host.min_free_frames);
@@ -42,6 +44,9 @@ static void put_sizes(struct json_write *j, const struct vm_figures *f)
 		{"balloon_max_bytes", f->balloon_maximum_pages},
 		{"zipped_bytes", f->zipped_pages},
 		{"swapped_bytes", f->swapped_pages},
+		{"swap_target_bytes", f->swap_target_pages},
+		{"active_bytes", f->active_pages},
+		{"entitled_bytes", f->entitled_pages},
 		{"cache_bytes", f->cache_pages},
 		{"cache_max_bytes", f->cache_most_pages},
 		{"overhead_bytes", f->overhead_pages},
@@ -80,6 +85,7 @@ void monitor_stats_vm(struct json_write *j, const struct vm *vm)
 	for (u32 kind = 0; kind < EXIT_KIND_COUNT; kind++)
 		exits += f.exits[kind];
 	json_write_u64(j, "exits", exits);
+	json_write_bool(j, "blocked", vm->memory.blocked);
 	json_write_u64(j, "run_ns", f.run_ns);
 	put_health(j, vm);
 }

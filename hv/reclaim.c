@@ -16,10 +16,10 @@
 #include "mm/reclaim.h"
 #include "mm/zcache.h"
 
-#define SLICE_NS      100000ull
-#define SLICES_A_TURN 10u
+#define SLICE_NS            100000ull
+#define SLICES_A_TURN       10u
 #define FETCH_BUSY_EVERY_NS 10000000ull /* 1% of a CPU that is never idle */
-#define HOLES_A_TURN  16u /* of each VM's compression cache */
+#define HOLES_A_TURN        16u         /* of each VM's compression cache */
 
 typedef unsigned long long ull;
 

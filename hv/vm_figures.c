@@ -68,6 +68,18 @@ static void memory_figures(const struct vm *vm, struct vm_figures *out)
 	out->swap_in_us[1] = latency_below_us(&s->swap_in, 99);
 }
 
+static void scheduler_figures(const struct vm *vm, struct vm_figures *out)
+{
+	const struct mem_vm *now = &vm->memory.now;
+	u64 too_much = now->consumed > now->evict_to ? now->consumed - now->evict_to : 0;
+
+	if (!vm->memory.decided_ns)
+		return;
+	out->active_pages = now->active;
+	out->entitled_pages = now->entitled;
+	out->swap_target_pages = out->swapped_pages + too_much;
+}
+
 static void disk_figures(const struct vm *vm, struct vm_figures *out)
 {
 	if (!vm->disk)
@@ -123,6 +135,7 @@ void vm_figures_get(const struct vm *vm, struct vm_figures *out)
 	memset(out, 0, sizeof(*out));
 	memory_figures(vm, out);
 	balloon_figures(vm, out);
+	scheduler_figures(vm, out);
 	disk_figures(vm, out);
 	count_memory(vm, out->counters);
 	count_vcpus(vm, out);

@@ -37,7 +37,9 @@ struct vm_figures {
 	u64 zero_pages, shared_pages, hint_pages;
 	u64 shared_saved_pages; /* its part of what sharing saves, by its shared pages */
 	u64 balloon_pages, balloon_target_pages, balloon_maximum_pages;
-	u64 zipped_pages, swapped_pages; /* out of memory: compressed or one value; in the swap file */
+	u64 zipped_pages,
+		swapped_pages; /* out of memory: compressed or one value; in the swap file */
+	u64 active_pages, entitled_pages, swap_target_pages; /* the memory scheduler's last word */
 	u64 cache_most_pages, cache_pages; /* the compression cache: its ceiling, its frames */
 	u64 overhead_pages;
 	u64 swap_in_us[2], disk_us[2]; /* p50, p99, to the next power of two; 0: none yet */

@@ -25,7 +25,7 @@ void watch_vm_began(struct vm *vm);
 /* A turn of the loop: mostly a look at the clock. */
 void watch_turn(void);
 
-/* Of the time since the last look but one, what its vCPUs waited for pages: per mille of one. */
+/* What its vCPUs waited for pages between the last two looks: per mille of that time. */
 u32 watch_waited_permille(const struct vm *vm);
 
 /* Console: health. */

@@ -25,6 +25,7 @@ import emulated
 import guest_tools
 import live_tools
 import machine as machines
+import report_test
 import terminal
 import tools_cases
 import usb_image
@@ -156,7 +157,7 @@ def package_test():
 
 def watch_tests():
     for name, test in (("bellowstop", watch_tools.bellowstop), ("exporter", watch_tools.exporter),
-                       ("alert-rules", watch_tools.alert_rules)):
+                       ("alert-rules", watch_tools.alert_rules), ("run-report", report_test.run)):
         yield Test(f"pkg/{name}", lambda n=name, t=test: Result(*watch_tools.passes(t)(BUILD / "runs" / f"pkg-{n}")),
                    watch_tools.NEEDS)
 

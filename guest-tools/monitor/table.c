@@ -15,12 +15,15 @@ const struct column_info column_infos[COLUMN_COUNT] = {
 	[COLUMN_MCTLSZ] = {"MCTLSZ", "balloon_mib", "taken by its balloon"},
 	[COLUMN_MCTLTGT] = {"MCTLTGT", "balloon_target_mib", "what the balloon is to take"},
 	[COLUMN_SWCUR] = {"SWCUR", "swapped_mib", "in its swap file"},
+	[COLUMN_SWTGT] = {"SWTGT", "swap_target_mib", "what is to be there"},
 	[COLUMN_SWR] = {"SWR/s", "swap_read_mib_per_s", "read from there, MiB/s"},
 	[COLUMN_SWW] = {"SWW/s", "swap_write_mib_per_s", "written there, MiB/s"},
 	[COLUMN_CACHEUSD] = {"CACHEUSD", "cache_mib", "memory that its compressed pages take"},
 	[COLUMN_ZIP] = {"ZIP/s", "zip_mib_per_s", "compressed, MiB/s"},
 	[COLUMN_UNZIP] = {"UNZIP/s", "unzip_mib_per_s", "decompressed, MiB/s"},
 	[COLUMN_OVHD] = {"OVHD", "overhead_mib", "what the hypervisor needs for it"},
+	[COLUMN_ACTV] = {"%ACTV", "active_pct",
+		"of its memory, what it uses, as far as can be told"},
 	[COLUMN_SWPWT] = {"%SWPWT", "swap_wait_pct", "time that it waited for pages"},
 	[COLUMN_SWIN99] = {"SWIN99us", "swap_in_p99_us", "99 of 100 pages were read in so many us"},
 	[COLUMN_GUEST_SWAP] = {"GSWAP/s", "guest_swap_mib_per_s",
@@ -53,6 +56,7 @@ void table_columns(const struct vm_sample *vm, const struct vm_sample *before, u
 			{COLUMN_MCTLSZ, VM_BALLOON, MIB},
 			{COLUMN_MCTLTGT, VM_BALLOON_TARGET, MIB},
 			{COLUMN_SWCUR, VM_SWAPPED, MIB},
+			{COLUMN_SWTGT, VM_SWAP_TARGET, MIB},
 			{COLUMN_CACHEUSD, VM_CACHE, MIB},
 			{COLUMN_OVHD, VM_OVERHEAD, MIB},
 			{COLUMN_SWIN99, VM_SWAP_IN_P99, 1},
@@ -71,6 +75,9 @@ void table_columns(const struct vm_sample *vm, const struct vm_sample *before, u
 	for (size_t i = 0; i < sizeof(rates) / sizeof(rates[0]); i++)
 		columns[rates[i].column] =
 			rate(vm, before, passed_ms, rates[i].field) / rates[i].unit;
+	columns[COLUMN_ACTV] = vm->values[VM_MEMORY] ? (double)vm->values[VM_ACTIVE] * 100 /
+							       (double)vm->values[VM_MEMORY]
+						     : 0;
 	columns[COLUMN_GUEST_SWAP] +=
 		rate(vm, before, passed_ms, VM_GUEST_SWAPPED_OUT) * PAGE_BYTES / MIB;
 }

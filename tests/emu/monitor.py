@@ -56,7 +56,7 @@ class Line:
                 return None
             data = os.read(self.reader, 65536)
             if not data:
-                return None
+                raise ConnectionResetError("the machine has hung up")
             self.held += data
         line, self.held = self.held.split(b"\n", 1)
         return line
@@ -69,8 +69,11 @@ class Line:
             if line is None:
                 raise Silence(f"no answer within {seconds} s")
             at = line.find(b'{"bellows"')
-            if at >= 0:
-                return json.loads(line[at:])
+            try:
+                if at >= 0:
+                    return json.loads(line[at:])
+            except ValueError:
+                continue  # a line that lost its beginning or end
 
     def read_type(self, kinds, seconds):
         end = time.monotonic() + seconds

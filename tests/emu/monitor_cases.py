@@ -1,9 +1,11 @@
 """Cases of the second serial line: every request is answered, nonsense too; who never reads disturbs nobody."""
+import re
 import threading
 import time
 
 import monitor
 import session
+from disk import Disk
 
 HELLO_SECONDS, ANSWER_SECONDS = 120, 60
 GARBAGE = (
@@ -84,6 +86,32 @@ def talk_sense(line, slow):
     need("powering off" in line.request({"command": "poweroff"}, ("output",), wait)["text"], "no last words")
 
 
+def swap_and_see(line, slow):
+    """While pages are reclaimed by command, health and samples tell of it, and of nobody else."""
+    wait = ANSWER_SECONDS * slow
+    line.request({"subscribe": "stats", "period_ms": 100}, ("ok",), wait)
+    swapped = 0
+    while swapped < 1000:
+        line.command("reclaim g1 4M", wait)
+        g1 = line.sample(wait)[1][0]
+        swapped = g1["swapped_out"]
+    need(g1["swapped_bytes"] > 1 << 20 and g1["zipped"] > 0, f"{g1}")
+    line.request({"unsubscribe": "stats"}, ("ok",), wait)
+    # A slow machine may have been at it for more than a minute.
+    while not (found := re.search(r"^g1: (hmm: swaps|oops: sustained swapping), for \d+ s: .*(raise|lower)",
+                                  (out := line.command("health", wait)), re.M)):
+        line.command("reclaim g1 1M", wait)
+    grade = found[1].split(":")[0]
+    need(re.search(rf"^g2: awesome: nothing is taken from it$(.|\n)*^health: {grade}$", out, re.M), out)
+    need("nothing was ever taken" in line.command("why g2", wait), "why g2")
+    line.command("set g1 sched.mem.max 24M", wait)
+    while not re.search(r"^ +\d+ s ago for \d+ s: above its limit \(memory was high\): evict, \d+\.\d MiB; went: ",
+                        line.command("why g1", wait), re.M):
+        pass
+    need('no VM is called "g9"' in line.command("why g9", wait), "why g9")
+    line.request({"command": "poweroff"}, ("output",), wait)
+
+
 def never_read(line, ended, slow):
     """More is asked for than all buffers hold, and nothing is read until the guest has ended."""
     line.send({"subscribe": "stats", "period_ms": 100})
@@ -100,9 +128,19 @@ def never_read(line, ended, slow):
 
 def cases(host, bare, workload, prompt, panic, pvh):
     # Nobody types at the first line; the second does it all.
-    yield dict(name="monitor", monitor=True, forbid=(panic,), verdict="stopped", expect=("g1: powered off with the host",),
+    yield dict(name="monitor", monitor=True, forbid=(panic,), verdict="stopped",
+               expect=("g1: powered off with the host",),
                config=host(autostop="no") + bare("g1", "spin", kernel=pvh) + bare("g2", "spin", kernel=pvh),
                watcher=lambda machine, timeout, slow: Talker(machine, timeout, slow, talk_sense, ()))
+
+    # (The other VM keeps an emulator from skipping time.)
+    yield dict(name="monitor-health", monitor=True, forbid=(panic,), verdict="stopped", timeout=300,
+               expect=("g1: reclaimed",),
+               config=host(autostop="no", **{"Mem.AllocGuestLargePage": 0}) +
+               bare("g1", workload(mib=48, ops=1000, wait=1, overwrite=1), "64M", pvh, **{"sched.mem.min": 0}) +
+               bare("g2", "spin", kernel=pvh),
+               disks=(Disk(name="swap", mib=128, partitions=(("swap", "swap", 112),)),),
+               watcher=lambda machine, timeout, slow: Talker(machine, timeout, slow, swap_and_see, ()))
 
     # Meanwhile the console answers, and a guest verifies. (Bochs itself would wait for a terminal that is not read.)
     def deaf(machine, timeout, slow):

@@ -144,7 +144,9 @@ def main():
               "poweroff ends it, as does Ctrl-A x")
     sys.stdout.flush()
     outcome, report = watch(spec, options, interactive)
-    if outcome.detail and not interactive:
+    if interactive:
+        print()
+    elif outcome.detail:
         print(f"\n{outcome.detail}")
     if report:
         print(f"\n{report}\nrun: report: {spec.directory}/report.txt, report.svg")

@@ -8,7 +8,7 @@ import time
 class Terminal:
     """Use as a context manager: leaving it ends the program and its tmux, and no other."""
 
-    def __init__(self, directory, command, columns=230, rows=20):
+    def __init__(self, directory, command, columns=260, rows=30):
         self.socket = os.path.relpath(directory / "tmux")
         self._tmux("-f", "/dev/null", "new-session", "-d", "-x", str(columns), "-y", str(rows),
                    f"LC_ALL=C.UTF-8 {command}; echo it ended with $?; exec sleep 600")

@@ -5,6 +5,7 @@ import json
 import os
 import pathlib
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -31,7 +32,8 @@ def need(holds, what):
 def passes(test):
     """A test's result as the runner wants it; `test` gets a clean directory."""
     def run(directory):
-        directory.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(directory, ignore_errors=True)
+        directory.mkdir(parents=True)
         try:
             test(directory)
         except AssertionError as problem:
