@@ -41,9 +41,12 @@ void vcpu_inject_ud(struct vcpu *vcpu)
 
 void vcpu_kick(struct vcpu *vcpu)
 {
-	__atomic_store_n(&vcpu->attention, true, __ATOMIC_RELEASE);
-	if (vcpu->home_cpu != this_cpu()->id)
-		irq_send_kick(vcpu->home_cpu);
+	u32 home;
+
+	__atomic_store_n(&vcpu->attention, true, __ATOMIC_SEQ_CST);
+	home = __atomic_load_n(&vcpu->home_cpu, __ATOMIC_SEQ_CST);
+	if (home != this_cpu()->id)
+		irq_send_kick(home);
 }
 
 /* Host TSC of the earlier of two guest times, one in guest TSC and one in ns; ~0 where there is
@@ -168,17 +171,39 @@ static void sync_tpr(struct vcpu *vcpu)
 	vcpu->attention = true;
 }
 
-void vcpu_attach(struct vcpu *vcpu)
+/* From then on another CPU may load it, or the boot CPU free it. */
+static void unload(struct cpu *cpu)
 {
-	struct virt_vcpu *virt = &vcpu->virt;
+	struct vcpu *vcpu = vcpu_of(cpu->loaded);
+
+	hv_ops->unload(&vcpu->virt);
+	cpu->loaded = NULL;
+	__atomic_store_n(&vcpu->loaded_on, VCPU_UNLOADED, __ATOMIC_RELEASE);
+}
+
+void vcpu_release(struct vcpu *vcpu)
+{
 	struct cpu *cpu = this_cpu();
 
-	if (cpu->loaded != virt) {
-		if (cpu->loaded)
-			hv_ops->unload(cpu->loaded);
-		hv_ops->load(virt);
-		cpu->loaded = virt;
-	}
+	if (cpu->loaded != &vcpu->virt)
+		return;
+	if (cpu->fpu_owner)
+		fpu_save(&vcpu->virt.fpu);
+	cpu->fpu_owner = NULL;
+	unload(cpu);
+}
+
+void vcpu_attach(struct vcpu *vcpu)
+{
+	struct cpu *cpu = this_cpu();
+
+	if (cpu->loaded == &vcpu->virt)
+		return;
+	if (cpu->loaded)
+		vcpu_release(vcpu_of(cpu->loaded));
+	__atomic_store_n(&vcpu->loaded_on, cpu->id, __ATOMIC_RELAXED);
+	hv_ops->load(&vcpu->virt);
+	cpu->loaded = &vcpu->virt;
 }
 
 /* Also after an exit: a library may have used the registers. */
@@ -186,7 +211,7 @@ static void attach_fpu(struct virt_vcpu *virt, struct cpu *cpu)
 {
 	if (cpu->fpu_owner == virt)
 		return;
-	fpu_switch(cpu->fpu_owner ? &cpu->fpu_owner->fpu : NULL, &virt->fpu);
+	fpu_load(&virt->fpu);
 	cpu->fpu_owner = virt;
 }
 
@@ -194,13 +219,19 @@ void vcpu_detach(struct vcpu *vcpu)
 {
 	struct cpu *cpu = this_cpu();
 
-	if (cpu->loaded == &vcpu->virt) {
-		hv_ops->unload(&vcpu->virt);
-		cpu->loaded = NULL;
-	}
+	if (cpu->loaded != &vcpu->virt)
+		return;
 	/* Its registers are of no more use to anybody. */
-	if (cpu->fpu_owner == &vcpu->virt)
-		cpu->fpu_owner = NULL;
+	cpu->fpu_owner = NULL;
+	unload(cpu);
+}
+
+void vcpu_detach_ending(void)
+{
+	struct virt_vcpu *loaded = this_cpu()->loaded;
+
+	if (loaded && vm_is_ending(vcpu_of(loaded)->vm))
+		vcpu_detach(vcpu_of(loaded));
 }
 
 /*
@@ -231,7 +262,7 @@ static bool go_on(struct vcpu *vcpu, struct cpu *cpu)
 void vcpu_run(struct vcpu *vcpu, u64 slice_end)
 {
 	struct cpu *cpu = this_cpu();
-	u64 start = time_tsc();
+	u64 start = time_tsc(), ticks;
 	struct vm_exit exit;
 	bool running = true;
 
@@ -261,5 +292,7 @@ void vcpu_run(struct vcpu *vcpu, u64 slice_end)
 	}
 	cpu->running = NULL;
 	fault_guard_use(NULL, 0);
-	vcpu->run_tsc += time_tsc() - start;
+	ticks = time_tsc() - start;
+	vcpu->run_tsc += ticks;
+	cpu->vcpu_ns += time_ns_from_tsc(ticks);
 }

@@ -6,6 +6,7 @@
 #include "hv/console.h"
 #include "hv/guest_disk.h"
 #include "hv/hv_ops.h"
+#include "hv/run_queue.h"
 #include "hv/sched.h"
 #include "hv/share.h"
 #include "hv/share_salt.h"
@@ -83,18 +84,34 @@ void vm_request_end(struct vm *vm, enum vm_request how)
 
 	__atomic_compare_exchange_n(
 		&vm->request, &none, how, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+	sched_call_boot_cpu();
 }
 
 void vm_break(struct vm *vm, const char *fmt, ...)
 {
 	va_list args;
 
-	if (vm->request == VM_REQUEST_STOP)
+	if (__atomic_exchange_n(&vm->is_broken, true, __ATOMIC_SEQ_CST))
 		return;
 	va_start(args, fmt);
 	fmt_vsnprintf(vm->why, sizeof(vm->why), fmt, args);
 	va_end(args);
 	__atomic_store_n(&vm->request, VM_REQUEST_STOP, __ATOMIC_SEQ_CST);
+	sched_call_boot_cpu();
+}
+
+/* From here on no vCPU of it runs, and none is in the hardware of another CPU. */
+static void halt(struct vm *vm)
+{
+	vm_request_end(vm, VM_REQUEST_POWER_OFF);
+	for (u32 i = 0; i < vm->vcpu_count; i++)
+		run_queue_stop(&vm->vcpus[i]);
+}
+
+static void forget_requests(struct vm *vm)
+{
+	__atomic_store_n(&vm->is_broken, false, __ATOMIC_RELAXED);
+	__atomic_store_n(&vm->request, VM_REQUEST_NONE, __ATOMIC_SEQ_CST);
 }
 
 /* --- Power-on -------------------------------------------------------------------------------- */
@@ -169,6 +186,7 @@ static err_t create_vcpu(struct vm *vm, u32 index)
 	vcpu->vm = vm;
 	vcpu->index = index;
 	vcpu->state = VCPU_OFF;
+	vcpu->loaded_on = VCPU_UNLOADED;
 	vcpu->wake_tsc = ~0ull;
 	list_init(&vcpu->queue);
 	vcpu->virt.space = vm->space;
@@ -185,23 +203,24 @@ static err_t create_vcpu(struct vm *vm, u32 index)
 
 static void destroy_vcpus(struct vm *vm, u32 count)
 {
-	for (u32 i = 0; i < count; i++) {
-		struct vcpu *vcpu = &vm->vcpus[i];
+	struct vcpu *vcpus = vm->vcpus;
 
-		sched_remove(vcpu);
-		vcpu_detach(vcpu);
-		hv_ops->vcpu_destroy(&vcpu->virt);
-		fpu_state_destroy(&vcpu->virt.fpu);
+	sched_set_vcpus(vm, NULL);
+	for (u32 i = 0; i < count; i++) {
+		vcpu_detach(&vcpus[i]);
+		hv_ops->vcpu_destroy(&vcpus[i].virt);
+		fpu_state_destroy(&vcpus[i].virt.fpu);
 	}
-	kmem_free(vm->vcpus, vm->vcpu_count * sizeof(struct vcpu));
-	vm->vcpus = NULL;
+	kmem_free(vcpus, vm->vcpu_count * sizeof(struct vcpu));
 }
 
 static err_t create_vcpus(struct vm *vm)
 {
-	vm->vcpus = kmem_alloc(vm->vcpu_count * sizeof(struct vcpu));
-	if (!vm->vcpus)
+	struct vcpu *vcpus = kmem_alloc(vm->vcpu_count * sizeof(struct vcpu));
+
+	if (!vcpus)
 		return E_NOMEM;
+	sched_set_vcpus(vm, vcpus);
 	for (u32 i = 0; i < vm->vcpu_count; i++) {
 		err_t err = create_vcpu(vm, i);
 
@@ -249,14 +268,14 @@ static void start_time(struct vm *vm)
 	vdev_reset(vm->vdev, vm->origin_ns);
 	vm->abi_version = 0;
 	balloon_began(vm);
-	vm->request = VM_REQUEST_NONE;
+	forget_requests(vm);
 }
 
 static void schedule(struct vm *vm)
 {
 	for (u32 i = 0; i < vm->vcpu_count; i++) {
 		if (vm->vcpus[i].state == VCPU_RUNNABLE)
-			sched_add(&vm->vcpus[i]);
+			run_queue_start(&vm->vcpus[i]);
 	}
 }
 
@@ -360,7 +379,7 @@ err_t vm_start(struct vm *vm)
 	}
 	vm->ended = false;
 	vm->is_reset = false;
-	vm->request = VM_REQUEST_NONE;
+	forget_requests(vm);
 	vm->state = VM_STARTING;
 	return 0;
 }
@@ -428,6 +447,7 @@ static enum vm_verdict judge(const struct vm *vm)
 
 void vm_end(struct vm *vm, enum vm_state state, const char *why)
 {
+	halt(vm);
 	vm_figures_get(vm, &vm->last);
 	fmt_snprintf(vm->why, sizeof(vm->why), "%s", why);
 	if (state == VM_STOPPED)
@@ -435,7 +455,7 @@ void vm_end(struct vm *vm, enum vm_state state, const char *why)
 	else
 		log_info("%s: %s", vm_name(vm), why);
 	release(vm);
-	vm->request = VM_REQUEST_NONE;
+	forget_requests(vm);
 	vm->state = state;
 	vm->verdict = judge(vm);
 	vm->ended = true;
@@ -444,7 +464,6 @@ void vm_end(struct vm *vm, enum vm_state state, const char *why)
 
 static void reset_vcpu(struct vcpu *vcpu)
 {
-	sched_remove(vcpu);
 	vcpu_detach(vcpu);
 	hv_ops->vcpu_reset(&vcpu->virt);
 	fpu_state_reset(&vcpu->virt.fpu);
@@ -458,12 +477,13 @@ void vm_reset(struct vm *vm)
 {
 	char why[VM_WHY_BYTES];
 
+	halt(vm);
 	log_info("%s: reset", vm_name(vm));
 	for (u32 i = 0; i < vm->vcpu_count; i++)
 		reset_vcpu(&vm->vcpus[i]);
 	vm_disk_reset(vm);
 	space_clear(vm->space);
-	vm->request = VM_REQUEST_NONE;
+	forget_requests(vm);
 	vm->output.reported_ok = false;
 	vm->is_reset = true;
 	vm->state = VM_STARTING;

@@ -4,9 +4,9 @@
  * its configuration and its output ring is released when it ends, so that a VM that is not running
  * costs no guest memory.
  *
- * Life-cycle functions are called by the scheduler's loop only (sched.c), never while one of the
- * VM's vCPUs is in the guest. What a device or an exit wants of the VM's life it leaves as a
- * request (vm_request_end(), vm_break()), which the loop carries out.
+ * Life-cycle functions are called by the boot CPU's loop only (sched.c). Before they take anything
+ * away they stop the VM's vCPUs, wherever these are. What a device or an exit wants of the VM's life
+ * it leaves as a request (vm_request_end(), vm_break()), which the loop carries out.
  *
  * Legend: [I] fixed after creation, [l] life cycle: changed between guest entries only, [v] lock
  * held, [a] atomic.
@@ -61,6 +61,7 @@ struct vm {
 
 	enum vm_state state;    /* [l] */
 	u32 request;            /* [a] enum vm_request */
+	u32 is_broken;          /* [a] somebody states in .why why it cannot go on */
 	char why[VM_WHY_BYTES]; /* [l] why it was stopped or not started */
 	bool ended; /* [l] it was started once and is no longer running, or could not start */
 	u32 starts, resets;      /* [l] */

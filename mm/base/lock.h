@@ -29,6 +29,7 @@ enum lock_rank {
 	LOCK_RANK_DISK,        /* drivers: the state of a disk's controller */
 	LOCK_RANK_DISK_QUEUE,  /* drivers: one of its queues */
 	LOCK_RANK_LOG,
+	LOCK_RANK_CONSOLE,     /* hv: the console's line under way */
 	LOCK_RANK_UART,
 	LOCK_RANK_COUNT
 };

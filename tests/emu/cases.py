@@ -18,6 +18,7 @@ import session
 import swap_cases
 import swap_fault_cases
 import share_cases
+import smp_cases
 import tools_cases
 import virtio_cases
 
@@ -264,7 +265,9 @@ CASES = [
     *(Case(**arguments) for arguments in virtio_cases.cases(host, vm, bare, WELL, PROMPT, PANIC)),
     *(Case(**arguments) for arguments in host_cases.cases(host, vm, bare, PROMPT, PANIC)),
     *(Case(**arguments) for arguments in reclaim_cases.cases(host, vm, bare, workload, PROMPT, PANIC, PVH)),
+    *(Case(**arguments) for arguments in smp_cases.cases(host, bare, workload, PROMPT, PANIC, PVH)),
 ]
+CASES += smp_cases.again(CASES)
 
 
 def judge(case, outcome):

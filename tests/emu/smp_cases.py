@@ -1,0 +1,33 @@
+"""Cases of several CPUs, each of which runs guests. QEMU has its two in every case where its version is sound
+(machine.default_cpus()); so here are Bochs's: some of the others again, with two, and what only several show."""
+import dataclasses
+
+TWICE = (
+    # Scans, batches and shoot-downs on one CPU, for guests that write and die on the other.
+    "share-death-and-reset", "reclaim-six-small", "swap-reset-and-end", "hostile")
+TWICE_LONG = (
+    "share-four", "share-write-storm", "share-join", "reclaim-command-swapped", "reclaim-everything-swapped",
+    "vectors-of-two-guests", "guest-resets", "events-through-absent-pages", "hostile-beside-linux", "linux-four")
+
+
+def again(cases):
+    """Those of TWICE and TWICE_LONG with two CPUs, on Bochs."""
+    known = {case.name: case for case in cases}
+    for name in (*TWICE, *TWICE_LONG):
+        yield dataclasses.replace(known[name], name=f"two-cpus-{name}", cpus=2, targets=("bochs",),
+                                  long=known[name].long or name in TWICE_LONG)
+
+
+def cases(host, bare, workload, prompt, panic, pvh):
+    # Two guests that never halt: each has a CPU. Two more, and each CPU runs two.
+    spin = host(autostop="no") + "".join(bare(f"g{i}", "spin", kernel=pvh) for i in (1, 2)) + \
+        bare("g3", workload(mib=8, ops=4000), "16M", pvh, autostart="no") + \
+        bare("g4", workload(mib=8, ops=4000, seed=2), "16M", pvh, autostart="no")
+    both_run = "".join(rf"^ *{cpu} +\d+ online +\d+ ms +[1-9]\d* ms .*\n" for cpu in (0, 1))
+    yield dict(name="two-cpus-run-guests", config=spin, cpus=2, targets=("bochs",), verdict="stopped", forbid=(panic,),
+               script=((r"g2: started", "\r"), (prompt, "start g3\r"), (r"g3: started", "\r"), (prompt, "start g4\r"),
+                       (r"g[34]\] WORKLOAD ok(?:.|\n)*g[34]\] WORKLOAD ok", "\r"), (prompt, "cpus\r"),
+                       (r"STEALS", "\r"), (prompt, "stop g1\r"), (r"g1: powered off", "\r"), (prompt, "stop g2\r"),
+                       (r"g2: powered off", "\r"), (prompt, "frames\r"), (r"all accounted for", "\r"),
+                       (prompt, "poweroff\r")),
+               expect=(both_run, r"powered off"))
