@@ -72,8 +72,8 @@ void command_cpus(u32 count, char **words)
 {
 	(void)count;
 	(void)words;
-	console_printf("%3s %8s %-8s %12s %12s %12s %8s\n", "CPU", "APIC", "STATE", "IDLE",
-		"VCPUS", "INTERRUPTS", "STEALS");
+	console_printf("%3s %8s %-8s %12s %12s %12s %8s\n", "CPU", "APIC", "STATE", "IDLE", "VCPUS",
+		"INTERRUPTS", "STEALS");
 	for (u32 id = 0; id < cpu_count(); id++) {
 		const struct cpu *cpu = cpu_by_id(id);
 

@@ -45,8 +45,15 @@
 static struct list vms; /* [I] after create_vms(); which of them have vCPUs: [lock] */
 static struct spinlock vms_lock = SPINLOCK(LOCK_RANK_VM_LIST);
 static struct config config; /* [I] */
-static u64 slice_ticks, console_ticks, park_ticks, send_ticks, work_ticks, start_turn_ticks; /* [I] */
-static bool is_open; /* [a] the other CPUs may begin */
+static u64 slice_ticks, console_ticks, park_ticks, send_ticks, work_ticks,
+	start_turn_ticks; /* [I] */
+static bool is_open;      /* [a] the other CPUs may begin */
+
+/*
+ * Whoever works on VMs' memory in the background, one CPU at a time, holds this, and so does the
+ * boot CPU while VMs' lives may change.
+ */
+static struct spinlock lives_lock = SPINLOCK(LOCK_RANK_LIVES);
 
 const struct config *sched_config(void)
 {
@@ -192,12 +199,21 @@ static void run_one(struct vcpu *vcpu, u64 until)
 	run_queue_put(vcpu);
 }
 
-static void idle(u64 console_due)
+/*
+ * In the background: memory that must come free, pages to share, regions to join. Whether there is
+ * more. @idle: nothing else is to be done here.
+ */
+static bool work_on_memory(bool idle)
 {
-	u64 earliest = turn_end(console_due);
+	bool more;
 
-	if (earliest > time_tsc() && !disks_must_poll() && !vm_disks_are_urgent())
-		run_queue_idle(earliest);
+	if (!spin_trylock(&lives_lock))
+		return false;
+	more = reclaim_turn();
+	if (!more || !idle)
+		more = share_work(idle) || large_pages_work(idle);
+	spin_unlock(&lives_lock);
+	return more;
 }
 
 static bool all_ended(void)
@@ -217,10 +233,34 @@ noreturn_fn static void finish(void)
 	power_off();
 }
 
+/* What may change VMs' lives. Returns whether one is starting. */
+static bool look_after_vms(u64 *console_due)
+{
+	static bool have_begun;
+	bool is_starting;
+
+	spin_lock(&lives_lock);
+	if (time_tsc() >= *console_due) {
+		console_poll();
+		*console_due = time_tsc() + console_ticks;
+	}
+	terminal_send();
+	carry_out_requests();
+	balloon_work();
+	if (config.host.autostop && all_ended())
+		finish();
+	if (!have_begun && vm_swap_is_settled()) {
+		start_vms();
+		have_begun = true;
+	}
+	is_starting = continue_start();
+	spin_unlock(&lives_lock);
+	return is_starting;
+}
+
 noreturn_fn static void loop(void)
 {
 	u64 console_due = 0, start_turn_end = 0;
-	bool have_begun = false;
 
 	for (;;) {
 		bool is_starting;
@@ -230,33 +270,18 @@ noreturn_fn static void loop(void)
 		disks_poll();
 		swap_volumes_poll();
 		vm_disks_work();
-		if (time_tsc() >= console_due) {
-			console_poll();
-			console_due = time_tsc() + console_ticks;
-		}
-		terminal_send();
-		carry_out_requests();
-		balloon_work();
-		if (config.host.autostop && all_ended())
-			finish();
-		if (!have_begun && vm_swap_is_settled()) {
-			start_vms();
-			have_begun = true;
-		}
+		is_starting = look_after_vms(&console_due);
 		run_queue_wake();
-		is_starting = continue_start();
 		if (is_starting && time_tsc() < start_turn_end)
 			continue;
 		vcpu = run_queue_take();
 		if (vcpu) {
 			run_one(vcpu, turn_end(time_tsc() + slice_ticks));
 			start_turn_end = time_tsc() + start_turn_ticks;
-			reclaim_turn();
-			if (!share_work(false))
-				large_pages_work(false);
-		} else if (!is_starting && !reclaim_turn() && !share_work(true) &&
-			   !large_pages_work(true)) {
-			idle(console_due);
+			work_on_memory(false);
+		} else if (!is_starting && !work_on_memory(true) && !disks_must_poll() &&
+			   !vm_disks_are_urgent()) {
+			run_queue_idle(turn_end(console_due));
 		}
 	}
 }
@@ -278,10 +303,12 @@ noreturn_fn void sched_work(void)
 			sched_call_boot_cpu();
 		run_queue_wake();
 		vcpu = run_queue_take();
-		if (vcpu)
+		if (vcpu) {
 			run_one(vcpu, time_tsc() + slice_ticks);
-		else
-			run_queue_idle(~0ull);
+			work_on_memory(false);
+		} else if (!work_on_memory(true)) {
+			run_queue_idle(time_tsc() + console_ticks);
+		}
 	}
 }
 

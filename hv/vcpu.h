@@ -50,7 +50,7 @@ struct vcpu {
 	u64 wake_tsc;  /* host TSC of its next timer, ~0 if none; valid while attention is clear */
 	u64 run_until; /* host TSC: end of slice, as of the run under way */
 	u8 tpr_class;  /* as the local APIC has it */
-	bool nmi_pending;                    /* taken from the local APIC, not yet injected */
+	bool nmi_pending; /* taken from the local APIC, not yet injected */
 	struct recurrence recurrence;
 	struct virt_event pending;           /* an exception for the guest, not yet injected */
 	u64 wall_clock_msr, system_time_msr; /* pvclock.c */

@@ -18,6 +18,7 @@
 #include "hv/x86/paging.h"
 #include "hv/x86/time.h"
 #include "mm/balloon.h"
+#include "mm/promise.h"
 #include "mm/reclaim.h"
 #include "mm/share.h"
 #include "mm/swap.h"
@@ -162,10 +163,43 @@ static struct space_config space_config_of(const struct vm *vm)
 	};
 }
 
+/* memsched's record of what is promised changes by what any CPU's vCPU says, and by starts and
+ * ends.
+ */
+static struct spinlock promises = SPINLOCK(LOCK_RANK_PROMISES);
+
+u64 vm_promise(struct vm *vm, u64 pages)
+{
+	u64 promised;
+
+	spin_lock(&promises);
+	promised = promise_move(vm->space, &vm->admitted, pages);
+	spin_unlock(&promises);
+	return promised;
+}
+
+u64 vm_promise_most(const struct vm *vm)
+{
+	u64 most;
+
+	spin_lock(&promises);
+	most = promise_most(vm->space, &vm->admitted);
+	spin_unlock(&promises);
+	return most;
+}
+
+static void take_promise_back(struct vm *vm)
+{
+	spin_lock(&promises);
+	memsched_power_off(&vm->admitted);
+	spin_unlock(&promises);
+}
+
 static err_t admit(struct vm *vm)
 {
 	struct space_config space = space_config_of(vm);
 	const struct vm_config *config = vm->config;
+	err_t err;
 
 	vm->admitted = (struct memsched_request){
 		.memory_frames = frames_of(config->memory_bytes),
@@ -175,7 +209,10 @@ static err_t admit(struct vm *vm)
 			vm->vcpu_count *
 				(frames_of(sizeof(struct vcpu)) + frames_of(fpu_area_bytes()) + 4),
 	};
-	return memsched_power_on(&vm->admitted, vm->why, sizeof(vm->why));
+	spin_lock(&promises);
+	err = memsched_power_on(&vm->admitted, vm->why, sizeof(vm->why));
+	spin_unlock(&promises);
+	return err;
 }
 
 static err_t create_vcpu(struct vm *vm, u32 index)
@@ -347,7 +384,7 @@ static err_t try_start(struct vm *vm)
 destroy_space:
 	destroy_space(vm);
 take_back_promise:
-	memsched_power_off(&vm->admitted);
+	take_promise_back(vm);
 abandon_swap:
 	if (vm->swap)
 		swap_file_abandon(vm->swap);
@@ -393,7 +430,7 @@ static void release(struct vm *vm)
 	vdev_destroy(vm->vdev);
 	vm->vdev = NULL;
 	destroy_space(vm);
-	memsched_power_off(&vm->admitted);
+	take_promise_back(vm);
 }
 
 static void not_started(struct vm *vm, const char *why)

@@ -5,8 +5,8 @@
  * costs no guest memory.
  *
  * Life-cycle functions are called by the boot CPU's loop only (sched.c). Before they take anything
- * away they stop the VM's vCPUs, wherever these are. What a device or an exit wants of the VM's life
- * it leaves as a request (vm_request_end(), vm_break()), which the loop carries out.
+ * away they stop the VM's vCPUs, wherever these are. What a device or an exit wants of the VM's
+ * life it leaves as a request (vm_request_end(), vm_break()), which the loop carries out.
  *
  * Legend: [I] fixed after creation, [l] life cycle: changed between guest entries only, [v] lock
  * held, [a] atomic.
@@ -76,7 +76,7 @@ struct vm {
 	struct vm_boot *boot;             /* [l] NULL unless starting: vm_boot.c's */
 	bool is_reset;                    /* [l] it is starting again */
 	struct swap_file *swap;           /* [l] the space's; NULL unless it is on, and has one */
-	struct memsched_request admitted; /* [l] what memsched was told */
+	struct memsched_request admitted; /* what memsched was told; vm_promise() changes it */
 	u64 tsc_origin;                   /* [l] host TSC at which the guest's was 0 */
 	u64 origin_ns;                    /* [l] host time at that moment */
 	u32 abi_version; /* hypercalls: what the guest negotiated; 0 = nothing yet */
@@ -157,6 +157,10 @@ static inline bool vm_is_ending(const struct vm *vm)
 {
 	return __atomic_load_n(&vm->request, __ATOMIC_RELAXED) != VM_REQUEST_NONE;
 }
+
+/* promise_move() and promise_most() for a VM that is on. Locks: they take memsched's. */
+u64 vm_promise(struct vm *vm, u64 pages);
+u64 vm_promise_most(const struct vm *vm);
 
 /* Debug: after one more exit of a VM whose hide_every is set. */
 void vm_debug_hide(struct vm *vm);

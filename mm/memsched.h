@@ -44,7 +44,7 @@ enum mem_state memsched_state(u64 free_frames, u64 min_free_frames, enum mem_sta
 const char *mem_state_name(enum mem_state state);
 
 /*
- * Host-wide record, kept under no lock of its own (hv calls it under the VM-list lock). Whatever
+ * Host-wide record, kept under no lock of its own (hv/vm.c has one for it). Whatever
  * the hypervisor holds while no VM is on counts as its own fixed cost.
  */
 void memsched_init(void);
