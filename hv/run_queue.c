@@ -189,8 +189,7 @@ void run_queue_wake(void)
 
 	/* Each once: one that sleeps on may have a reason again at once. */
 	for (u32 i = q->sleeping_count; i && (vcpu = take_sleeper(q, now)) != NULL; i--) {
-		if (vcpu->state == VCPU_PARKED || vcpu_has_event(vcpu))
-			vcpu->state = VCPU_RUNNABLE;
+		vcpu_wake(vcpu);
 		run_queue_put(vcpu);
 	}
 }
@@ -255,11 +254,16 @@ struct vcpu *run_queue_take(void)
 	return vcpu ? vcpu : steal();
 }
 
+bool run_queue_has_waiting(void)
+{
+	return __atomic_load_n(&queue_here()->runnable_count, __ATOMIC_SEQ_CST) != 0;
+}
+
 void run_queue_invite(void)
 {
 	u32 here = this_cpu()->id, count = cpu_count();
 
-	if (__atomic_load_n(&queue_here()->runnable_count, __ATOMIC_SEQ_CST) == 0)
+	if (!run_queue_has_waiting())
 		return;
 	for (u32 i = 1; i < count; i++) {
 		u32 cpu = (here + i) % count;

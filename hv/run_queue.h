@@ -20,7 +20,7 @@
 /* Boot CPU, once, when all CPUs are started. E_NOMEM. */
 must_check err_t run_queues_init(void);
 
-/* A vCPU that becomes RUNNABLE with its VM's start: on the CPU that has the fewest. Boot CPU. */
+/* With its VM's start, RUNNABLE or OFF: on the CPU that has the fewest. Boot CPU. */
 void run_queue_start(struct vcpu *vcpu);
 
 /*
@@ -35,6 +35,9 @@ void run_queue_wake(void);
 
 /* The next to run on this CPU; NULL: there is none. Cost: O(CPUs) where its own queue is empty. */
 struct vcpu *run_queue_take(void);
+
+/* Do others wait for this CPU? */
+bool run_queue_has_waiting(void);
 
 /* It is loaded and about to run: whoever is idle may have those that wait behind it. */
 void run_queue_invite(void);

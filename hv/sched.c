@@ -196,6 +196,9 @@ static void run_one(struct vcpu *vcpu, u64 until)
 	}
 	if (vm_disk_is_urgent(vcpu->vm))
 		sched_call_boot_cpu();
+	/* Those that it may be waiting for go first. */
+	if (vcpu->vm->vcpu_count > 1)
+		run_queue_wake();
 	run_queue_put(vcpu);
 }
 

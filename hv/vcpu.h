@@ -93,6 +93,15 @@ void vcpu_detach_ending(void);
  */
 bool vcpu_has_event(struct vcpu *vcpu);
 
+/*
+ * A sleeper with a reason to look up: it becomes RUNNABLE, or sleeps on. On its home CPU. Locks:
+ * takes the VM's.
+ */
+void vcpu_wake(struct vcpu *vcpu);
+
+/* As INIT leaves it: OFF until a SIPI comes. Not loaded by another CPU. */
+void vcpu_init_registers(struct vcpu *vcpu);
+
 /* Something is there for it to look at: from a device, another vCPU, or memory that arrived. */
 void vcpu_kick(struct vcpu *vcpu);
 

@@ -308,12 +308,11 @@ static void start_time(struct vm *vm)
 	forget_requests(vm);
 }
 
+/* All but the first are off, and wait for it to start them. */
 static void schedule(struct vm *vm)
 {
-	for (u32 i = 0; i < vm->vcpu_count; i++) {
-		if (vm->vcpus[i].state == VCPU_RUNNABLE)
-			run_queue_start(&vm->vcpus[i]);
-	}
+	for (u32 i = 0; i < vm->vcpu_count; i++)
+		run_queue_start(&vm->vcpus[i]);
 }
 
 /* Admission and memory done: the rest of power-on. */
@@ -465,8 +464,9 @@ void vm_continue_start(struct vm *vm, u64 until)
 		vm->resets++;
 	} else {
 		vm->starts++;
-		log_info("%s: started, %llu MiB, %u vCPU", vm_name(vm),
-			(unsigned long long)(vm->config->memory_bytes >> 20), vm->vcpu_count);
+		log_info("%s: started, %llu MiB, %u vCPU%s", vm_name(vm),
+			(unsigned long long)(vm->config->memory_bytes >> 20), vm->vcpu_count,
+			vm->vcpu_count == 1 ? "" : "s");
 	}
 	schedule(vm);
 }
@@ -502,11 +502,8 @@ void vm_end(struct vm *vm, enum vm_state state, const char *why)
 static void reset_vcpu(struct vcpu *vcpu)
 {
 	vcpu_detach(vcpu);
-	hv_ops->vcpu_reset(&vcpu->virt);
+	vcpu_init_registers(vcpu);
 	fpu_state_reset(&vcpu->virt.fpu);
-	vcpu->state = VCPU_OFF;
-	vcpu->pending.valid = false;
-	vcpu->nmi_pending = false;
 	vcpu->wall_clock_msr = vcpu->system_time_msr = 0;
 }
 

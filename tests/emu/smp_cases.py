@@ -4,9 +4,9 @@ import dataclasses
 
 TWICE = (
     # Scans, batches and shoot-downs on one CPU, for guests that write and die on the other.
-    "share-death-and-reset", "reclaim-six-small", "swap-reset-and-end", "hostile")
+    "share-death-and-reset", "reclaim-six-small", "swap-reset-and-end", "hostile-vcpus")
 TWICE_LONG = (
-    "share-four", "share-write-storm", "share-join", "reclaim-command-swapped", "reclaim-everything-swapped",
+    "share-four", "share-write-storm", "share-join", "reclaim-command-swapped", "reclaim-everything-swapped", "hostile",
     "vectors-of-two-guests", "guest-resets", "events-through-absent-pages", "hostile-beside-linux", "linux-four")
 
 
@@ -18,7 +18,7 @@ def again(cases):
                                   long=known[name].long or name in TWICE_LONG)
 
 
-def cases(host, bare, workload, prompt, panic, pvh):
+def cases(host, vm, bare, workload, prompt, panic, pvh):
     # Two guests that never halt: each has a CPU. Two more, and each CPU runs two.
     spin = host(autostop="no") + "".join(bare(f"g{i}", "spin", kernel=pvh) for i in (1, 2)) + \
         bare("g3", workload(mib=8, ops=4000), "16M", pvh, autostart="no") + \
@@ -31,3 +31,11 @@ def cases(host, bare, workload, prompt, panic, pvh):
                        (r"g2: powered off", "\r"), (prompt, "frames\r"), (r"all accounted for", "\r"),
                        (prompt, "poweroff\r")),
                expect=(both_run, r"powered off"))
+
+    # Guests with two CPUs, on one and on two of the host's: writes of both to the same pages, and resets meanwhile.
+    def two_vcpus(ops, **keys):
+        return vm("g1", "action=cpus", "128M", extra=f"bellows.{workload(mib=16, ops=ops)}", vcpus=2, **keys)
+
+    for name, cpus, targets in (("vcpus-on-one-cpu", None, ("qemu", "bochs")), ("vcpus-on-two-cpus", 2, ("bochs",))):
+        yield dict(name=name, config=host() + two_vcpus(500), cpus=cpus, targets=targets, forbid=(panic,), timeout=240,
+                   expect=(r"g1: started, 128 MiB, 2 vCPUs", r"ACTION cpus online=2", r"ACTION cpus ok"))
