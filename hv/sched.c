@@ -45,9 +45,9 @@
 static struct list vms; /* [I] after create_vms(); which of them have vCPUs: [lock] */
 static struct spinlock vms_lock = SPINLOCK(LOCK_RANK_VM_LIST);
 static struct config config; /* [I] */
-static u64 slice_ticks, console_ticks, park_ticks, send_ticks, work_ticks,
-	start_turn_ticks; /* [I] */
-static bool is_open;      /* [a] the other CPUs may begin */
+/* [I] */
+static u64 slice_ticks, console_ticks, park_ticks, send_ticks, work_ticks, start_turn_ticks;
+static bool is_open; /* [a] the other CPUs may begin */
 
 /*
  * Whoever works on VMs' memory in the background, one CPU at a time, holds this, and so does the

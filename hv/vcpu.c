@@ -97,6 +97,7 @@ void vcpu_init_registers(struct vcpu *vcpu)
 	vcpu_release(vcpu);
 	hv_ops->vcpu_reset(&vcpu->virt);
 	vcpu->state = VCPU_OFF;
+	vcpu->wake_tsc = ~0ull;
 	vcpu->pending.valid = false;
 	vcpu->nmi_pending = false;
 }

@@ -163,9 +163,7 @@ static struct space_config space_config_of(const struct vm *vm)
 	};
 }
 
-/* memsched's record of what is promised changes by what any CPU's vCPU says, and by starts and
- * ends.
- */
+/* memsched's record of promises: vCPUs' words change it on any CPU, and starts and ends. */
 static struct spinlock promises = SPINLOCK(LOCK_RANK_PROMISES);
 
 u64 vm_promise(struct vm *vm, u64 pages)
