@@ -29,12 +29,12 @@ setup: ## install the Debian packages that are missing (says so first)
 	@tests/setup.sh
 
 .PHONY: run
-run: setup ## boot four Linux guests under the hypervisor; TARGET=bochs for VT-x in Bochs
+run: setup ## the demonstration: eight Linux guests on too little memory; TARGET=bochs for VT-x in Bochs
 	$(build_locked) $(BUILD)/.all
 	@BELLOWS_BUILD=$(BUILD) $(PY) tests/emu/run.py --target $(or $(TARGET),auto) $(RUN_ARGS)
 
 .PHONY: test
-test: setup ## all tests, or those that match T=PATTERN (unit/... model/... fuzz/... qemu/... bochs/... kvm/...)
+test: setup ## all tests, or those that match T=PATTERN (unit/... model/... sim/... fuzz/... qemu/... bochs/... kvm/...)
 	@BELLOWS_BUILD=$(BUILD) $(PY) tests/run.py $(if $(T),--match '$(T)') $(TEST_ARGS)
 
 .PHONY: test-all
@@ -51,6 +51,15 @@ fuzz-guest: setup ## a hostile guest for SECONDS=600 beside neighbours that veri
 	$(build_locked) $(BUILD)/.all
 	@BELLOWS_BUILD=$(BUILD) $(PY) tests/emu/fuzz_guest.py --target $(or $(TARGET),qemu) \
 		--seconds $(or $(SECONDS),600) $(if $(SEED),--seed $(SEED)) $(FUZZ_ARGS)
+
+.PHONY: sim
+sim: setup ## simulate the memory scheduler: 10000 random hosts, one of thousands of VMs for hours, one drawn (SEED=N)
+	$(build_locked) $(BUILD)/tests/sim/worlds
+	@mkdir -p $(BUILD)/sim
+	@$(BUILD)/tests/sim/worlds --seed $(or $(SEED),1) --worlds 10000
+	@$(BUILD)/tests/sim/worlds --seed $(or $(SEED),8) --worlds 1 --vms 4000 --phases 4 --phase-seconds 1800
+	@$(BUILD)/tests/sim/worlds --seed $(or $(SEED),9) --worlds 1 --trace $(BUILD)/sim/world.csv
+	@$(PY) tests/sim/draw.py $(BUILD)/sim/world.csv $(BUILD)/sim/world.svg
 
 .PHONY: bench
 bench: setup ## measure: all benches, or those that match B=PATTERN; results, table and plots in build/bench/
@@ -73,13 +82,13 @@ guests: ## fetch the guests' kernel, build their initramfs
 	$(build_locked) $(BUILD)/.guests
 
 .PHONY: guest-tools
-guest-tools: ## build what is installed in a Debian guest: build/bellows-guest-tools_VERSION_amd64.deb
-	$(build_locked) $(BUILD)/.guest-tools
+guest-tools: ## build the packages: bellows-guest-tools for Debian guests, bellows-tools for who watches the host
+	$(build_locked) $(BUILD)/.guest-tools $(BUILD)/.tools-package
 
 .PHONY: esp
 esp: setup ## make build/esp.img, a bootable image with the example configuration
 	$(build_locked) $(BUILD)/.all
-	@BELLOWS_BUILD=$(BUILD) $(PY) tests/emu/run.py --image-only $(BUILD)/esp.img
+	@BELLOWS_BUILD=$(BUILD) $(PY) tests/emu/run.py --config boot/bellows.conf --image-only $(BUILD)/esp.img
 
 .PHONY: image
 image: setup ## make build/bellows.img, a disk image for a USB stick, with the example configuration
@@ -179,7 +188,7 @@ $(BUILD)/loader/%.S.o: %.S
 GUEST_DIR   := tests/emu/guests
 GUEST_FLAGS := -std=gnu11 -O2 -static -s -Wall -Wextra -Werror -I.
 
-$(BUILD)/.guests: $(BUILD)/guests/.kernel $(BUILD)/guests/initrd.img $(BUILD)/guests/disk.img $$(BARE_IMAGES)
+$(BUILD)/.guests: $(BUILD)/guests/.kernel $(addprefix $(BUILD)/guests/,initrd.img kexec.img hibernate.img disk.img) $$(BARE_IMAGES)
 	@touch $@
 
 $(BUILD)/.all: $(BUILD)/bellows.elf $(BUILD)/BOOTX64.EFI $(BUILD)/.guests $(BUILD)/x2apic_on.efi
@@ -208,8 +217,8 @@ $(BUILD)/guests/act: $(addprefix $(GUEST_DIR)/,act.c act_cpus.c act.h)
 BARE_DIR     := $(GUEST_DIR)/bare
 BARE_FLAGS   := -std=gnu11 -O2 -ffreestanding -fno-pic -fno-pie -mgeneral-regs-only -mno-red-zone -mcmodel=small \
 	-fno-stack-protector -fcf-protection=none -fno-asynchronous-unwind-tables -Wall -Wextra -Werror -I.
-# The compression cache's codec too, to be measured, and what the compiler calls.
-BARE_SOURCES := $(sort $(wildcard $(BARE_DIR)/*.[cS])) $(GUEST_DIR)/workload.c mm/zcache_codec.c mm/base/str.c
+# The compression cache's codec and the swap file's checksum too, to be measured, and what the compiler calls.
+BARE_SOURCES := $(sort $(wildcard $(BARE_DIR)/*.[cS])) $(GUEST_DIR)/workload.c mm/zcache_codec.c mm/share_hash.c mm/base/str.c
 BARE_NEEDS   := $(BARE_SOURCES) $(wildcard $(BARE_DIR)/*.h $(BARE_DIR)/*.ld) $(GUEST_DIR)/workload.h \
 	$(wildcard mm/*.h mm/base/*.h) hv/abi/hypercall.h hv/abi/balloon.h hv/abi/pvclock.h tests/bench/measure.h
 BARE_IMAGES  := $(addprefix $(BUILD)/guests/,bare.img bare.pvh bare.multiboot)
@@ -235,6 +244,12 @@ $(BUILD)/guests/initrd.img: $(GUEST_DIR)/initrd.sh $(GUEST_DIR)/init $(INITRD_HO
 	@echo "  INITRD  $@"
 	@$(GUEST_DIR)/initrd.sh $@ $(GUEST_DIR)/init $(INITRD_HOLDS)
 
+# For a guest that starts another kernel by kexec: that one and its initramfs are in it.
+KEXEC_HOLDS := $(INITRD_HOLDS) $(addprefix $(BUILD)/guests/,vmlinuz initrd.img)
+$(BUILD)/guests/kexec.img: $(BUILD)/guests/initrd.img
+	@echo "  INITRD  $@"
+	@$(GUEST_DIR)/initrd.sh $@ $(GUEST_DIR)/init $(KEXEC_HOLDS)
+
 # The guest tools as the test guests carry them: the driver for their very kernel.
 DRIVER_SOURCES := $(shell find guest-tools/linux/driver -type f) guest-tools/linux/lay_out.sh \
 	hv/abi/hypercall.h hv/abi/balloon.h
@@ -257,6 +272,7 @@ $(BUILD)/guests/bellows-guest: guest-tools/bellows-guest.c hv/abi/hypercall.h hv
 
 # For guests with a disk: the drivers, which Debian's kernel has as modules.
 DISK_MODULES := $(addsuffix .ko,virtio/virtio_ring virtio/virtio virtio/virtio_mmio block/virtio_blk)
+disk_modules  = $(foreach m,$(DISK_MODULES),"$$(dirname "$$(readlink $(BUILD)/guests/vmlinuz)")"/lib/modules/*/kernel/drivers/$(m))
 
 $(BUILD)/guests/disk: $(GUEST_DIR)/disk.c
 	@echo "  CC      $@"
@@ -267,7 +283,12 @@ $(BUILD)/guests/disk.img: $(GUEST_DIR)/initrd.sh $(GUEST_DIR)/disk_init $(BUILD)
 		$(BUILD)/guests/disk $(BUILD)/guests/.kernel
 	@echo "  INITRD  $@"
 	@$(GUEST_DIR)/initrd.sh $@ $(GUEST_DIR)/disk_init $(BUILD)/guests/workload $(BUILD)/guests/disk \
-		$(foreach m,$(DISK_MODULES),"$$(dirname "$$(readlink $(BUILD)/guests/vmlinuz)")"/lib/modules/*/kernel/drivers/$(m))
+		$(disk_modules)
+
+# For one that hibernates to such a disk with a balloon.
+$(BUILD)/guests/hibernate.img: $(BUILD)/guests/initrd.img
+	@echo "  INITRD  $@"
+	@$(GUEST_DIR)/initrd.sh $@ $(GUEST_DIR)/init $(INITRD_HOLDS) $(disk_modules)
 
 # A program between firmware and loader, for machines whose firmware leaves x2APIC mode on.
 $(BUILD)/x2apic_on.efi: tests/emu/firmware/x2apic_on.c
@@ -288,6 +309,28 @@ $(BUILD)/.guest-tools: $(DRIVER_SOURCES) $(wildcard guest-tools/*.* guest-tools/
 	@guest-tools/linux/deb.sh $(BUILD) $(TOOLS_VERSION)
 	@touch $@
 
+# --- The tools for watching a host ---------------------------------------------------------------
+
+MONITOR_DIR   := guest-tools/monitor
+MONITOR_FLAGS  = -std=gnu11 -O2 -g -Wall -Wextra -Werror -D_GNU_SOURCE -I. -DBELLOWS_VERSION='"$(VERSION)"'
+MONITOR_SHARED := $(addprefix $(MONITOR_DIR)/,line.c sample.c)
+MONITOR_TOOLS := $(addprefix $(BUILD)/tools/,bellowstop bellows-exporter)
+
+$(BUILD)/tools/bellowstop: $(addprefix $(MONITOR_DIR)/,bellowstop.c table.c) $(MONITOR_SHARED)
+$(BUILD)/tools/bellowstop: private MONITOR_LIBS := -lncursesw
+$(BUILD)/tools/bellows-exporter: $(addprefix $(MONITOR_DIR)/,bellows-exporter.c metrics.c) $(MONITOR_SHARED)
+$(BUILD)/tools/bellows-exporter: private MONITOR_LIBS := -lmicrohttpd -lpthread
+
+$(MONITOR_TOOLS): $(wildcard $(MONITOR_DIR)/*.h) $(BUILD)/.version
+	@echo "  CC      $@"
+	@mkdir -p $(@D)
+	@gcc $(MONITOR_FLAGS) -o $@ $(filter %.c,$^) -ljson-c $(MONITOR_LIBS)
+
+$(BUILD)/.tools-package: $(MONITOR_TOOLS) $(wildcard $(MONITOR_DIR)/*) guest-tools/linux/copyright
+	@echo "  DEB     bellows-tools $(TOOLS_VERSION)"
+	@$(MONITOR_DIR)/deb.sh $(BUILD) $(TOOLS_VERSION)
+	@touch $@
+
 # --- Host tests --------------------------------------------------------------------------------
 #
 # A test is a file that opens with "/* SRCS: mm/x.c mm/base/fmt.c LIBS: -lm */": the sources it is
@@ -301,7 +344,7 @@ test_libs  = $(shell echo '$(call test_words,$(1))' | sed -n 's/.*LIBS://p')
 # What mm/ itself is linked with.
 MM_LIBS := -llz4
 
-HOST_TESTS := $(call tests_in,tests/unit/*.c tests/model/*.c)
+HOST_TESTS := $(call tests_in,tests/unit/*.c tests/model/*.c tests/sim/*.c)
 FUZZERS    := $(call tests_in,tests/fuzz/*.c)
 
 SANITIZE   := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer

@@ -17,6 +17,7 @@ enum {
 #define FCR_ENABLE_CLEAR 0x07
 #define MCR_DTR_RTS_OUT2 0x0b
 #define LSR_DATA         0x01
+#define LSR_OVERRUN      0x02 /* reading it clears it */
 #define LSR_EMPTY        0x20
 #define LSR_ALL_SENT     0x40
 #define SPIN_LIMIT       200000 /* a line that does not drain loses its output rather than hang us */
@@ -36,6 +37,7 @@ bool uart_init(struct uart *uart, u16 port)
 	uart->port = port;
 	uart->room = 0;
 	uart->stalled = false;
+	uart->overrun = false;
 	uart->present = is_present(port);
 	if (!uart->present)
 		return false;
@@ -106,7 +108,12 @@ void uart_drain(struct uart *uart)
 
 int uart_read(struct uart *uart)
 {
-	if (!uart->present || !(inb(uart->port + UART_LSR) & LSR_DATA))
+	if (!uart->present)
+		return -1;
+	u8 status = inb(uart->port + UART_LSR);
+
+	uart->overrun = uart->overrun || (status & LSR_OVERRUN);
+	if (!(status & LSR_DATA))
 		return -1;
 	return inb(uart->port + UART_DATA);
 }

@@ -16,6 +16,7 @@ struct uart {
 	bool present; /* [I] */
 	u8 room;      /* bytes that surely fit into the FIFO */
 	bool stalled; /* it did not drain in time: until it does, nobody waits for it */
+	bool overrun; /* bytes came that found no room: the reader's to clear */
 };
 
 /* Set the line up. Returns whether there is a port at all: all calls are harmless if not. */

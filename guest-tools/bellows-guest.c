@@ -110,6 +110,7 @@ struct row {
 static const struct row sizes[] = {
 	{"size_kib", "balloon now", KIB},
 	{"large_kib", "of it in 2 MiB pages", KIB},
+	{"held_kib", "of it promised to others", KIB},
 	{"target_kib", "target", KIB},
 	{"maximum_kib", "maximum", KIB},
 };

@@ -77,7 +77,9 @@ static s64 call_hello(struct vm *vm, const u64 *gpr)
 	b->swap_pages = gpr[GPR_RDX];
 	b->flags = gpr[GPR_RSI];
 	b->stats_known = false;
-	b->pace = (struct balloon_pace){0, time_now_ns()};
+	/* What it began without is in its balloon from the first moment, as far as it can be. */
+	b->pace = (struct balloon_pace){vm->space->page_count - vm->memory.granted_pages,
+		time_now_ns()};
 	b->heard_ns = b->kept_up_ns = time_now_ns();
 	b->driver = true;
 	/* A guest that says hello for ever is not to fill the log. */
@@ -110,7 +112,7 @@ u64 balloon_maximum_of(const struct vm *vm, enum balloon_limit *which)
 					   : config->balloon_max.bytes >> PAGE_SHIFT,
 		.ctl_max_pct = host->ctl_max_pct,
 		.reservation_pages =
-			config->reservation_given ? config->reservation_bytes >> PAGE_SHIFT : 0,
+			max(config->reservation_bytes, config->min_bytes) >> PAGE_SHIFT,
 		.os_minimum_pages = b->os_minimum_pages,
 		.slack_pages = host->balloon_max_slack_bytes >> PAGE_SHIFT,
 		.room_known = b->stats_known,
@@ -131,7 +133,7 @@ static u64 held_pages(const struct vm *vm)
 void balloon_promise(struct vm *vm)
 {
 	if (vm_is_promised_all(vm))
-		vm_promise(vm, held_pages(vm));
+		vm_promise(vm, min(held_pages(vm), vm_allowed_pages(vm)));
 }
 
 u64 balloon_floor_of(const struct vm *vm)
@@ -155,6 +157,8 @@ static s64 call_target(const struct vm *vm, u64 what)
 		return (s64)balloon_maximum_of(vm, &which);
 	case BELLOWS_BALLOON_ASK_SIZE:
 		return (s64)balloon_pages(vm->space);
+	case BELLOWS_BALLOON_ASK_HELD:
+		return (s64)balloon_floor_of(vm);
 	default:
 		return BELLOWS_HC_E_INVALID;
 	}
@@ -200,12 +204,14 @@ static u64 room(const struct vm *vm, u32 order)
 /* Of so many entries, how many may leave the balloon: those that the VM can be promised again. */
 static u64 returnable(struct vm *vm, u64 count, u32 order)
 {
-	u64 held = held_pages(vm), wanted = held + (count << order);
+	u64 held = held_pages(vm), wanted = min(held + (count << order), vm_allowed_pages(vm));
 
 	if (!vm_is_promised_all(vm) || vm->admitted.promised_frames >= wanted)
 		return count;
 	u64 promised = vm_promise(vm, wanted);
 
+	if (promised >= wanted)
+		return count;
 	return promised > held ? (promised - held) >> order : 0;
 }
 

@@ -14,7 +14,8 @@
 struct vm;
 
 struct vm_balloon {
-	u64 asked_pages;             /* [v] by the administrator; outlives a reset */
+	u64 asked_pages;             /* [v] by the administrator; outlives a reset. The memory
+					scheduler may want more: memsched_host.h */
 	struct balloon_pace pace;    /* [v] */
 	struct balloon_bucket calls; /* [v] */
 	bool driver;                 /* [v] it has said hello */
@@ -49,6 +50,9 @@ void balloon_promise(struct vm *vm);
 
 /* The least that the balloon can be, for what it gave up is promised to others. Locks: the VM's. */
 u64 balloon_floor_of(const struct vm *vm);
+
+/* How it fares; *@since_ns as balloon_status() tells it. Locks: the VM's. */
+enum balloon_status balloon_status_of(const struct vm *vm, u64 *since_ns);
 
 /* Now and then, from the scheduler's loop: targets move, and guests are told. */
 void balloon_work(void);

@@ -1,6 +1,6 @@
 /*
  * The host's side of the balloons: ten times a second each target takes a step towards what is
- * asked for, and a guest whose target is another now gets an interrupt. What a VM without a
+ * asked for by the administrator or the memory scheduler, whoever wants more, and a guest whose target is another now gets an interrupt. What a VM without a
  * reservation has given up is promised to it no longer, so that another may start with it; where
  * one has, that much stays in the balloon.
  */
@@ -32,11 +32,15 @@ static u64 due_ns;
 static struct balloon_rates rates_now(void)
 {
 	const struct host_config *host = &sched_config()->host;
-	struct memsched_snapshot memory;
 
-	memsched_snapshot_get(&memory);
 	return balloon_rates(host->balloon_inflate_pages_s, host->balloon_deflate_pages_s,
-		memory.state >= MEM_HARD);
+		memsched_state() >= MEM_HARD);
+}
+
+/* By the administrator, or by the memory scheduler. */
+static u64 asked(const struct vm *vm)
+{
+	return max(vm->balloon.asked_pages, vm->memory.balloon_pages);
 }
 
 /* A rising edge on the device's line: see the DSDT. */
@@ -53,7 +57,7 @@ static void target_move(struct vm *vm, u64 now, const struct balloon_rates *rate
 	u64 size = balloon_pages(vm->space);
 	enum balloon_limit which;
 	u64 maximum = balloon_maximum_of(vm, &which);
-	u64 wanted = balloon_wanted(b->asked_pages, balloon_floor_of(vm), maximum);
+	u64 wanted = balloon_wanted(asked(vm), balloon_floor_of(vm), maximum);
 
 	if (balloon_pace_move(&b->pace, now, size, wanted, rates))
 		signal_guest(vm);
@@ -84,31 +88,38 @@ void balloon_work(void)
 
 /* --- The command ----------------------------------------------------------------------------- */
 
-static void status_text(struct vm *vm, u64 maximum, enum balloon_limit which, char *text)
+enum balloon_status balloon_status_of(const struct vm *vm, u64 *since_ns)
 {
 	const struct vm_balloon *b = &vm->balloon;
-	u64 now = time_now_ns(), since_ns;
+	enum balloon_limit which;
 	struct balloon_sight sight = {
 		.driver = b->driver,
 		.disabled = b->flags & BELLOWS_BALLOON_DISABLED,
 		.backing_off = b->flags & BELLOWS_BALLOON_BACKOFF,
-		.now_ns = now,
+		.now_ns = time_now_ns(),
 		.heard_ns = b->heard_ns,
 		.kept_up_ns = b->kept_up_ns,
 		.size_pages = balloon_pages(vm->space),
 		.target_pages = b->pace.target_pages,
-		.asked_pages = b->asked_pages,
+		.asked_pages = asked(vm),
 		.floor_pages = balloon_floor_of(vm),
-		.maximum_pages = maximum,
+		.maximum_pages = balloon_maximum_of(vm, &which),
 	};
-	enum balloon_status status = balloon_status(&sight, &since_ns);
+
+	return balloon_status(&sight, since_ns);
+}
+
+static void status_text(const struct vm *vm, enum balloon_limit which, char *text)
+{
+	u64 since_ns;
+	enum balloon_status status = balloon_status_of(vm, &since_ns);
 
 	if (status == BALLOON_AT_MAXIMUM)
 		fmt_snprintf(text, STATUS_BYTES, "%s (%s)", balloon_status_name(status),
 			balloon_limit_name(which));
 	else if (since_ns)
 		fmt_snprintf(text, STATUS_BYTES, "%s for %llu s", balloon_status_name(status),
-			(ull)((now - since_ns) / SECOND_NS));
+			(ull)((time_now_ns() - since_ns) / SECOND_NS));
 	else
 		fmt_snprintf(text, STATUS_BYTES, "%s", balloon_status_name(status));
 }
@@ -123,7 +134,7 @@ static void print_balloon(struct vm *vm)
 	spin_lock(&vm->lock);
 	u64 maximum = balloon_maximum_of(vm, &which);
 
-	status_text(vm, maximum, which, status);
+	status_text(vm, which, status);
 	spin_unlock(&vm->lock);
 	console_printf("%-16s %7llu.%llu %7llu.%llu %7llu.%llu %7llu.%llu %8llu %8llu  %s\n",
 		vm_name(vm), MIB_OF(b->asked_pages), MIB_OF(balloon_pages(vm->space)),
@@ -178,6 +189,7 @@ static void ask(const char *name, const char *size)
 	}
 	spin_lock(&vm->lock);
 	vm->balloon.asked_pages = bytes >> PAGE_SHIFT;
+	memsched_decide_soon();
 	u64 maximum = balloon_maximum_of(vm, &which), floor = balloon_floor_of(vm);
 
 	spin_unlock(&vm->lock);

@@ -4,21 +4,23 @@
 #include "hv/crash.h"
 #include "hv/disk_test.h"
 #include "hv/disks.h"
-#include "hv/exit.h"
 #include "hv/host_commands.h"
 #include "hv/log.h"
+#include "hv/memsched_host.h"
+#include "hv/memtop.h"
 #include "hv/reclaim.h"
 #include "hv/sched.h"
+#include "hv/settings.h"
 #include "hv/share.h"
 #include "hv/verdict.h"
 #include "hv/vm_swap.h"
+#include "hv/watch.h"
 #include "hv/x86/cpu.h"
 #include "hv/x86/power.h"
 #include "hv/x86/time.h"
 #include "mm/base/fmt.h"
 #include "mm/base/ini.h"
 #include "mm/base/str.h"
-#include "mm/memsched.h"
 
 #define WORDS_MOST 8
 
@@ -31,9 +33,6 @@ struct command {
 };
 
 static const struct command commands[];
-
-/* A size in MiB with one decimal, as two numbers for "%llu.%llu". */
-#define MIB_OF(pages) (ull)((pages) >> 8), (ull)(((pages)&0xff) * 10 >> 8)
 
 static struct vm *find_vm(const char *name)
 {
@@ -76,65 +75,7 @@ static void run_vms(u32 count, char **words)
 			vm_state_name(vm->state), vm->vcpu_count,
 			(ull)(vm->config->memory_bytes >> 20),
 			vm_is_on(vm) ? "-" : verdict_name(vm->verdict), (ull)(f.run_ns / 1000000),
-			vm_is_on(vm) ? "" : vm->why);
-	}
-}
-
-static void print_exits(const char *name, const u64 *exits)
-{
-	char line[400];
-	size_t at = 0;
-
-	line[0] = '\0';
-	for (u32 kind = 0; kind < EXIT_KIND_COUNT; kind++) {
-		if (exits[kind] && at < sizeof(line) - 40)
-			at += (size_t)fmt_snprintf(line + at, sizeof(line) - at, " %s=%llu",
-				exit_kind_name(kind), (ull)exits[kind]);
-	}
-	console_printf("  %s:%s\n", name, at ? line : " none yet");
-}
-
-static void run_memtop(u32 count, char **words)
-{
-	struct memsched_snapshot host;
-	const struct vm *vm;
-
-	(void)count;
-	(void)words;
-	memsched_snapshot_get(&host);
-	console_printf(
-		"host: %llu.%llu MiB, free %llu.%llu, promised %llu.%llu, overhead %llu.%llu, "
-		"minfree %llu.%llu, state %s\n",
-		MIB_OF(host.total_frames), MIB_OF(host.free_frames), MIB_OF(host.promised_frames),
-		MIB_OF(host.overhead_frames), MIB_OF(host.min_free_frames),
-		mem_state_name(host.state));
-	console_printf("%-16s %9s %9s %9s %9s %9s %9s %9s %9s %9s %9s %9s %10s\n", "NAME", "MEMSZ",
-		"CNSM", "PEAK", "SHRD", "SHRDSVD", "COWH", "ZERO", "MCTLSZ", "MCTLTGT", "MCTLMAX",
-		"FAULTS", "EXITS");
-	list_for_each_entry (vm, sched_vms(), all) {
-		struct vm_figures f;
-		u64 exits = 0;
-
-		vm_figures_get(vm, &f);
-		for (u32 kind = 0; kind < EXIT_KIND_COUNT; kind++)
-			exits += f.exits[kind];
-		console_printf(
-			"%-16s %7llu.%llu %7llu.%llu %7llu.%llu %7llu.%llu %7llu.%llu "
-			"%7llu.%llu %7llu.%llu %7llu.%llu %7llu.%llu %7llu.%llu %9llu %10llu\n",
-			vm_name(vm), MIB_OF(vm->config->memory_bytes >> PAGE_SHIFT),
-			MIB_OF(f.consumed_pages), MIB_OF(f.peak_consumed_pages),
-			MIB_OF(f.shared_pages), MIB_OF(f.shared_saved_pages), MIB_OF(f.hint_pages),
-			MIB_OF(f.zero_pages), MIB_OF(f.balloon_pages),
-			MIB_OF(f.balloon_target_pages), MIB_OF(f.balloon_maximum_pages),
-			(ull)f.faults, (ull)exits);
-	}
-	reclaim_show();
-	console_printf("exits by reason:\n");
-	list_for_each_entry (vm, sched_vms(), all) {
-		struct vm_figures f;
-
-		vm_figures_get(vm, &f);
-		print_exits(vm_name(vm), f.exits);
+			vm_is_on(vm) ? share_note(vm) : vm->why);
 	}
 }
 
@@ -169,6 +110,17 @@ static void run_console(u32 count, char **words)
 		console_attach(vm);
 }
 
+static bool any_is_releasing(void)
+{
+	const struct vm *vm;
+
+	list_for_each_entry (vm, sched_vms(), all) {
+		if (vm_is_releasing(vm))
+			return true;
+	}
+	return false;
+}
+
 static void run_start(u32 count, char **words)
 {
 	struct vm *vm = find_vm(words[1]);
@@ -184,7 +136,10 @@ static void run_start(u32 count, char **words)
 	for (u32 i = 2; i < count && at < sizeof(vm->extra); i++)
 		at += (size_t)fmt_snprintf(
 			vm->extra + at, sizeof(vm->extra) - at, "%s%s", i > 2 ? " " : "", words[i]);
-	if (vm_start(vm) != 0)
+	vm->start_wanted = any_is_releasing();
+	if (vm->start_wanted)
+		console_printf("%s starts when the memory of what has ended is free\n", words[1]);
+	else if (vm_start(vm) != 0)
 		console_printf("%s was not started: %s\n", words[1], vm->why);
 }
 
@@ -193,7 +148,9 @@ static void run_stop(u32 count, char **words)
 	struct vm *vm = find_vm(words[1]);
 
 	(void)count;
-	if (vm && !vm_is_on(vm))
+	if (vm && vm->start_wanted)
+		vm->start_wanted = false;
+	else if (vm && !vm_is_on(vm))
 		console_printf("%s is off already\n", words[1]);
 	else if (vm)
 		vm_end(vm, VM_OFF, "powered off by command");
@@ -245,7 +202,9 @@ static void run_hide(u32 count, char **words)
 static const struct command commands[] = {
 	{"help", "", "this list", 1, 1, run_help},
 	{"vms", "", "the virtual machines and how they fare", 1, 1, run_vms},
-	{"memtop", "", "memory of host and VMs, faults, exits by reason", 1, 1, run_memtop},
+	{"memtop", "", "memory of host and VMs, rates, latencies, exits by reason", 1, 1,
+		command_memtop},
+	{"health", "", "how host and VMs fare, since when, and what to do", 1, 1, command_health},
 	{"frames", "", "all page frames of the host by use", 1, 1, command_frames},
 	{"cpus", "", "the host's CPUs: state, how much they idled", 1, 1, command_cpus},
 	{"pci", "", "the devices on the host's PCI buses", 1, 1, command_pci},
@@ -264,6 +223,10 @@ static const struct command commands[] = {
 		command_balloon},
 	{"reclaim", "NAME SIZE", "take so much memory from a VM now, or as much as there is", 3, 3,
 		command_reclaim},
+	{"memsched", "", "the memory scheduler: states, and what each VM is entitled to", 1, 1,
+		command_memsched},
+	{"set", "[[NAME] KEY VALUE]", "change a value of the configuration; what can be, and is", 1,
+		4, command_set},
 	{"hide", "NAME [every N]", "debug: make all its pages fault again, now or every N exits", 2,
 		4, run_hide},
 	{"disk", "test NAME", "debug: write, read and verify a partition of the test type", 3, 4,

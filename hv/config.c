@@ -3,30 +3,10 @@
  * and the words that tell an administrator what is allowed; so a new key is a new line here.
  */
 #include "hv/config.h"
+#include "hv/config_value.h"
 #include "mm/base/fmt.h"
-#include "mm/base/ini.h"
 #include "mm/base/str.h"
 #include "mm/space.h"
-
-enum kind {
-	KIND_BOOL,
-	KIND_NUMBER,
-	KIND_PERCENT,
-	KIND_SIZE,
-	KIND_TEXT,
-	KIND_AMOUNT,
-	KIND_SHARES,
-	KIND_WORD
-};
-
-struct key {
-	const char *name;
-	enum kind kind;
-	u32 offset;      /* in struct host_config or struct vm_config */
-	u64 least, most; /* KIND_TEXT: most = bytes of the field */
-	const char *allowed;
-	const char *words[2]; /* KIND_WORD: for 0 and 1 */
-};
 
 #define HOST(field) offsetof(struct host_config, field)
 #define VM(field)   offsetof(struct vm_config, field)
@@ -156,114 +136,6 @@ printf_like(3, 4) static void complain(struct parser *p, u32 line, const char *f
 /* Pieces of the text in messages: "%.*s". Long ones are cut. */
 #define PIECE(s) (int)min((s).bytes, (size_t)64), (s).at
 
-static bool parse_percent(struct ini_str s, u64 *out)
-{
-	if (s.bytes > 0 && s.at[s.bytes - 1] == '%')
-		s.bytes--;
-	return ini_parse_u64(s, out) == 0;
-}
-
-static bool in_range(const struct key *key, u64 value)
-{
-	return value >= key->least && value <= key->most;
-}
-
-static bool set_text(const struct key *key, struct ini_str s, char *to)
-{
-	if (s.bytes < key->least || s.bytes >= key->most)
-		return false;
-	memcpy(to, s.at, s.bytes);
-	to[s.bytes] = '\0';
-	return true;
-}
-
-static bool set_amount(const struct key *key, struct ini_str s, struct config_amount *to)
-{
-	u64 value;
-
-	if (s.bytes > 0 && s.at[s.bytes - 1] == '%') {
-		if (!parse_percent(s, &value) || value > 100)
-			return false;
-		/* 0% is no bytes, whatever the memory. */
-		*to = (struct config_amount){.pct = (u32)value};
-		return true;
-	}
-	if (ini_parse_bytes(s, &value) != 0 || !in_range(key, value))
-		return false;
-	*to = (struct config_amount){.bytes = value};
-	return true;
-}
-
-static bool set_shares(struct parser *p, const struct key *key, struct ini_str s, u64 *to)
-{
-	static const struct {
-		const char *word;
-		u32 per_mib;
-	} levels[] = {{"low", 5}, {"normal", 10}, {"high", 20}};
-
-	for (u32 i = 0; i < ARRAY_COUNT(levels); i++) {
-		if (ini_str_is(s, levels[i].word)) {
-			p->shares_per_mib = levels[i].per_mib;
-			return true;
-		}
-	}
-	p->shares_per_mib = 0;
-	return ini_parse_u64(s, to) == 0 && in_range(key, *to);
-}
-
-static bool set_word(const struct key *key, struct ini_str s, u32 *to)
-{
-	for (u32 i = 0; i < ARRAY_COUNT(key->words); i++) {
-		if (ini_str_is(s, key->words[i])) {
-			*to = i;
-			return true;
-		}
-	}
-	return false;
-}
-
-static bool set_number(const struct key *key, u64 value, u32 *to)
-{
-	if (!in_range(key, value))
-		return false;
-	*to = (u32)value;
-	return true;
-}
-
-/* Parse @s into the field; false if it is not what the key allows. The field is then as it was. */
-static bool set_value(struct parser *p, const struct key *key, struct ini_str s, void *to)
-{
-	bool flag;
-	u64 value;
-
-	switch (key->kind) {
-	case KIND_BOOL:
-		if (ini_parse_bool(s, &flag) != 0)
-			return false;
-		*(bool *)to = flag;
-		return true;
-	case KIND_NUMBER:
-		return ini_parse_u64(s, &value) == 0 && set_number(key, value, to);
-	case KIND_PERCENT:
-		return parse_percent(s, &value) && set_number(key, value, to);
-	case KIND_SIZE:
-		if (ini_parse_bytes(s, &value) != 0 || !in_range(key, value) ||
-			!IS_ALIGNED(value, PAGE_BYTES))
-			return false;
-		*(u64 *)to = value;
-		return true;
-	case KIND_TEXT:
-		return set_text(key, s, to);
-	case KIND_AMOUNT:
-		return set_amount(key, s, to);
-	case KIND_SHARES:
-		return set_shares(p, key, s, to);
-	case KIND_WORD:
-		return set_word(key, s, to);
-	}
-	return false;
-}
-
 static void take_key(struct parser *p, const struct ini_line *line)
 {
 	bool host = p->section == IN_HOST;
@@ -281,7 +153,8 @@ static void take_key(struct parser *p, const struct ini_line *line)
 			return;
 		}
 		lines[i] = line->line;
-		if (!set_value(p, &keys[i], line->value, base + keys[i].offset))
+		if (!config_value_set(
+			    &keys[i], line->value, base + keys[i].offset, &p->shares_per_mib))
 			complain(p, line->line, "%s = %.*s: allowed is %s", keys[i].name,
 				PIECE(line->value), keys[i].allowed);
 		return;
@@ -297,10 +170,57 @@ static u32 line_of(const struct parser *p, u32 key)
 
 #define AS_MIB(bytes) ((unsigned long long)((bytes) >> 20))
 
+#define SUMS_MAX 3u
+
+struct bad_sum {
+	u32 key; /* of vm_keys: whose value is to blame */
+	char message[CONFIG_PROBLEM_BYTES];
+};
+
+printf_like(3, 4) static void bad_sum(struct bad_sum *out, u32 key, const char *fmt, ...)
+{
+	va_list args;
+
+	out->key = key;
+	va_start(args, fmt);
+	fmt_vsnprintf(out->message, sizeof(out->message), fmt, args);
+	va_end(args);
+}
+
+/* Values of a VM that cannot be together. Returns how many there are, SUMS_MAX at most. */
+static u32 find_bad_sums(const struct vm_config *vm, struct bad_sum *out)
+{
+	u32 count = 0;
+
+	if (vm->reservation_bytes > vm->memory_bytes)
+		bad_sum(&out[count++], VM_RESERVATION,
+			"sched.mem.min is %llu MiB, more than the VM's memory of %llu MiB",
+			AS_MIB(vm->reservation_bytes), AS_MIB(vm->memory_bytes));
+	else if (vm->limit_bytes < vm->reservation_bytes || vm->limit_bytes > vm->memory_bytes)
+		bad_sum(&out[count++], VM_LIMIT,
+			"sched.mem.max is %llu MiB; allowed is from sched.mem.min (%llu) to memory (%llu)",
+			AS_MIB(vm->limit_bytes), AS_MIB(vm->reservation_bytes),
+			AS_MIB(vm->memory_bytes));
+	if (vm->startup_bytes > vm->memory_bytes)
+		bad_sum(&out[count++], VM_STARTUP,
+			"memory.startup is %llu MiB, more than the VM's memory of %llu MiB",
+			AS_MIB(vm->startup_bytes), AS_MIB(vm->memory_bytes));
+	else if (vm->startup_bytes < min(vm->reservation_bytes, vm->memory_bytes))
+		bad_sum(&out[count++], VM_STARTUP,
+			"memory.startup is %llu MiB, less than sched.mem.min of %llu MiB",
+			AS_MIB(vm->startup_bytes), AS_MIB(vm->reservation_bytes));
+	if (vm->min_bytes > vm->startup_bytes)
+		bad_sum(&out[count++], VM_MIN,
+			"memory.min is %llu MiB, more than memory.startup of %llu MiB",
+			AS_MIB(vm->min_bytes), AS_MIB(vm->startup_bytes));
+	return count;
+}
+
 /* What follows from what was not stated, and whether the sums are possible. */
 static void finish_vm(struct parser *p)
 {
 	struct vm_config *vm = p->vm;
+	struct bad_sum bad[SUMS_MAX];
 
 	if (!p->vm_lines[VM_MEMORY])
 		complain(p, vm->line, "[vm %s] has no memory; say memory = " A_SIZE, vm->name);
@@ -310,31 +230,15 @@ static void finish_vm(struct parser *p)
 		vm->limit_bytes = vm->memory_bytes;
 	if (!p->vm_lines[VM_STARTUP])
 		vm->startup_bytes = vm->memory_bytes;
-	if (!p->vm_lines[VM_MIN])
-		vm->min_bytes = vm->startup_bytes;
-	vm->reservation_given = p->vm_lines[VM_RESERVATION] != 0;
+	vm->reservation_line = p->vm_lines[VM_RESERVATION];
+	vm->reservation_given = vm->reservation_line != 0;
 	vm->swap_dir_line = p->vm_lines[VM_SWAP_DIR];
 	if (p->shares_per_mib)
 		vm->shares = p->shares_per_mib * (vm->memory_bytes >> 20);
 	if (!vm->startable)
 		return;
-	if (vm->reservation_bytes > vm->memory_bytes)
-		complain(p, line_of(p, VM_RESERVATION),
-			"sched.mem.min is %llu MiB, more than the VM's memory of %llu MiB",
-			AS_MIB(vm->reservation_bytes), AS_MIB(vm->memory_bytes));
-	else if (vm->limit_bytes < vm->reservation_bytes || vm->limit_bytes > vm->memory_bytes)
-		complain(p, line_of(p, VM_LIMIT),
-			"sched.mem.max is %llu MiB; allowed is from sched.mem.min (%llu) to memory (%llu)",
-			AS_MIB(vm->limit_bytes), AS_MIB(vm->reservation_bytes),
-			AS_MIB(vm->memory_bytes));
-	if (vm->startup_bytes > vm->memory_bytes)
-		complain(p, line_of(p, VM_STARTUP),
-			"memory.startup is %llu MiB, more than the VM's memory of %llu MiB",
-			AS_MIB(vm->startup_bytes), AS_MIB(vm->memory_bytes));
-	if (vm->min_bytes > vm->startup_bytes)
-		complain(p, line_of(p, VM_MIN),
-			"memory.min is %llu MiB, more than memory.startup of %llu MiB",
-			AS_MIB(vm->min_bytes), AS_MIB(vm->startup_bytes));
+	for (u32 i = 0, count = find_bad_sums(vm, bad); i < count; i++)
+		complain(p, line_of(p, bad[i].key), "%s", bad[i].message);
 }
 
 static void leave_section(struct parser *p)
@@ -494,4 +398,107 @@ err_t config_parse(const char *text, size_t bytes, struct config *out,
 	if (p.overflow)
 		return E_NOMEM;
 	return out->problem_count ? E_INVAL : 0;
+}
+
+void config_check_reservations(struct config *out, u64 host_bytes,
+	void (*report)(void *context, u32 line, const char *message), void *context)
+{
+	struct parser p = {.out = out, .report = report, .context = context};
+	u64 left = host_bytes;
+
+	for (u32 i = 0; i < out->vm_count; i++) {
+		struct vm_config *vm = &out->vms[i];
+
+		if (!vm->startable)
+			continue;
+		if (vm->reservation_bytes > host_bytes) {
+			p.section = IN_VM;
+			p.vm = vm;
+			complain(&p, vm->reservation_line,
+				"sched.mem.min is %llu MiB; allowed is up to the host's memory of %llu",
+				AS_MIB(vm->reservation_bytes), AS_MIB(host_bytes));
+		} else if (vm->autostart && vm->reservation_bytes > left) {
+			p.section = IN_NOTHING;
+			complain(&p, vm->reservation_line,
+				"sched.mem.min is %llu MiB, and the VMs before leave %llu of the host's %llu",
+				AS_MIB(vm->reservation_bytes), AS_MIB(left), AS_MIB(host_bytes));
+			return;
+		} else if (vm->autostart) {
+			left -= vm->reservation_bytes;
+		}
+	}
+}
+
+/* --- At run time ----------------------------------------------------------------------------- */
+
+static const struct key *find_key(const struct key *keys, u32 count, const char *name)
+{
+	for (u32 i = 0; i < count; i++) {
+		if (strcmp(keys[i].name, name) == 0)
+			return &keys[i];
+	}
+	return NULL;
+}
+
+static const struct key *find_host_key(const char *name)
+{
+	return find_key(host_keys, ARRAY_COUNT(host_keys), name);
+}
+
+static const struct key *find_vm_key(const char *name)
+{
+	return find_key(vm_keys, ARRAY_COUNT(vm_keys), name);
+}
+
+static bool change(const struct key *key, void *base, const char *value, u32 *shares_per_mib,
+	char *why, size_t why_bytes)
+{
+	struct ini_str s = {value, strlen(value)};
+
+	if (config_value_set(key, s, (char *)base + key->offset, shares_per_mib))
+		return true;
+	fmt_snprintf(why, why_bytes, "%s = %.*s: allowed is %s", key->name, PIECE(s), key->allowed);
+	return false;
+}
+
+bool config_change_host(
+	struct host_config *host, const char *key, const char *value, char *why, size_t why_bytes)
+{
+	u32 shares_per_mib;
+
+	return change(find_host_key(key), host, value, &shares_per_mib, why, why_bytes);
+}
+
+bool config_change_vm(
+	struct vm_config *vm, const char *name, const char *value, char *why, size_t why_bytes)
+{
+	const struct key *key = find_vm_key(name);
+	struct bad_sum bad[SUMS_MAX];
+	u32 shares_per_mib = 0;
+
+	if (!change(key, vm, value, &shares_per_mib, why, why_bytes))
+		return false;
+	if (shares_per_mib)
+		vm->shares = shares_per_mib * (vm->memory_bytes >> 20);
+	if (key == &vm_keys[VM_RESERVATION])
+		vm->reservation_given = true;
+	if (find_bad_sums(vm, bad) == 0)
+		return true;
+	fmt_snprintf(why, why_bytes, "%s", bad[0].message);
+	return false;
+}
+
+static void print(const struct key *key, const void *base, char *text, size_t bytes)
+{
+	config_value_print(key, (const char *)base + key->offset, text, bytes);
+}
+
+void config_print_host(const struct host_config *host, const char *key, char *text, size_t bytes)
+{
+	print(find_host_key(key), host, text, bytes);
+}
+
+void config_print_vm(const struct vm_config *vm, const char *key, char *text, size_t bytes)
+{
+	print(find_vm_key(key), vm, text, bytes);
 }

@@ -62,8 +62,8 @@ struct vm_config {
 	bool autostart;
 	u64 memory_bytes;
 	u32 vcpus;
-	char kernel[CONFIG_PATH_BYTES]; /* as written: a name among the loader's files */
-	char initrd[CONFIG_PATH_BYTES]; /* "" = none */
+	char kernel[CONFIG_PATH_BYTES];     /* as written: a name among the loader's files */
+	char initrd[CONFIG_PATH_BYTES];     /* "" = none */
 	char modules[CONFIG_MODULES_BYTES]; /* PATH [WORDS], ...: behind the initrd; ELF kernels */
 	char cmdline[CONFIG_CMDLINE_BYTES];
 	char disk[CONFIG_PATH_BYTES]; /* "" = none */
@@ -75,9 +75,11 @@ struct vm_config {
 
 	bool reservation_given;             /* sched.mem.min was stated */
 	u64 reservation_bytes;              /* sched.mem.min */
+	u32 reservation_line;               /* where it was stated, or 0 */
 	u64 limit_bytes;                    /* sched.mem.max; memory_bytes where not stated */
 	u64 shares;                         /* sched.mem.shares */
-	u64 startup_bytes, min_bytes;       /* memory.startup, memory.min */
+	u64 startup_bytes;                  /* memory.startup; memory_bytes where not stated */
+	u64 min_bytes;                      /* memory.min; 0 where not stated */
 	struct config_amount balloon_max;   /* sched.mem.maxmemctl */
 	bool share_enable;                  /* sched.mem.pshare.enable */
 	char share_salt[CONFIG_NAME_BYTES]; /* sched.mem.pshare.salt; "" = its own */
@@ -104,5 +106,27 @@ u32 config_count_vms(const char *text, size_t bytes);
  */
 must_check err_t config_parse(const char *text, size_t bytes, struct config *out,
 	void (*report)(void *context, u32 line, const char *message), void *context);
+
+/*
+ * What only a host of @host_bytes can say: a VM whose reservation is more than that is not startable. Where those of
+ * the VMs that start by themselves add up to more, the first that cannot have its own is reported, with what is left;
+ * which of them run is for admission to decide. To be called after config_parse(), with the same report().
+ */
+void config_check_reservations(struct config *out, u64 host_bytes,
+	void (*report)(void *context, u32 line, const char *message), void *context);
+
+/*
+ * Change one value at run time, of a key that exists. Returns false with @why said where the value
+ * is not what the key allows, or not together with the others: the caller then puts *@host or *@vm
+ * back as it was.
+ */
+must_check bool config_change_host(
+	struct host_config *host, const char *key, const char *value, char *why, size_t why_bytes);
+must_check bool config_change_vm(
+	struct vm_config *vm, const char *key, const char *value, char *why, size_t why_bytes);
+
+/* The value in words that could stand in the file; of a key that exists. */
+void config_print_host(const struct host_config *host, const char *key, char *text, size_t bytes);
+void config_print_vm(const struct vm_config *vm, const char *key, char *text, size_t bytes);
 
 #endif

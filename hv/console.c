@@ -33,6 +33,8 @@ static struct vm *attached;  /* [lock]; changed by the boot CPU only */
 static u64 attached_at;      /* [lock] position in its output up to which it was shown */
 static int typed_ahead = -1; /* a byte the attached guest had no room for */
 
+static void (*asker)(const char *text, size_t bytes); /* for whom a command runs; NULL: for us */
+
 static void raw(const char *text, size_t bytes)
 {
 	terminal_write(text, bytes);
@@ -86,7 +88,14 @@ void console_printf(const char *fmt, ...)
 		bytes = sizeof(text) - 1;
 		text[bytes - 1] = '\n';
 	}
-	show_lines(text, (size_t)bytes);
+	(asker ? asker : show_lines)(text, (size_t)bytes);
+}
+
+void console_run_for(char *line, void (*answer)(const char *text, size_t bytes))
+{
+	asker = answer;
+	commands_run(line);
+	asker = NULL;
 }
 
 /* --- A guest's serial line ------------------------------------------------------------------- */
@@ -138,6 +147,10 @@ static void detach(void)
 
 void console_attach(struct vm *vm)
 {
+	if (asker) {
+		console_printf("console is for who sits at the terminal\n");
+		return;
+	}
 	console_printf("-- %s: its last output, then live; Ctrl-] detaches --\n", vm_name(vm));
 	attach(vm);
 }

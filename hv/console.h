@@ -19,6 +19,12 @@ void console_poll(void);
 /* Text on the console; "\n" ends a line. At most 512 bytes at once. */
 void console_printf(const char *fmt, ...) printf_like(1, 2);
 
+/*
+ * Run one command line for somebody else: what it prints goes to @answer, a piece at a time,
+ * instead of here. @line is written to.
+ */
+void console_run_for(char *line, void (*answer)(const char *text, size_t bytes));
+
 /* Show @vm's serial line and pass on what is typed, until Ctrl-]. */
 void console_attach(struct vm *vm);
 

@@ -6,7 +6,8 @@
 #include "mm/frame.h"
 #include "mm/platform.h"
 
-#define TURN_WORK 256u /* pages pinned and requests begun in one call */
+/* Requests begun and pages pinned in one call, with the VM's lock held; COSTLY_WORK. */
+#define TURN_WORK 256u
 
 /* --- The guest's memory, for the device model ------------------------------------------------ */
 
@@ -242,18 +243,4 @@ u32 guest_disk_orphan_count(const struct guest_disk *d)
 const struct guest_disk_stats *guest_disk_stats(const struct guest_disk *d)
 {
 	return &d->stats;
-}
-
-u64 guest_disk_latency_us(const struct guest_disk_stats *stats, u32 pct)
-{
-	u64 sum = 0, below = 0;
-
-	for (u32 i = 0; i < GUEST_DISK_BUCKETS; i++)
-		sum += stats->latencies[i];
-	for (u32 i = 0; i < GUEST_DISK_BUCKETS && sum; i++) {
-		below += stats->latencies[i];
-		if (below * 100 >= sum * pct)
-			return BIT(i + 1);
-	}
-	return 0;
 }

@@ -22,13 +22,13 @@
 
 #include "hv/vdev/virtio_blk.h"
 #include "hv/vdev/virtio_mmio.h"
+#include "mm/base/latency.h"
 #include "mm/base/lock.h"
 #include "mm/blk.h"
 #include "mm/space.h"
 
 #define GUEST_DISK_SLOTS   32u /* requests under way */
 #define GUEST_DISK_BOUNCES 16u /* pages */
-#define GUEST_DISK_BUCKETS 24u /* of latencies: [n] from 2^n us on, the first and last open */
 
 struct guest_disk_config {
 	struct blk_device *blk;
@@ -48,7 +48,7 @@ struct guest_disk_stats {
 	u64 fetched; /* pages brought into memory for it: the guest's own paging caused that */
 	u64 waits;   /* steps that had to be tried again: for a page, or for the disk */
 	u64 orphans;
-	u64 latencies[GUEST_DISK_BUCKETS]; /* of reads and writes */
+	struct latency latency; /* of reads and writes */
 };
 
 struct guest_disk;
@@ -82,7 +82,5 @@ bool guest_disk_has_work(const struct guest_disk *disk);
 bool guest_disk_is_urgent(const struct guest_disk *disk);
 
 const struct guest_disk_stats *guest_disk_stats(const struct guest_disk *disk);
-/* The latency in us below which @pct percent lie, to the next power of two; 0: none yet. */
-u64 guest_disk_latency_us(const struct guest_disk_stats *stats, u32 pct);
 
 #endif

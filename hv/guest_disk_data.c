@@ -3,7 +3,8 @@
 #include "mm/frame.h"
 #include "mm/platform.h"
 
-#define COPY_BYTES 512u /* to or from a bounce page at once */
+#define COPY_BYTES  512u /* to or from a bounce page at once */
+#define COSTLY_WORK 64u  /* of a turn: a page must be made or fetched, maybe by evicting others */
 
 /* --- What a slot holds ----------------------------------------------------------------------- */
 
@@ -158,9 +159,13 @@ static err_t pin(struct slot *s, gfn_t gfn, bool whole, pfn_t *out)
  */
 static err_t take_page(struct slot *s, gfn_t gfn, bool whole, bool may_start, pfn_t *out)
 {
+	struct guest_disk *d = s->disk;
 	u32 bounce = SLOT_NO_BOUNCE;
+	bool is_there = find_peeked(s, gfn) != SLOT_NO_BOUNCE ||
+			space_page_state(d->space, gfn) == PAGE_PRIVATE;
 	err_t err = 0;
 
+	d->turn_work -= min(d->turn_work, is_there ? 1u : COSTLY_WORK);
 	if (s->request.op == VIRTIO_BLK_WRITE)
 		err = peek(s, gfn, may_start, &bounce);
 	if (!err && bounce == SLOT_NO_BOUNCE)
@@ -218,7 +223,6 @@ static err_t gather(struct slot *s, struct part *part)
 			part->bytes < d->shape.block_bytes, &frame);
 		if (err)
 			return err;
-		d->turn_work--;
 		part->segments[part->count++] =
 			(struct blk_segment){HPA(pfn_to_hpa(frame).v + gpa % PAGE_BYTES), bytes};
 		part->bytes += bytes;

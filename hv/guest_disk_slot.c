@@ -2,8 +2,6 @@
 #include "hv/guest_disk_private.h"
 #include "mm/platform.h"
 
-#define LATENCY_SHIFT 10 /* a us is about 2^10 ns */
-
 void slot_free(struct slot *s)
 {
 	slot_let_go(s);
@@ -209,8 +207,6 @@ static err_t step_naming(struct slot *s)
 static void count_ended(const struct slot *s)
 {
 	struct guest_disk_stats *stats = &s->disk->stats;
-	u64 us = (platform_now_ns() - s->start_ns) >> LATENCY_SHIFT;
-	u32 bucket = us ? 63 - (u32)__builtin_clzll(us) : 0;
 	bool ok = s->status == VIRTIO_BLK_OK;
 
 	stats->errors += !ok;
@@ -236,7 +232,7 @@ static void count_ended(const struct slot *s)
 	case VIRTIO_BLK_NOTHING:
 		return;
 	}
-	stats->latencies[min(bucket, GUEST_DISK_BUCKETS - 1)]++;
+	latency_note(&stats->latency, platform_now_ns() - s->start_ns);
 }
 
 static err_t step_ending(struct slot *s)

@@ -36,7 +36,7 @@ static u64 allowed_frames(const struct frame_account *account)
 	const struct vm *vm;
 
 	list_for_each_entry (vm, sched_vms(), all) {
-		if (vm_is_on(vm))
+		if (vm->space)
 			allowed += (vm->config->memory_bytes >> PAGE_SHIFT) / PER_VM_FRAMES;
 	}
 	return allowed;

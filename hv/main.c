@@ -9,6 +9,7 @@
 #include "hv/disks.h"
 #include "hv/hv_ops.h"
 #include "hv/log.h"
+#include "hv/monitor.h"
 #include "hv/sched.h"
 #include "hv/terminal.h"
 #include "hv/version.h"
@@ -73,11 +74,17 @@ static void keep_boot_info(void)
 	info.page_table = 0;
 }
 
+static void last_call(void)
+{
+	monitor_last_call();
+	terminal_last_call();
+}
+
 static void start_log(void)
 {
 	terminal_prepare_screen(&info.framebuffer);
 	panic_set_output(log_write_unlocked);
-	power_set_last_call(terminal_last_call);
+	power_set_last_call(last_call);
 	log_open_uart(UART_COM1);
 	log_info("Bellows %s (loader: %s; firmware: %s)", BELLOWS_VERSION, info.loader_version,
 		info.firmware_vendor);
@@ -165,6 +172,7 @@ static void main_continue(void)
 	time_init_cpu();
 	boot_times_mark("clocks");
 	terminal_open_keyboard();
+	monitor_open();
 	pci_host_init(power_acpi());
 	boot_times_mark("devices");
 	choose_ops();

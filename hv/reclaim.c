@@ -12,11 +12,13 @@
 #include "mm/base/ini.h"
 #include "mm/base/log.h"
 #include "mm/base/str.h"
+#include "mm/fetch.h"
 #include "mm/reclaim.h"
 #include "mm/zcache.h"
 
 #define SLICE_NS      100000ull
 #define SLICES_A_TURN 10u
+#define FETCH_BUSY_EVERY_NS 10000000ull /* 1% of a CPU that is never idle */
 #define HOLES_A_TURN  16u /* of each VM's compression cache */
 
 typedef unsigned long long ull;
@@ -114,40 +116,27 @@ bool reclaim_turn(void)
 	return more;
 }
 
-static void show_one(const struct vm *vm)
+static bool fetch_slice(void)
 {
-	const struct space *space = vm->space;
-	const struct space_stats *s = &space->stats;
-	struct zcache_figures zip = {0};
-	u64 waits = 0;
+	u64 end_ns = time_now_ns() + SLICE_NS;
+	struct vm *vm;
 
-	if (space->zcache)
-		zcache_figures(space->zcache, &zip);
-	for (u32 i = 0; i < vm->vcpu_count; i++)
-		waits += vm->vcpus[i].parks;
-	console_printf(
-		"%-16s %7llu.%llu %7llu.%llu %7llu.%llu %8llu %8llu %8llu %8llu %8llu %8llu %8llu\n",
-		vm_name(vm), MIB_OF(zip.most_frames), MIB_OF(zip.frames),
-		MIB_OF(space_pages_in_state(space, PAGE_SWAPPED) +
-			space_pages_in_state(space, PAGE_LOADING)),
-		(ull)(stats_get(&s->evicted_zip) + stats_get(&s->evicted_fill)),
-		(ull)(stats_get(&s->faults_zip) + stats_get(&s->faults_fill)),
-		(ull)(stats_get(&s->evicted_swap) + stats_get(&s->evicted_object)),
-		(ull)stats_get(&s->faults_swap), (ull)stats_get(&s->read_ahead),
-		(ull)stats_get(&s->evicted_clean), (ull)waits);
+	list_for_each_entry (vm, sched_vms(), all) {
+		if (vm->state == VM_RUNNING && fetch_some(vm->space, end_ns))
+			return true;
+	}
+	return false;
 }
 
-void reclaim_show(void)
+bool fetch_turn(bool idle)
 {
-	const struct vm *vm;
+	static u64 busy_due_ns;
+	u64 now = time_now_ns();
 
-	console_printf("%-16s %9s %9s %9s %8s %8s %8s %8s %8s %8s %8s\n", "compressed, swap",
-		"CACHESZ", "CACHEUSD", "SWCUR", "ZIP", "UNZIP", "SWW", "SWR", "AHEAD", "CLEAN",
-		"WAITS");
-	list_for_each_entry (vm, sched_vms(), all) {
-		if (vm->state == VM_RUNNING)
-			show_one(vm);
-	}
+	if (!idle && now < busy_due_ns)
+		return false;
+	busy_due_ns = now + FETCH_BUSY_EVERY_NS;
+	return fetch_slice();
 }
 
 void command_reclaim(u32 count, char **words)

@@ -1,5 +1,5 @@
 /*
- * When memory is reclaimed: some slices of 100 us each time the scheduler's loop comes round while
+ * When memory is reclaimed, and brought back: some slices of 100 us each time the scheduler's loop comes round while
  * memory is short, and the console's command for one VM. All on the boot CPU.
  */
 #ifndef HV_RECLAIM_H
@@ -10,8 +10,8 @@
 /* Some work, if any is due; whether there is more. */
 bool reclaim_turn(void);
 
-/* For memtop: what each VM has compressed and swapped now, and how often pages went and came. */
-void reclaim_show(void);
+/* What is to be brought back ahead of need; where the CPU is never idle, a little. */
+bool fetch_turn(bool idle);
 
 /* reclaim NAME SIZE */
 void command_reclaim(u32 count, char **words);

@@ -159,6 +159,8 @@ static bool may_go_on(const struct vcpu *vcpu)
 /* May a sleeper have reason to run? */
 static bool must_look(const struct vcpu *vcpu, u64 now)
 {
+	if (vm_is_blocked(vcpu->vm))
+		return false;
 	return may_go_on(vcpu) || __atomic_load_n(&vcpu->attention, __ATOMIC_SEQ_CST) ||
 	       now >= vcpu->wake_tsc;
 }
@@ -299,8 +301,12 @@ static u64 earliest_wake(struct run_queue *q, u64 until)
 	struct vcpu *vcpu;
 
 	spin_lock(&q->lock);
-	list_for_each_entry (vcpu, &q->sleeping, queue)
-		earliest = must_look(vcpu, now) ? 0 : min(earliest, vcpu->wake_tsc);
+	list_for_each_entry (vcpu, &q->sleeping, queue) {
+		if (must_look(vcpu, now))
+			earliest = 0;
+		else if (!vm_is_blocked(vcpu->vm))
+			earliest = min(earliest, vcpu->wake_tsc);
+	}
 	if (!list_empty(&q->runnable))
 		earliest = 0;
 	spin_unlock(&q->lock);

@@ -10,6 +10,8 @@
 #include "hv/disks.h"
 #include "hv/hv_ops.h"
 #include "hv/large_pages.h"
+#include "hv/memsched_host.h"
+#include "hv/monitor.h"
 #include "hv/reclaim.h"
 #include "hv/run_queue.h"
 #include "hv/share.h"
@@ -17,12 +19,15 @@
 #include "hv/verdict.h"
 #include "hv/vm_disk.h"
 #include "hv/vm_swap.h"
+#include "hv/watch.h"
 #include "hv/x86/cpu.h"
 #include "hv/x86/irq.h"
 #include "hv/x86/panic.h"
 #include "hv/x86/paging.h"
 #include "hv/x86/power.h"
 #include "hv/x86/time.h"
+#include "mm/frame.h"
+#include "mm/memsched.h"
 #include "mm/base/log.h"
 #include "mm/base/str.h"
 #include "mm/reclaim_choice.h"
@@ -34,8 +39,8 @@
  */
 #define PARK_RETRY_NS 10000000ull
 
-/* Work in root mode comes in slices of this length; VMs that start get so much between two guests'
- * slices. */
+/* Work in root mode comes in slices of this length; VMs that end or start get so much between two
+ * guests' slices. */
 #define WORK_SLICE_NS 100000ull
 #define START_TURN_NS 2000000ull
 
@@ -46,7 +51,8 @@ static struct list vms; /* [I] after create_vms(); which of them have vCPUs: [lo
 static struct spinlock vms_lock = SPINLOCK(LOCK_RANK_VM_LIST);
 static struct config config; /* [I] */
 /* [I] */
-static u64 slice_ticks, console_ticks, park_ticks, send_ticks, work_ticks, start_turn_ticks;
+static u64 slice_ticks, console_ticks, park_ticks, send_ticks, monitor_ticks, work_ticks,
+	start_turn_ticks;
 static bool is_open; /* [a] the other CPUs may begin */
 
 /*
@@ -56,6 +62,11 @@ static bool is_open; /* [a] the other CPUs may begin */
 static struct spinlock lives_lock = SPINLOCK(LOCK_RANK_LIVES);
 
 const struct config *sched_config(void)
+{
+	return &config;
+}
+
+struct config *sched_config_to_change(void)
 {
 	return &config;
 }
@@ -159,6 +170,28 @@ static void start_vms(void)
 }
 
 /*
+ * The memory of VMs that have ended is freed; then those start that were to meanwhile, and may need
+ * it. Returns whether there is more to be freed.
+ */
+static bool continue_releases(void)
+{
+	struct vm *vm;
+
+	list_for_each_entry (vm, &vms, all) {
+		if (vm_is_releasing(vm)) {
+			vm_release_some(vm, time_tsc() + work_ticks);
+			return true;
+		}
+	}
+	list_for_each_entry (vm, &vms, all) {
+		/* What goes wrong is logged, and kept in vm->why. */
+		if (vm->start_wanted && vm_start(vm) != 0)
+			continue;
+	}
+	return false;
+}
+
+/*
  * One VM at a time is started, the others that are to be wait: so the first one runs soon. Returns
  * whether there is one.
  */
@@ -175,15 +208,23 @@ static bool continue_start(void)
 	return false;
 }
 
-/* When the loop must come round at the latest. The serial line has no interrupt: it is fed in time.
- */
+/* When the loop must come round at the latest. Serial lines have no interrupt: they are fed, and
+ * heard, in time. */
 static u64 turn_end(u64 otherwise)
 {
+	if (monitor_is_busy())
+		otherwise = min(otherwise, time_tsc() + monitor_ticks);
 	return terminal_is_sending() ? min(otherwise, time_tsc() + send_ticks) : otherwise;
 }
 
 static void run_one(struct vcpu *vcpu, u64 until)
 {
+	if (vm_is_blocked(vcpu->vm)) {
+		vcpu->state = VCPU_PARKED;
+		vcpu->parked_at = time_tsc();
+		run_queue_put(vcpu);
+		return;
+	}
 	boot_times_guest_entry();
 	if (!vm_is_ending(vcpu->vm)) {
 		vcpu_attach(vcpu);
@@ -191,7 +232,8 @@ static void run_one(struct vcpu *vcpu, u64 until)
 		vcpu_run(vcpu, until);
 	}
 	if (vcpu->state == VCPU_PARKED) {
-		vcpu->wake_tsc = time_tsc() + park_ticks;
+		vcpu->parked_at = time_tsc();
+		vcpu->wake_tsc = vcpu->parked_at + park_ticks;
 		vcpu->parks++;
 	}
 	if (vm_disk_is_urgent(vcpu->vm))
@@ -214,7 +256,7 @@ static bool work_on_memory(bool idle)
 		return false;
 	more = reclaim_turn();
 	if (!more || !idle)
-		more = share_work(idle) || large_pages_work(idle);
+		more = fetch_turn(idle) || share_work(idle) || large_pages_work(idle);
 	spin_unlock(&lives_lock);
 	return more;
 }
@@ -224,7 +266,7 @@ static bool all_ended(void)
 	struct vm *vm;
 
 	list_for_each_entry (vm, &vms, all) {
-		if (!vm->ended && (vm_is_on(vm) || vm->config->autostart))
+		if (vm->start_wanted || (!vm->ended && (vm_is_on(vm) || vm->config->autostart)))
 			return false;
 	}
 	return true;
@@ -236,11 +278,11 @@ noreturn_fn static void finish(void)
 	power_off();
 }
 
-/* What may change VMs' lives. Returns whether one is starting. */
+/* What may change VMs' lives. Returns whether there are some that end or start. */
 static bool look_after_vms(u64 *console_due)
 {
 	static bool have_begun;
-	bool is_starting;
+	bool is_busy;
 
 	spin_lock(&lives_lock);
 	if (time_tsc() >= *console_due) {
@@ -248,7 +290,10 @@ static bool look_after_vms(u64 *console_due)
 		*console_due = time_tsc() + console_ticks;
 	}
 	terminal_send();
+	monitor_work();
+	watch_turn();
 	carry_out_requests();
+	memsched_turn();
 	balloon_work();
 	if (config.host.autostop && all_ended())
 		finish();
@@ -256,9 +301,16 @@ static bool look_after_vms(u64 *console_due)
 		start_vms();
 		have_begun = true;
 	}
-	is_starting = continue_start();
+	is_busy = continue_releases() || continue_start();
 	spin_unlock(&lives_lock);
-	return is_starting;
+	return is_busy;
+}
+
+static void serve_monitor(void)
+{
+	spin_lock(&lives_lock);
+	monitor_work();
+	spin_unlock(&lives_lock);
 }
 
 noreturn_fn static void loop(void)
@@ -266,23 +318,24 @@ noreturn_fn static void loop(void)
 	u64 console_due = 0, start_turn_end = 0;
 
 	for (;;) {
-		bool is_starting;
+		bool is_busy; /* with VMs that end or start */
 		struct vcpu *vcpu;
 
 		cpu_take_pending();
 		disks_poll();
 		swap_volumes_poll();
 		vm_disks_work();
-		is_starting = look_after_vms(&console_due);
+		is_busy = look_after_vms(&console_due);
 		run_queue_wake();
-		if (is_starting && time_tsc() < start_turn_end)
+		if (is_busy && time_tsc() < start_turn_end)
 			continue;
 		vcpu = run_queue_take();
 		if (vcpu) {
 			run_one(vcpu, turn_end(time_tsc() + slice_ticks));
+			serve_monitor();
 			start_turn_end = time_tsc() + start_turn_ticks;
 			work_on_memory(false);
-		} else if (!is_starting && !work_on_memory(true) && !disks_must_poll() &&
+		} else if (!is_busy && !work_on_memory(true) && !disks_must_poll() &&
 			   !vm_disks_are_urgent()) {
 			run_queue_idle(turn_end(console_due));
 		}
@@ -342,7 +395,10 @@ static void read_config(const struct boot_info *info)
 			panic("no memory for the configuration of %u VMs", config.vm_capacity);
 	}
 	err = config_parse(text, bytes, &config, report, (void *)info->config.name);
-	if (err)
+	config_check_reservations(
+		&config, frame_total_count() << PAGE_SHIFT, report, (void *)info->config.name);
+	memsched_set_levels(config.host.min_free_pct, config.host.states == CONFIG_STATES_FIXED);
+	if (err || config.problem_count)
 		log_warn("the configuration has %u problem%s; VMs concerned do not start",
 			config.problem_count, config.problem_count == 1 ? "" : "s");
 }
@@ -368,6 +424,7 @@ static void init_times(void)
 	park_ticks = time_tsc_from_ns(PARK_RETRY_NS);
 	work_ticks = time_tsc_from_ns(WORK_SLICE_NS);
 	start_turn_ticks = time_tsc_from_ns(START_TURN_NS);
+	monitor_ticks = time_tsc_from_ns(MONITOR_TURN_NS);
 	send_ticks = time_tsc_from_ns(TERMINAL_SEND_NS);
 }
 
@@ -388,8 +445,10 @@ noreturn_fn void sched_run(const struct boot_info *info)
 	read_config(info);
 	reclaim_choose_randomly(config.host.victims == CONFIG_VICTIMS_RANDOM);
 	console_start();
+	if (memsched_host_init(config.vm_count))
+		panic("no memory for the memory scheduler");
 	create_vms();
-	share_report();
+	share_start();
 	open_for_others();
 	loop();
 }

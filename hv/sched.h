@@ -18,6 +18,8 @@
 noreturn_fn void sched_run(const struct boot_info *info);
 
 const struct config *sched_config(void);
+/* The same, for who changes it: settings.c alone. */
+struct config *sched_config_to_change(void);
 
 /* The same on each other CPU: wait until the boot CPU is there, then run vCPUs for ever. */
 noreturn_fn void sched_work(void);

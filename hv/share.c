@@ -8,20 +8,26 @@
 #include "hv/share.h"
 #include "hv/console.h"
 #include "hv/sched.h"
+#include "hv/share_salt.h"
 #include "hv/x86/cpu.h"
+#include "hv/x86/paging.h"
+#include "hv/x86/panic.h"
 #include "hv/x86/time.h"
 #include "mm/share.h"
 #include "mm/share_audit.h"
+#include "mm/base/check.h"
+#include "mm/base/fmt.h"
 #include "mm/base/log.h"
 #include "mm/base/str.h"
 
 #define SLICE_NS          100000ull
 #define BUSY_EVERY_NS     10000000ull /* one slice so often where the CPU is never idle: 1% */
-#define NOW_SLICES        20u         /* in a row, for a scan by command */
+#define NOW_SLICES        20u         /* in a row, for a scan by command, or to unshare */
 #define EAGER_NS          60000000000ull
 #define EAGER_REST_NS     5000000000ull
 #define REST_NS           60000000000ull
 #define SECOND_NS         1000000000ull
+#define NO_MEMORY_REST_NS 100000000ull
 #define PASSES_BY_COMMAND 2u
 
 typedef unsigned long long ull;
@@ -29,8 +35,19 @@ typedef unsigned long long ull;
 static u64 busy_due_ns;
 static struct vm *turn; /* whose turn was last; only compared */
 
-void share_report(void)
+static struct share_salts salts;
+
+void share_start(void)
 {
+	const struct config *config = sched_config();
+	u32 vm_count = config->vm_count;
+	struct share_salt *vms = vm_count ? kmem_alloc(vm_count * sizeof(*vms)) : NULL;
+
+	if (vm_count && !vms)
+		panic("no memory for the salts of %u VMs", vm_count);
+	share_salts_init(&salts, vms, vm_count);
+	if (share_salts_update(&salts, config, false) != 0)
+		CHECK(!"numbers that nobody has had cannot be used up");
 	if (!share_is_keyed())
 		log_warn(
 			"page sharing: no random numbers on this machine, so only zero pages are shared");
@@ -98,12 +115,20 @@ static void pass_ended(struct vm *vm, u64 now)
 		say_done(vm);
 }
 
+/* A rate of 0 goes for eager scans too. */
+static bool is_switched_off(void)
+{
+	const struct host_config *host = &sched_config()->host;
+
+	return host->share_scan_mib_s_per_ghz == 0 || host->share_rate_max_pages_s == 0;
+}
+
 /* Whether there was work. */
 static bool scan_slice(struct vm *vm)
 {
 	u64 now = time_now_ns(), most = ~0ull;
 
-	if (!vm->share.passes_wanted && now < vm->share.rest_until_ns)
+	if (!vm->share.passes_wanted && (now < vm->share.rest_until_ns || is_switched_off()))
 		return false;
 	if (!is_eager(vm, now)) {
 		most = earn(vm, now);
@@ -115,15 +140,37 @@ static bool scan_slice(struct vm *vm)
 	vm->share.credit_pages -= min(vm->share.credit_pages, done.hashed);
 	if (done.pass_ended)
 		pass_ended(vm, time_now_ns());
-	else if (done.no_memory)
-		vm->share.rest_until_ns = time_now_ns() + SECOND_NS;
 	return true;
 }
 
-static bool wants_scan(const struct vm *vm, bool by_command)
+/* Whatever rates and rests say: an administrator waits for it. */
+static bool unshare_slice(struct vm *vm)
 {
-	return vm->state == VM_RUNNING && !vm_is_ending(vm) && vm->space->share.salt &&
-	       (!by_command || vm->share.passes_wanted);
+	u64 now = time_now_ns();
+
+	if (now < vm->share.unshare_again_ns)
+		return false;
+	vm->share.no_memory = share_scan(vm->space, 1, SLICE_NS).no_memory;
+	if (vm->share.no_memory)
+		vm->share.unshare_again_ns = time_now_ns() + NO_MEMORY_REST_NS;
+	if (!share_is_unsharing(vm->space))
+		log_info(
+			"%s: unshared: it shares no page under its former salt any more, after %llu ms",
+			vm_name(vm), (ull)((time_now_ns() - vm->share.began_ns) / 1000000));
+	return true;
+}
+
+static bool slice(struct vm *vm)
+{
+	return share_is_unsharing(vm->space) ? unshare_slice(vm) : scan_slice(vm);
+}
+
+static bool wants_slice(const struct vm *vm, bool by_command)
+{
+	if (vm->state != VM_RUNNING || vm_is_ending(vm))
+		return false;
+	return share_is_unsharing(vm->space) ||
+	       (vm->space->share.salt && (!by_command || vm->share.passes_wanted));
 }
 
 /* The VM behind the one that had its turn last, among those that want it. */
@@ -133,14 +180,14 @@ static bool next_slice(bool by_command)
 	bool passed = false;
 
 	list_for_each_entry (vm, sched_vms(), all) {
-		if (wants_scan(vm, by_command)) {
+		if (wants_slice(vm, by_command)) {
 			first = first ? first : vm;
 			after = passed && !after ? vm : after;
 		}
 		passed = passed || vm == turn;
 	}
 	turn = after ? after : first;
-	return turn && scan_slice(turn);
+	return turn && slice(turn);
 }
 
 static bool any_by_command(void)
@@ -148,7 +195,7 @@ static bool any_by_command(void)
 	const struct vm *vm;
 
 	list_for_each_entry (vm, sched_vms(), all) {
-		if (wants_scan(vm, true))
+		if (wants_slice(vm, true))
 			return true;
 	}
 	return false;
@@ -178,6 +225,57 @@ bool share_work(bool idle)
 	for (u32 i = vm_count(); i && !worked; i--)
 		worked = next_slice(false);
 	return worked;
+}
+
+/* --- Changes at run time --------------------------------------------------------------------- */
+
+u32 share_salt_of(const struct vm *vm)
+{
+	return salts.vms[vm->config - sched_config()->vms].number;
+}
+
+static bool any_is_unsharing(void)
+{
+	const struct vm *vm;
+
+	list_for_each_entry (vm, sched_vms(), all) {
+		if (vm_is_on(vm) && share_is_unsharing(vm->space))
+			return true;
+	}
+	return false;
+}
+
+/* The pages that it may share from now on are looked for as eagerly as after its start. */
+static void begin_anew(struct vm *vm)
+{
+	share_set_salt(vm->space, share_salt_of(vm));
+	vm->share.began_ns = time_now_ns();
+	vm->share.rest_until_ns = vm->share.unshare_again_ns = 0;
+}
+
+err_t share_salts_changed(struct vm *changed, char *why, size_t why_bytes)
+{
+	err_t err = share_salts_update(&salts, sched_config(), any_is_unsharing());
+	struct vm *vm;
+
+	(void)changed;
+	if (err) {
+		fmt_snprintf(why, why_bytes,
+			"salts changed too often; again when no VM is being unshared");
+		return err;
+	}
+	list_for_each_entry (vm, sched_vms(), all) {
+		if (vm_is_on(vm) && vm->space->share.salt != share_salt_of(vm))
+			begin_anew(vm);
+	}
+	return 0;
+}
+
+const char *share_note(const struct vm *vm)
+{
+	if (vm->state != VM_RUNNING || !share_is_unsharing(vm->space))
+		return "";
+	return vm->share.no_memory ? "unsharing; waits for free memory" : "unsharing";
 }
 
 /* --- The command ----------------------------------------------------------------------------- */
@@ -247,9 +345,10 @@ static void audit(void)
 
 	console_printf(
 		"share audit: %llu pages quiet, %llu alike, %llu of them shared: %llu.%llu%%; "
-		"%llu saved of %llu\n",
+		"%llu saved of %llu; %llu shared under a former salt\n",
 		(ull)a.quiet_pages, (ull)a.alike_pages, (ull)a.shared_pages, (ull)(permille / 10),
-		(ull)(permille % 10), (ull)a.saved_pages, (ull)a.possible_pages);
+		(ull)(permille % 10), (ull)a.saved_pages, (ull)a.possible_pages,
+		(ull)a.stray_pages);
 }
 
 static void scan_now(const char *name)

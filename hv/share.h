@@ -9,8 +9,20 @@
 
 #include "hv/vm.h"
 
-/* Log whether pages can be shared. Once. */
-void share_report(void);
+/* Number the salts, and log whether pages can be shared at all. Once, before any VM is started. */
+void share_start(void);
+
+/* The salt of @vm for mm, as the configuration is now. */
+u32 share_salt_of(const struct vm *vm);
+
+/*
+ * Something of what decides who shares with whom has changed: VMs that share with others now are
+ * unshared in slices, from now on. Otherwise as settings.c wants it; @vm does not matter.
+ */
+must_check err_t share_salts_changed(struct vm *vm, char *why, size_t why_bytes);
+
+/* What is to be known of a running VM's sharing: a few words, or none. */
+const char *share_note(const struct vm *vm);
 
 /* @vm's memory begins, at power-on or reset. */
 void share_vm_began(struct vm *vm);

@@ -105,6 +105,11 @@ bool terminal_has_serial(void)
 	return uart.present;
 }
 
+bool terminal_is_on(u16 port)
+{
+	return uart.present && uart.port == port;
+}
+
 /* Returns whether the line took all it was offered, so that there may be room for more. [lock] */
 static bool send_some(void)
 {

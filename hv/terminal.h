@@ -22,6 +22,8 @@ void terminal_open_keyboard(void);
 /* COM1 or what firmware names: then text goes there too. Returns whether there is such a port. */
 bool terminal_open_serial(u16 port);
 bool terminal_has_serial(void);
+/* Is it that port? */
+bool terminal_is_on(u16 port);
 
 /*
  * Text, "\n" ends a line. Once terminal_poll() is being called it only queues it for the serial line, which

@@ -163,9 +163,12 @@ void vcpu_wake(struct vcpu *vcpu)
 		__atomic_store_n(&vcpu->attention, false, __ATOMIC_SEQ_CST);
 		take_messages(vcpu);
 		spin_unlock(&vm->lock);
-	} else if (vcpu->state == VCPU_PARKED || vcpu_has_event(vcpu)) {
-		vcpu->state = VCPU_RUNNABLE;
+		return;
 	}
+	if (vcpu->state == VCPU_PARKED)
+		vcpu->parked_tsc += time_tsc() - vcpu->parked_at;
+	if (vcpu->state == VCPU_PARKED || vcpu_has_event(vcpu))
+		vcpu->state = VCPU_RUNNABLE;
 }
 
 /* Deliver at most one event with the next entry. Returns the priority class that waits for a

@@ -46,6 +46,8 @@ struct vcpu {
 	u32 memory_came;       /* [a] what it is parked for may be there */
 	u64 guarded_rip;       /* whose pages are protected: mm/fault_guard.h */
 	u64 parks;             /* how often it had to wait for memory */
+	u64 parked_tsc;        /* ticks that took; without the wait under way */
+	u64 parked_at;         /* host TSC: when that began */
 	struct list queue;     /* in a run queue */
 	u64 wake_tsc;  /* host TSC of its next timer, ~0 if none; valid while attention is clear */
 	u64 run_until; /* host TSC: end of slice, as of the run under way */

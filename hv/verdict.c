@@ -31,7 +31,7 @@ static void print_vm(const struct vm *vm)
 		vm_name(vm), (unsigned long long)(vm->config->memory_bytes >> 20),
 		(unsigned long long)(f.peak_consumed_pages >> 8),
 		(unsigned long long)((f.peak_consumed_pages & 0xff) * 10 >> 8),
-		(unsigned long long)f.faults, (unsigned long long)exits,
+		(unsigned long long)f.counters[VM_FAULTS], (unsigned long long)exits,
 		vm->starts ? verdict_name(vm->verdict) : "not started", with_reason ? ": " : "",
 		with_reason ? vm->why : "");
 }

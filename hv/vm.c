@@ -9,7 +9,6 @@
 #include "hv/run_queue.h"
 #include "hv/sched.h"
 #include "hv/share.h"
-#include "hv/share_salt.h"
 #include "hv/vm_boot.h"
 #include "hv/vm_disk.h"
 #include "hv/vm_swap.h"
@@ -134,7 +133,10 @@ static bool large_pages_no_exec(void)
 
 static u64 promised_bytes(const struct vm *vm)
 {
-	return vm_is_promised_all(vm) ? vm->config->memory_bytes : vm->config->reservation_bytes;
+	const struct vm_config *config = vm->config;
+
+	return vm_is_promised_all(vm) ? min(config->limit_bytes, config->startup_bytes)
+				      : config->reservation_bytes;
 }
 
 /* Mem.MemZipMaxPct of its memory, in frames. */
@@ -154,8 +156,7 @@ static struct space_config space_config_of(const struct vm *vm)
 		.large_pages = sched_config()->host.large_pages,
 		.large_pages_no_exec = large_pages_no_exec(),
 		.no_dirty_bits = !hv_ops->has_dirty_bits(),
-		.share_salt =
-			share_salt_of(sched_config(), (u32)(vm->config - sched_config()->vms)),
+		.share_salt = share_salt_of(vm),
 		.promised_bytes = promised_bytes(vm),
 		.vcpu_count = vm->vcpu_count,
 		.zip_most_frames = zip_most_frames(vm),
@@ -340,7 +341,7 @@ no_devices:
 	return err;
 }
 
-/* The swap file goes with it. */
+/* The swap file goes with it. Nothing of it was touched. */
 static void destroy_space(struct vm *vm)
 {
 	space_destroy(vm->space);
@@ -395,8 +396,9 @@ err_t vm_start(struct vm *vm)
 {
 	err_t err;
 
-	if (vm_is_on(vm))
+	if (vm_is_on(vm) || vm_is_releasing(vm))
 		return E_BUSY;
+	vm->start_wanted = false;
 	output_new_run(&vm->output);
 	memset(&vm->last, 0, sizeof(vm->last));
 	vm->verdict = VM_VERDICT_NONE;
@@ -418,7 +420,7 @@ err_t vm_start(struct vm *vm)
 	return 0;
 }
 
-/* Everything that power-on allocated. */
+/* Everything that power-on allocated; but its memory may be much, and is freed by and by. */
 static void release(struct vm *vm)
 {
 	vm_boot_drop(vm);
@@ -426,7 +428,21 @@ static void release(struct vm *vm)
 	vm_disk_close(vm);
 	vdev_destroy(vm->vdev);
 	vm->vdev = NULL;
-	destroy_space(vm);
+}
+
+static u64 ns_until(u64 until)
+{
+	u64 now = time_tsc();
+
+	return until > now ? time_ns_from_tsc(until - now) : 0;
+}
+
+void vm_release_some(struct vm *vm, u64 until)
+{
+	if (!space_destroy_some(vm->space, ns_until(until)))
+		return;
+	vm->space = NULL;
+	vm->swap = NULL;
 	take_promise_back(vm);
 }
 
@@ -444,10 +460,21 @@ static void not_started(struct vm *vm, const char *why)
 	console_guest_ended(vm);
 }
 
+/* Before its kernel is loaded again, all that it had written goes. */
+static err_t reset_some(struct vm *vm, u64 until, char *why, size_t why_bytes)
+{
+	err_t err = E_WAIT;
+
+	if (space_clear_some(vm->space, ns_until(until)))
+		err = vm_boot_begin(vm, why, why_bytes);
+	return err ? err : E_WAIT;
+}
+
 void vm_continue_start(struct vm *vm, u64 until)
 {
 	char why[VM_WHY_BYTES];
-	err_t err = vm_boot_some(vm, until, why, sizeof(why));
+	err_t err = vm->boot ? vm_boot_some(vm, until, why, sizeof(why))
+			     : reset_some(vm, until, why, sizeof(why));
 
 	if (err == E_WAIT)
 		return;
@@ -457,6 +484,8 @@ void vm_continue_start(struct vm *vm, u64 until)
 	}
 	start_time(vm);
 	share_vm_began(vm);
+	watch_vm_began(vm);
+	memsched_vm_began(vm);
 	vm->state = VM_RUNNING;
 	if (vm->is_reset) {
 		vm->resets++;
@@ -507,63 +536,18 @@ static void reset_vcpu(struct vcpu *vcpu)
 
 void vm_reset(struct vm *vm)
 {
-	char why[VM_WHY_BYTES];
-
 	halt(vm);
 	log_info("%s: reset", vm_name(vm));
 	for (u32 i = 0; i < vm->vcpu_count; i++)
 		reset_vcpu(&vm->vcpus[i]);
 	vm_disk_reset(vm);
-	space_clear(vm->space);
 	forget_requests(vm);
 	vm->output.reported_ok = false;
 	vm->is_reset = true;
 	vm->state = VM_STARTING;
-	if (vm_boot_begin(vm, why, sizeof(why)) != 0)
-		not_started(vm, why);
 }
 
-/* --- Figures --------------------------------------------------------------------------------- */
-
-static void balloon_figures(const struct vm *vm, struct vm_figures *out)
-{
-	enum balloon_limit which;
-
-	out->balloon_pages = balloon_pages(vm->space);
-	out->balloon_target_pages = vm->balloon.pace.target_pages;
-	out->balloon_maximum_pages = vm->balloon.driver ? balloon_maximum_of(vm, &which) : 0;
-}
-
-void vm_figures_get(const struct vm *vm, struct vm_figures *out)
-{
-	const struct space_stats *stats;
-	struct share_figures shared;
-	u64 ticks = 0;
-
-	if (!vm->vcpus || !vm->space) {
-		*out = vm->last;
-		return;
-	}
-	memset(out, 0, sizeof(*out));
-	stats = &vm->space->stats;
-	share_figures_get(vm->space, &shared);
-	out->shared_pages = shared.shared_pages;
-	out->shared_saved_pages = shared.saved_millipages / 1000;
-	out->hint_pages = shared.hint_pages;
-	/* Of what it shares, its part. */
-	out->consumed_pages =
-		space_consumed_pages(vm->space) + out->shared_pages - out->shared_saved_pages;
-	balloon_figures(vm, out);
-	out->peak_consumed_pages = stats_get(&stats->peak_consumed_pages);
-	out->zero_pages = stats_get(&stats->pages_by_state[PAGE_ZERO]);
-	out->faults = stats_get(&stats->faults);
-	for (u32 i = 0; i < vm->vcpu_count; i++) {
-		for (u32 kind = 0; kind < EXIT_KIND_COUNT; kind++)
-			out->exits[kind] += vm->vcpus[i].exits[kind];
-		ticks += vm->vcpus[i].run_tsc;
-	}
-	out->run_ns = time_ns_from_tsc(ticks);
-}
+/* --- Debug --------------------------------------------------------------------------------- */
 
 void vm_debug_reclaim(struct vm *vm)
 {

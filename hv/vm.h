@@ -22,9 +22,12 @@
 #include "mm/space.h"
 #include "hv/balloon.h"
 #include "hv/config.h"
+#include "hv/memsched_host.h"
 #include "hv/output.h"
 #include "hv/vcpu.h"
 #include "hv/vdev/vdev.h"
+#include "hv/vm_figures.h"
+#include "hv/watch.h"
 
 enum vm_state {
 	VM_OFF,      /* never started, or powered off by itself or the console */
@@ -42,21 +45,12 @@ enum vm_verdict { VM_VERDICT_NONE, VM_VERDICT_OK, VM_VERDICT_FAILED, VM_VERDICT_
 #define VM_WHY_BYTES   200
 #define VM_EXTRA_BYTES 200
 
-/* What is left of a run after its memory is gone, and what memtop shows while it goes on. */
-struct vm_figures {
-	u64 consumed_pages, peak_consumed_pages, zero_pages, faults;
-	u64 shared_pages, shared_saved_pages, hint_pages;
-	u64 balloon_pages, balloon_target_pages, balloon_maximum_pages;
-	u64 exits[EXIT_KIND_COUNT];
-	u64 run_ns; /* time on a CPU */
-};
-
 struct guest_disk;
 struct disk_partition;
 
 struct vm {
 	struct list all;                /* in sched.c's list, in the order of the configuration */
-	const struct vm_config *config; /* [I] */
+	const struct vm_config *config; /* [I]; its values change by settings.c alone */
 	struct spinlock lock;           /* rank VM: devices */
 
 	enum vm_state state;    /* [l] */
@@ -69,11 +63,13 @@ struct vm {
 
 	char extra[VM_EXTRA_BYTES]; /* [l] more words for the command line of this start */
 
-	struct space *space;              /* [l] NULL unless starting or running */
-	struct vdev *vdev;                /* [l] likewise; contents [v] */
+	struct space *space;              /* [l] of one that is not on: being freed; or NULL */
+	struct vdev *vdev;                /* [l] NULL unless it is on; contents [v] */
 	struct vcpu *vcpus;               /* [l] likewise */
 	u32 vcpu_count;                   /* [I] */
-	struct vm_boot *boot;             /* [l] NULL unless starting: vm_boot.c's */
+	bool start_wanted;                /* [l] when the memory of those that ended is free */
+	struct vm_boot *boot;             /* [l] vm_boot.c's; NULL unless starting, or while its
+					     memory is still being cleared for a reset */
 	bool is_reset;                    /* [l] it is starting again */
 	struct swap_file *swap;           /* [l] the space's; NULL unless it is on, and has one */
 	struct memsched_request admitted; /* what memsched was told; vm_promise() changes it */
@@ -87,20 +83,24 @@ struct vm {
 	u64 reclaim_countdown;
 	struct vm_figures last; /* [l] of the run that ended */
 	struct {
-		u64 began_ns;      /* power-on or reset */
-		u64 rest_until_ns; /* no pass before */
-		u64 earned_ns;     /* when pages were last earned */
-		u64 credit_pages;  /* that may be hashed now */
-		u32 passes_wanted; /* by command */
-	} share;                   /* [l] see share.c */
+		u64 began_ns;         /* power-on, reset, or a change of salt */
+		u64 rest_until_ns;    /* no pass before */
+		u64 earned_ns;        /* when pages were last earned */
+		u64 credit_pages;     /* that may be hashed now */
+		u32 passes_wanted;    /* by command */
+		bool no_memory;       /* unsharing found no frame, and goes on */
+		u64 unshare_again_ns; /* then */
+	} share;                      /* [l] see share.c */
 	struct {
 		u64 rest_until_ns; /* no walk before */
 		u64 told;          /* of the space's joins */
 	} join;                    /* [l] see large_pages.c */
 	struct vm_balloon balloon; /* see balloon.h */
+	struct vm_memory memory;   /* [l] see memsched_host.h */
 	struct guest_disk *disk;   /* [l] NULL: none. May outlive a run: vm_disk.h; contents [v] */
 	const struct disk_partition *partition; /* [l] its disk's */
 	struct output output;                   /* [v] what the guest printed */
+	struct vm_watch watch;                  /* [l] see watch.h */
 };
 
 static inline const char *vm_name(const struct vm *vm)
@@ -120,6 +120,12 @@ static inline bool vm_is_promised_all(const struct vm *vm)
 	return !vm->config->reservation_given && !vm->swap;
 }
 
+/* Of its memory, what it may have by now: its limit, and what it was granted since it began. */
+static inline u64 vm_allowed_pages(const struct vm *vm)
+{
+	return min(vm->config->limit_bytes >> PAGE_SHIFT, vm->memory.granted_pages);
+}
+
 /* Make a VM that is off. Owns: the caller, for ever. NULL: no memory. */
 struct vm *vm_create(const struct vm_config *config);
 
@@ -130,15 +136,23 @@ struct vm *vm_create(const struct vm_config *config);
  */
 must_check err_t vm_start(struct vm *vm);
 
+/* Is the memory of its last run still being freed? vm_release_some() goes on, until @until. */
+static inline bool vm_is_releasing(const struct vm *vm)
+{
+	return !vm_is_on(vm) && vm->space;
+}
+void vm_release_some(struct vm *vm, u64 until);
+
 /*
- * A VM that is VM_STARTING: copy more of its kernel, until about @until (host TSC). At the end it
- * runs; or an error is logged, and it is off or stopped.
+ * A VM that is VM_STARTING: clear more of its memory, or copy more of its kernel, until about
+ * @until (host TSC). At the end it runs; or an error is logged, and it is off or stopped.
  */
 void vm_continue_start(struct vm *vm, u64 until);
 
 /*
- * End a VM that is starting or running, and release everything. @state: VM_OFF for an orderly end
- * (by itself, by command), VM_STOPPED where it could not go on. @why: a few words, kept.
+ * End a VM that is starting or running, and release everything; its memory by and by. @state:
+ * VM_OFF for an orderly end (by itself, by command), VM_STOPPED where it could not go on. @why: a
+ * few words, kept.
  */
 void vm_end(struct vm *vm, enum vm_state state, const char *why);
 
@@ -162,15 +176,17 @@ static inline bool vm_is_ending(const struct vm *vm)
 u64 vm_promise(struct vm *vm, u64 pages);
 u64 vm_promise_most(const struct vm *vm);
 
+/* Does the memory scheduler have its vCPUs stand still? */
+static inline bool vm_is_blocked(const struct vm *vm)
+{
+	return __atomic_load_n(&vm->memory.blocked, __ATOMIC_RELAXED);
+}
+
 /* Debug: after one more exit of a VM whose hide_every is set. */
 void vm_debug_hide(struct vm *vm);
 
 /* Debug: after one more exit of a VM whose reclaim_every is set. */
 void vm_debug_reclaim(struct vm *vm);
-
-/* The figures of the run under way, or of the last one. Cost: O(pages), for what is shared is
- * counted by looking. */
-void vm_figures_get(const struct vm *vm, struct vm_figures *out);
 
 const char *vm_state_name(enum vm_state state);
 

@@ -180,7 +180,7 @@ void vm_disk_print(const struct disk_partition *partition)
 			(ull)stats_get(&vm->space->stats.overwritten), (ull)s->fetched);
 	console_printf("            half below %llu us, 99%% below %llu us; %llu KiB bounced, "
 		       "%llu waits, %llu left behind by resets, %u at the disk\n",
-		(ull)guest_disk_latency_us(s, 50), (ull)guest_disk_latency_us(s, 99),
+		(ull)latency_below_us(&s->latency, 50), (ull)latency_below_us(&s->latency, 99),
 		(ull)(s->bounced_bytes >> 10), (ull)s->waits, (ull)s->orphans,
 		guest_disk_orphan_count(vm->disk));
 }

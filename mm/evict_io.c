@@ -9,8 +9,8 @@
 #include "mm/evicted.h"
 #include "mm/frame.h"
 #include "mm/platform.h"
-#include "mm/promise.h"
 #include "mm/reclaim.h"
+#include "mm/reclaim_choice.h"
 #include "mm/space_entry.h"
 #include "mm/space_registry.h"
 #include "mm/zcache.h"
@@ -144,6 +144,14 @@ static void page_arrive(struct space *space, u64 *entry, struct swap_page *page)
 		frame_put(page->frame);
 		return;
 	}
+	if (page->is_for_write) {
+		/* As the write would find it: this saves the guest an exit. */
+		swap_slot_free(space->swap, page->slot);
+		slat_set_absent(entry,
+			slat_make_leaf(f, page->frame, SPACE_RIGHTS_ALL, PAGE_PRIVATE, false));
+		space_count_state(space, PAGE_LOADING, PAGE_PRIVATE, 1);
+		return;
+	}
 	frame_set_owner(page->frame, clean_owner_word(page->slot));
 	slat_set_absent(
 		entry, slat_make_leaf(f, page->frame, SPACE_RIGHTS_READ_ONLY, PAGE_CLEAN, false));
@@ -173,8 +181,10 @@ static void reading_done(struct swap_io *io)
 			page_read(space, io, i);
 		frame_unpin(io->pages[i].frame);
 	}
-	if (!io->orphaned)
+	if (!io->orphaned) {
+		latency_note(&space->stats.swap_in, platform_now_ns() - io->began_ns);
 		platform_wake(space);
+	}
 	swap_io_give(io);
 	reclaim_wake();
 }
@@ -194,7 +204,7 @@ static bool neighbour_take(struct space *space, gfn_t gfn, struct window *w, u32
 	if (other.v / REGION_PAGE_COUNT != gfn.v / REGION_PAGE_COUNT ||
 		!is_absent_as(space, space_page_entry(space, other), PAGE_SWAPPED,
 			w->run.first + place) ||
-		!reclaim_is_plentiful() || !promise_may_take(space, 1))
+		!reclaim_is_plentiful() || !reclaim_may_take(space, w->end - w->first + 1, true))
 		return false;
 	w->run.gfns[place] = other;
 	w->frames[place] = frame_alloc(FRAME_PRIVATE);
@@ -223,6 +233,7 @@ static void io_fill(struct space *space, struct swap_io *io, const struct window
 	io->page_count = w->end - w->first;
 	io->context = space;
 	io->done = reading_done;
+	io->began_ns = platform_now_ns();
 	for (u32 i = 0; i < io->page_count; i++) {
 		io->pages[i] = (struct swap_page){.gfn = w->run.gfns[w->first + i],
 			.frame = w->frames[w->first + i],
@@ -245,7 +256,8 @@ static void pages_turn(
 	space_count_state(space, from, to, io->page_count);
 }
 
-enum fault_result evict_io_read(struct space *space, gfn_t gfn, u64 *entry, pfn_t frame)
+enum fault_result evict_io_read(
+	struct space *space, gfn_t gfn, u64 *entry, pfn_t frame, bool is_for_write)
 {
 	u64 slot = slat_payload(slat_load(entry));
 	struct window window;
@@ -260,6 +272,7 @@ enum fault_result evict_io_read(struct space *space, gfn_t gfn, u64 *entry, pfn_
 	}
 	window_open(space, gfn, slot, frame, &window);
 	io_fill(space, io, &window);
+	io->pages[slot - io->pages[0].slot].is_for_write = is_for_write;
 	pages_turn(space, io, PAGE_SWAPPED, PAGE_LOADING);
 	stats_add(&space->stats.read_ahead, io->page_count - 1);
 	if (swap_read(space->swap, io) == E_OK)

@@ -9,25 +9,13 @@
 #include "mm/fault_guard.h"
 #include "mm/frame.h"
 #include "mm/platform.h"
-#include "mm/promise.h"
+#include "mm/reclaim_choice.h"
 #include "mm/share.h"
 #include "mm/share_index.h"
 #include "mm/space_entry.h"
 #include "mm/space_registry.h"
 #include "mm/zcache.h"
 #include "mm/base/check.h"
-
-/* A frame, contents undefined, or PFN_NONE. */
-static pfn_t frame_for_evicted(struct space *space, gfn_t gfn)
-{
-	pfn_t frame = promise_may_take(space, 1) ? frame_alloc(FRAME_PRIVATE) : PFN_NONE;
-
-	if (pfn_is_none(frame))
-		stats_add(&space->stats.faults_nomem, 1);
-	else
-		frame_set_owner(frame, space_owner_word(space, gfn));
-	return frame;
-}
 
 /* The absent @entry of @state gets its page back, in @frame, as the guest's own. */
 static void own(struct space *space, u64 *entry, enum page_state state, pfn_t frame)
@@ -51,7 +39,7 @@ void evicted_fill(pfn_t frame, u32 value)
 static enum fault_result object_resolve(
 	struct space *space, gfn_t gfn, u64 *entry, enum page_state state, u64 handle)
 {
-	pfn_t frame = frame_for_evicted(space, gfn);
+	pfn_t frame = reclaim_take_frame(space, gfn, true);
 
 	if (pfn_is_none(frame))
 		return FAULT_NOMEM;
@@ -70,7 +58,7 @@ static enum fault_result zipped_resolve(struct space *space, gfn_t gfn, u64 *ent
 
 	if (!(payload & ZIPPED_FILL))
 		return object_resolve(space, gfn, entry, PAGE_ZIPPED, payload);
-	pfn_t frame = frame_for_evicted(space, gfn);
+	pfn_t frame = reclaim_take_frame(space, gfn, true);
 
 	if (pfn_is_none(frame))
 		return FAULT_NOMEM;
@@ -90,15 +78,16 @@ static enum fault_result zipped_writing_resolve(struct space *space, gfn_t gfn, 
 
 /* --- Swapped --------------------------------------------------------------------------------- */
 
-static enum fault_result swapped_resolve(struct space *space, gfn_t gfn, u64 *entry)
+static enum fault_result swapped_resolve(struct space *space, gfn_t gfn, u64 *entry, u32 access)
 {
 	if (slat_payload(slat_load(entry)) & SWAPPED_LOST)
 		return FAULT_CORRUPT;
-	pfn_t frame = frame_for_evicted(space, gfn);
+	pfn_t frame = reclaim_take_frame(space, gfn, true);
 
 	if (pfn_is_none(frame))
 		return FAULT_NOMEM;
-	enum fault_result result = evict_io_read(space, gfn, entry, frame);
+	enum fault_result result =
+		evict_io_read(space, gfn, entry, frame, (access & SLAT_WRITE) != 0);
 
 	if (result != FAULT_WAIT || slat_state(space->format, slat_load(entry)) != PAGE_LOADING)
 		frame_free(frame);
@@ -148,7 +137,7 @@ static enum fault_result writing_resolve(struct space *space, gfn_t gfn, u64 *en
 	return FAULT_DONE;
 }
 
-enum fault_result evicted_resolve(struct space *space, gfn_t gfn, u64 *entry)
+enum fault_result evicted_resolve(struct space *space, gfn_t gfn, u64 *entry, u32 access)
 {
 	switch (slat_state(space->format, slat_load(entry))) {
 	case PAGE_ZIPPED:
@@ -156,7 +145,7 @@ enum fault_result evicted_resolve(struct space *space, gfn_t gfn, u64 *entry)
 	case PAGE_ZIPPED_WRITING:
 		return zipped_writing_resolve(space, gfn, entry);
 	case PAGE_SWAPPED:
-		return swapped_resolve(space, gfn, entry);
+		return swapped_resolve(space, gfn, entry, access);
 	case PAGE_LOADING:
 		stats_add(&space->stats.faults_joined, 1);
 		return FAULT_WAIT;
@@ -181,7 +170,7 @@ bool evicted_overwrite(struct space *space, gfn_t gfn, enum fault_result *result
 	if (state != PAGE_ZIPPED && state != PAGE_SWAPPED && state != PAGE_LOADING &&
 		state != PAGE_ZIPPED_WRITING)
 		return false;
-	pfn_t frame = frame_for_evicted(space, gfn);
+	pfn_t frame = reclaim_take_frame(space, gfn, true);
 
 	*result = pfn_is_none(frame) ? FAULT_NOMEM : FAULT_DONE;
 	if (pfn_is_none(frame))

@@ -25,11 +25,12 @@ _Static_assert(SLAT_PAYLOAD_BITS == 39, "bit 38 is the highest of a payload");
 
 /*
  * @gfn's @entry is ZIPPED, SWAPPED, LOADING, CLEAN, WRITING or ZIPPED_WRITING, and does not allow
- * the access. Returns FAULT_DONE; FAULT_WAIT (it is being read, or no command can be started now);
+ * @access. Returns FAULT_DONE; FAULT_WAIT (it is being read, or no command can be started now);
  * FAULT_NOMEM (no frame; nothing is changed); FAULT_CORRUPT (its contents are lost).
  * Locks: region held. Cost: a decompression, or starting a read.
  */
-must_check enum fault_result evicted_resolve(struct space *space, gfn_t gfn, u64 *entry);
+must_check enum fault_result evicted_resolve(
+	struct space *space, gfn_t gfn, u64 *entry, u32 access);
 
 /*
  * @old stood in an entry of @space and was taken out of it: let go of what it named, whatever state

@@ -15,24 +15,12 @@
 #include "mm/space_entry.h"
 #include "mm/frame.h"
 #include "mm/memsched.h"
-#include "mm/promise.h"
+#include "mm/reclaim_choice.h"
 #include "mm/share.h"
 #include "mm/space_registry.h"
 #include "mm/platform.h"
 #include "mm/base/check.h"
 #include "mm/base/str.h"
-
-/* A zeroed frame for @gfn of @space, or PFN_NONE. */
-static pfn_t frame_for_page(struct space *space, gfn_t gfn)
-{
-	pfn_t frame = promise_may_take(space, 1) ? frame_alloc_zeroed(FRAME_PRIVATE) : PFN_NONE;
-
-	if (pfn_is_none(frame))
-		stats_add(&space->stats.faults_nomem, 1);
-	else
-		frame_set_owner(frame, space_owner_word(space, gfn));
-	return frame;
-}
 
 static enum fault_result untouched_resolve(struct space *space, gfn_t gfn, u64 *entry, u32 access)
 {
@@ -45,10 +33,11 @@ static enum fault_result untouched_resolve(struct space *space, gfn_t gfn, u64 *
 		stats_add(&space->stats.faults_zero_read, 1);
 		return FAULT_DONE;
 	}
-	pfn_t frame = frame_for_page(space, gfn);
+	pfn_t frame = reclaim_take_frame(space, gfn, false);
 
 	if (pfn_is_none(frame))
 		return FAULT_NOMEM;
+	memset(platform_frame_va(frame), 0, PAGE_BYTES);
 	slat_set_absent(entry, slat_make_leaf(f, frame, SPACE_RIGHTS_ALL, PAGE_PRIVATE, false));
 	space_count_state(space, PAGE_UNTOUCHED, PAGE_PRIVATE, 1);
 	stats_add(&space->stats.faults_zero_fill, 1);
@@ -70,11 +59,12 @@ static enum fault_result ballooned_resolve(struct space *space, gfn_t gfn, u64 *
 /* The first write to a page that was read before. */
 static enum fault_result zero_resolve(struct space *space, gfn_t gfn, u64 *entry)
 {
-	pfn_t frame = frame_for_page(space, gfn);
+	pfn_t frame = reclaim_take_frame(space, gfn, false);
 	struct tlb_gather gather;
 
 	if (pfn_is_none(frame))
 		return FAULT_NOMEM;
+	memset(platform_frame_va(frame), 0, PAGE_BYTES);
 	tlb_gather_start(&gather, &space->tlb);
 	slat_exchange(entry, 0);
 	tlb_gather_note(&gather);
@@ -124,8 +114,9 @@ static bool large_ok(const struct space *space, gfn_t gfn, u32 access)
 
 static bool large_fill(struct space *space, gfn_t gfn, u64 *region)
 {
-	pfn_t first = promise_may_take(space, REGION_PAGE_COUNT) ? frame_alloc_large(FRAME_PRIVATE)
-								 : PFN_NONE;
+	pfn_t first = reclaim_may_take(space, REGION_PAGE_COUNT, false)
+			      ? frame_alloc_large(FRAME_PRIVATE)
+			      : PFN_NONE;
 
 	if (pfn_is_none(first))
 		return false;
@@ -162,7 +153,7 @@ static enum fault_result page_resolve(struct space *space, gfn_t gfn, u32 access
 	case PAGE_BALLOONED:
 		return ballooned_resolve(space, gfn, entry, access);
 	default:
-		return evicted_resolve(space, gfn, entry);
+		return evicted_resolve(space, gfn, entry, access);
 	}
 }
 

@@ -21,7 +21,7 @@ struct space;
 struct fault_guard {
 	u64 pages[FAULT_GUARD_PAGES]; /* [a] page number + 1; 0: none */
 	u32 next;                     /* the CPU that runs this vCPU */
-};
+} __attribute__((aligned(CACHE_LINE_BYTES)));
 
 /* Room for every CPU, after frame_init_cpus(). Returns E_NOMEM. */
 must_check err_t fault_guard_init_cpus(void);

@@ -480,6 +480,11 @@ u64 frame_free_count(void)
 	return frame_account_sum(FRAME_FREE);
 }
 
+u64 frame_free_at_least(void)
+{
+	return frame_pool_free_count();
+}
+
 const char *frame_kind_name(enum frame_kind kind)
 {
 	static const char *const names[FRAME_KIND_COUNT] = {

@@ -1,9 +1,6 @@
 /*
- * The memory scheduler, first part: admission by sum, and the states of free memory.
- *
- * The decisions are pure functions of numbers; a small host-wide record of sums feeds them. minFree
- * is the sliding scale, and the states are percentages of it. Free memory must climb a little above
- * a threshold before its state ends, so that the state does not flutter.
+ * The host-wide record of sums that admission decides from, and what else must be asked without a
+ * snapshot of all VMs.
  */
 #include "mm/memsched.h"
 #include "mm/frame.h"
@@ -11,26 +8,16 @@
 #include "mm/base/check.h"
 #include "mm/base/fmt.h"
 
-#define HYSTERESIS_PCT 4   /* of minFree */
-#define LARGE_OK_PCT   400 /* of minFree */
-
-/* A state lasts while free memory is below so many percent of minFree. */
-static const u32 state_below_pct[MEM_STATE_COUNT] = {
-	[MEM_HIGH] = 0, /* the rest */
-	[MEM_CLEAR] = 100,
-	[MEM_SOFT] = 64,
-	[MEM_HARD] = 32,
-	[MEM_LOW] = 16,
-};
+#define LARGE_OK_PCT 400 /* of minFree */
 
 static struct {
-	u64 total_frames;     /* [I] */
-	u64 fixed_frames;     /* [v] as when no VM was on last */
-	u64 min_free_frames;  /* [I] */
-	u64 promised_frames;  /* [v] the lock that hv/vm.c has for it */
-	u64 overhead_frames;  /* [v] */
-	u64 guest_page_count; /* [a] RAM of all spaces */
-	u32 state;            /* [a] enum mem_state, when last asked */
+	u64 total_frames;         /* [I] */
+	u64 fixed_frames;         /* [v] as when no VM was on last */
+	struct mem_levels levels; /* [v] */
+	u64 promised_frames;      /* [v] the lock that hv/vm.c has for it */
+	u64 overhead_frames;      /* [v] */
+	u64 guest_page_count;     /* [a] RAM of all spaces */
+	u32 state;                /* [a] enum mem_state */
 } sched;
 
 static u64 frames_of(u64 bytes)
@@ -50,7 +37,8 @@ static unsigned long long mib_down(u64 frames)
 
 static u64 unpromised(const struct memsched_snapshot *now)
 {
-	u64 taken = now->fixed_frames + now->promised_frames + now->overhead_frames;
+	u64 taken =
+		now->fixed_frames + now->kept_frames + now->promised_frames + now->overhead_frames;
 
 	return taken < now->total_frames ? now->total_frames - taken : 0;
 }
@@ -72,50 +60,6 @@ err_t memsched_admit(const struct memsched_snapshot *now, const struct memsched_
 	return E_LIMIT;
 }
 
-u64 memsched_min_free_frames(u64 total_frames)
-{
-	static const struct {
-		u64 up_to_bytes; /* of the host's memory */
-		u32 pct;
-	} scale[] = {{GIB(4), 6}, {GIB(12), 4}, {GIB(28), 2}, {~0ull, 1}};
-	u64 from = 0, hundredths = 0;
-
-	for (u32 i = 0; i < ARRAY_COUNT(scale) && from < total_frames; i++) {
-		u64 to = min(total_frames, frames_of(scale[i].up_to_bytes));
-
-		hundredths += (to - from) * scale[i].pct;
-		from = to;
-	}
-	return hundredths / 100;
-}
-
-enum mem_state memsched_state(u64 free_frames, u64 min_free_frames, enum mem_state before)
-{
-	enum mem_state state = MEM_LOW;
-
-	for (; state > MEM_HIGH; state--) {
-		/* States as bad as the one before are left only above the margin. */
-		u32 margin = state <= before ? HYSTERESIS_PCT : 0;
-
-		if (free_frames < min_free_frames * (state_below_pct[state] + margin) / 100)
-			break;
-	}
-	return state;
-}
-
-const char *mem_state_name(enum mem_state state)
-{
-	static const char *const names[MEM_STATE_COUNT] = {
-		[MEM_HIGH] = "high",
-		[MEM_CLEAR] = "clear",
-		[MEM_SOFT] = "soft",
-		[MEM_HARD] = "hard",
-		[MEM_LOW] = "low",
-	};
-
-	return state < MEM_STATE_COUNT ? names[state] : "?";
-}
-
 /* What the hypervisor costs without VMs: seen as long as none is on. */
 static u64 fixed_now(void)
 {
@@ -127,7 +71,7 @@ void memsched_init(void)
 {
 	sched.total_frames = frame_total_count();
 	sched.fixed_frames = fixed_now();
-	sched.min_free_frames = memsched_min_free_frames(sched.total_frames);
+	memsched_set_levels(0, false);
 	sched.promised_frames = 0;
 	sched.overhead_frames = 0;
 	sched.guest_page_count = 0;
@@ -135,21 +79,41 @@ void memsched_init(void)
 	promise_init();
 }
 
+void memsched_set_levels(u32 min_free_pct, bool fixed)
+{
+	mem_levels_set(&sched.levels, sched.total_frames, min_free_pct, fixed);
+}
+
+const struct mem_levels *memsched_levels(void)
+{
+	return &sched.levels;
+}
+
+enum mem_state memsched_state(void)
+{
+	return (enum mem_state)__atomic_load_n(&sched.state, __ATOMIC_RELAXED);
+}
+
+enum mem_state memsched_state_move(u64 free_frames)
+{
+	enum mem_state state = mem_state_next(&sched.levels, free_frames, memsched_state());
+
+	__atomic_store_n(&sched.state, (u32)state, __ATOMIC_RELAXED);
+	return state;
+}
+
 void memsched_snapshot_get(struct memsched_snapshot *out)
 {
-	u64 free_frames = frame_free_count();
-	enum mem_state before = (enum mem_state)__atomic_load_n(&sched.state, __ATOMIC_RELAXED);
-
 	if (sched.promised_frames == 0 && sched.overhead_frames == 0)
 		sched.fixed_frames = fixed_now();
 	out->total_frames = sched.total_frames;
 	out->fixed_frames = sched.fixed_frames;
 	out->promised_frames = sched.promised_frames;
 	out->overhead_frames = sched.overhead_frames;
-	out->free_frames = free_frames;
-	out->min_free_frames = sched.min_free_frames;
-	out->state = memsched_state(free_frames, sched.min_free_frames, before);
-	__atomic_store_n(&sched.state, (u32)out->state, __ATOMIC_RELAXED);
+	out->free_frames = frame_free_count();
+	out->kept_frames = sched.levels.enter[MEM_LOW];
+	out->min_free_frames = sched.levels.min_free;
+	out->state = memsched_state();
 }
 
 err_t memsched_power_on(const struct memsched_request *vm, char *why, size_t why_bytes)
@@ -196,7 +160,7 @@ bool memsched_large_pages_ok(void)
 	u64 guest_pages = __atomic_load_n(&sched.guest_page_count, __ATOMIC_RELAXED);
 	u64 touchable = guest_pages > backed ? guest_pages - backed : 0;
 
-	return free_frames > touchable && free_frames > sched.min_free_frames * LARGE_OK_PCT / 100;
+	return free_frames > touchable && free_frames > sched.levels.min_free * LARGE_OK_PCT / 100;
 }
 
 void memsched_guest_pages_add(u64 pages)

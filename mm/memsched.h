@@ -1,17 +1,18 @@
 /*
- * The memory scheduler, first part: who may start, and how scarce free memory is.
+ * The memory scheduler's record: who may start, and how scarce free memory is.
  *
- * Admission is by sum: what the running VMs were promised and what they cost must fit the host's
- * RAM. A VM is promised its reservation (sched.mem.min) where one is stated; else, until memory can
- * be reclaimed, all of its memory. Free-memory states come from thresholds relative to minFree.
+ * Admission is by sum: what the running VMs were promised, what they cost, and what reclaim cannot
+ * work without must fit the host's RAM. A VM is promised its reservation (sched.mem.min) where one
+ * is stated; else, until memory can be reclaimed, all of its memory. The rest of the scheduler
+ * decides from numbers alone: memsched_state.h how scarce memory is, memsched_active.h who uses
+ * what, memsched_entitle.h who may have what, memsched_target.h what is done about it.
  */
 #ifndef MM_MEMSCHED_H
 #define MM_MEMSCHED_H
 
 #include "mm/base/types.h"
 #include "mm/base/err.h"
-
-enum mem_state { MEM_HIGH, MEM_CLEAR, MEM_SOFT, MEM_HARD, MEM_LOW, MEM_STATE_COUNT };
+#include "mm/memsched_state.h"
 
 struct memsched_request {
 	u64 memory_frames;   /* configured */
@@ -24,9 +25,10 @@ struct memsched_snapshot {
 	u64 fixed_frames;    /* the hypervisor's own and boot files */
 	u64 promised_frames; /* by all admitted VMs */
 	u64 overhead_frames;
+	u64 kept_frames; /* promised to nobody: below these the state is low */
 	u64 free_frames;
 	u64 min_free_frames;
-	enum mem_state state;
+	enum mem_state state; /* as of the last memsched_state_move() */
 };
 
 /*
@@ -36,18 +38,17 @@ struct memsched_snapshot {
 must_check err_t memsched_admit(const struct memsched_snapshot *now,
 	const struct memsched_request *vm, char *why, size_t why_bytes);
 
-/* minFree for a host of that size: the sliding scale of DESIGN.md, The memory scheduler. */
-u64 memsched_min_free_frames(u64 total_frames);
-
-/* The state for so much free memory, with hysteresis from the state before. Pure. */
-enum mem_state memsched_state(u64 free_frames, u64 min_free_frames, enum mem_state before);
-const char *mem_state_name(enum mem_state state);
-
 /*
  * Host-wide record, kept under no lock of its own (hv/vm.c has one for it). Whatever
  * the hypervisor holds while no VM is on counts as its own fixed cost.
  */
 void memsched_init(void);
+/* Levels other than the sliding scale's: mem_levels_set(). At any time. */
+void memsched_set_levels(u32 min_free_pct, bool fixed);
+const struct mem_levels *memsched_levels(void);
+/* So many frames are free that nobody is owed: the state that follows. Boot CPU. */
+enum mem_state memsched_state_move(u64 free_frames);
+enum mem_state memsched_state(void);
 must_check err_t memsched_power_on(const struct memsched_request *vm, char *why, size_t why_bytes);
 void memsched_power_off(const struct memsched_request *vm);
 /* What an admitted VM is promised from now on: more than before by memsched_unpromised_frames() at

@@ -6,6 +6,7 @@
  */
 #include "mm/promise.h"
 #include "mm/frame.h"
+#include "mm/space_registry.h"
 
 #define STEP_PAGES 64u
 
@@ -23,10 +24,14 @@ void promise_reserve(u64 pages)
 	reserved_pages = pages;
 }
 
+static u64 kept_pages(void)
+{
+	return __atomic_load_n(&owed_pages, __ATOMIC_RELAXED) + reserved_pages;
+}
+
 u64 promise_spare_pages(void)
 {
-	u64 kept = __atomic_load_n(&owed_pages, __ATOMIC_RELAXED) + reserved_pages;
-	u64 free_frames = frame_free_count();
+	u64 kept = kept_pages(), free_frames = frame_free_count();
 
 	return free_frames > kept ? free_frames - kept : 0;
 }
@@ -64,7 +69,8 @@ bool promise_may_take(const struct space *space, u64 pages)
 {
 	if (space_consumed_pages(space) + pages <= promise_pages(space))
 		return true;
-	return promise_spare_pages() >= pages;
+	/* Each fault asks: other CPUs' counts are summed only where it may come to them. */
+	return frame_free_at_least() >= kept_pages() + pages || promise_spare_pages() >= pages;
 }
 
 u64 promise_most(const struct space *space, const struct memsched_request *vm)

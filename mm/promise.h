@@ -36,7 +36,8 @@ void promise_update(struct space *space);
 /* It is owed nothing any more: it is being destroyed. */
 void promise_forget(struct space *space);
 
-/* May @space take @pages more frames? Cost: O(1) within its promise, else O(CPUs). */
+/* May @space take @pages more frames? Cost: O(1) within its promise, or while frames are plentiful;
+ * else O(CPUs). */
 must_check bool promise_may_take(const struct space *space, u64 pages);
 
 /*

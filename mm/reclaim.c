@@ -1,9 +1,9 @@
 /*
  * When to reclaim, and how much at a time.
  *
- * Two thresholds of free memory, relative to minFree, with the hysteresis between them that the
- * memory states have: background work begins below "hard" and ends above "soft". Frames that are
- * owed to VMs below their reservations, and reclaim's own reserve, are not counted as free.
+ * Background work begins where the state "hard" does, and ends in the midst of "soft"; and it does
+ * what the memory scheduler has ordered for single spaces, whatever is free. Frames that are owed to
+ * VMs below their reservations, and reclaim's own reserve, are not counted as free.
  *
  * One CPU at a time works in the background, with one batch that lasts over slices. A fault that
  * finds no frame uses a small batch of its own, on its stack.
@@ -21,31 +21,24 @@
 #include "mm/zcache.h"
 
 #define RESERVE_FRAMES 128u
-#define BEGIN_PCT      32u /* of minFree: MEM_HARD */
-#define END_PCT        64u /* MEM_SOFT */
 #define SWEEP_NS       1000000000ull
 #define DIRECT_PAGES   8u
 #define DIRECT_TRIES   4u
 
 static struct {
 	struct spinlock lock;
-	u64 begin_pages;          /* [I] */
-	u64 end_pages;            /* [I] */
 	bool is_short;            /* [reclaim] between begin and end */
 	bool has_batch;           /* [reclaim] */
 	struct evict_batch batch; /* [reclaim] */
+	u32 ordered;              /* [a] a space may have to lose pages, or to be swept */
 	u32 waiting;              /* [a] spaces that reclaim_wake() may have to wake */
 } reclaim = {.lock = SPINLOCK(LOCK_RANK_RECLAIM)};
 
 err_t reclaim_init(void)
 {
-	u64 min_free = memsched_min_free_frames(frame_total_count());
-
 	spin_init(&reclaim.lock, LOCK_RANK_RECLAIM);
-	reclaim.begin_pages = min_free * BEGIN_PCT / 100;
-	reclaim.end_pages = min_free * END_PCT / 100;
 	reclaim.is_short = reclaim.has_batch = false;
-	reclaim.waiting = 0;
+	reclaim.ordered = reclaim.waiting = 0;
 	reclaim_shared_init();
 	err_t err = evict_io_init();
 
@@ -56,7 +49,7 @@ err_t reclaim_init(void)
 
 bool reclaim_is_plentiful(void)
 {
-	return promise_spare_pages() >= reclaim.begin_pages;
+	return promise_spare_pages() >= memsched_levels()->enter[MEM_HARD];
 }
 
 u64 reclaim_freed_frames(const struct space *space)
@@ -70,6 +63,16 @@ u64 reclaim_freed_frames(const struct space *space)
 	if (space->zcache)
 		zcache_figures(space->zcache, &zip);
 	return freed > zip.frames ? freed - zip.frames : 0;
+}
+
+void reclaim_order(struct space *space, u64 bound, u64 entitled, u64 evict_to)
+{
+	struct space_orders *orders = &space->orders;
+
+	__atomic_store_n(&orders->bound_pages, bound, __ATOMIC_RELAXED);
+	__atomic_store_n(&orders->entitled_pages, entitled, __ATOMIC_RELAXED);
+	__atomic_store_n(&orders->evict_to_pages, evict_to, __ATOMIC_RELAXED);
+	__atomic_store_n(&reclaim.ordered, 1, __ATOMIC_RELAXED);
 }
 
 /* --- Waiting --------------------------------------------------------------------------------- */
@@ -152,13 +155,34 @@ static bool any_start(void)
 	return started || shared_start();
 }
 
+/* Lock held. A batch of a space that is to lose pages by order. False: there is none. */
+static bool ordered_start(void)
+{
+	struct space *space = reclaim_ordered_space();
+	bool started = space && batch_start(space, reclaim_ordered_pages(space));
+
+	if (space)
+		space_release(space);
+	return started;
+}
+
 /* Lock held. With hysteresis; what is leaving is as good as free. */
 static bool is_short(void)
 {
 	u64 spare = promise_spare_pages() + evict_io_pages_leaving();
+	const struct mem_levels *levels = memsched_levels();
 
-	reclaim.is_short = spare < (reclaim.is_short ? reclaim.end_pages : reclaim.begin_pages);
+	reclaim.is_short =
+		spare < (reclaim.is_short ? levels->urgent_aim : levels->enter[MEM_HARD]);
 	return reclaim.is_short;
+}
+
+/* Lock held. Does it lose pages now? Then it is to be known which are cold. */
+static bool is_losing(struct space *space)
+{
+	if (__atomic_load_n(&space->wants_sweep, __ATOMIC_RELAXED) || reclaim_ordered_pages(space))
+		return true;
+	return reclaim.is_short && reclaim_space_pages(space);
 }
 
 /* Lock held. A space whose last sweep is long ago, or is not through, held. */
@@ -168,8 +192,8 @@ static struct space *space_to_sweep(u64 now)
 
 	for (u32 number = 0; (space = space_hold_next(number)) != NULL;) {
 		number = space->number;
-		if (reclaim_space_pages(space) &&
-			(space->ages.next_page || now - space->ages.swept_ns >= SWEEP_NS))
+		if ((space->ages.next_page || now - space->ages.swept_ns >= SWEEP_NS) &&
+			is_losing(space))
 			return space;
 		space_release(space);
 	}
@@ -183,7 +207,8 @@ static bool sweep_some(u64 end_ns)
 
 	if (!space)
 		return false;
-	reclaim_sweep(space, end_ns);
+	if (reclaim_sweep(space, end_ns))
+		__atomic_store_n(&space->wants_sweep, false, __ATOMIC_RELAXED);
 	space_release(space);
 	return true;
 }
@@ -193,17 +218,24 @@ static bool work_some(u64 end_ns)
 {
 	if (!batch_go_on(end_ns))
 		return true;
-	while (is_short()) {
-		if (platform_now_ns() >= end_ns)
-			return true;
-		if (sweep_some(end_ns))
-			continue;
-		if (!any_start())
+	for (;;) {
+		bool is_short_now = is_short();
+
+		if (!__atomic_exchange_n(&reclaim.ordered, 0, __ATOMIC_RELAXED) && !is_short_now)
 			return false;
-		if (!batch_go_on(end_ns))
+		if (sweep_some(end_ns)) {
+			__atomic_store_n(&reclaim.ordered, 1, __ATOMIC_RELAXED);
+			if (platform_now_ns() >= end_ns)
+				return true;
+			continue;
+		}
+		if (ordered_start())
+			__atomic_store_n(&reclaim.ordered, 1, __ATOMIC_RELAXED);
+		else if (!is_short_now || !any_start())
+			return false;
+		if (!batch_go_on(end_ns) || platform_now_ns() >= end_ns)
 			return true;
 	}
-	return false;
 }
 
 bool reclaim_work(u64 most_ns)
@@ -279,6 +311,37 @@ static bool direct_batch(void)
 	return chosen || direct_shared();
 }
 
+/* A small batch of @space's own pages, for those that it gets. Whether anything was chosen. */
+static bool own_batch(struct space *space)
+{
+	struct evict_batch batch;
+	u32 chosen = 0;
+
+	if (platform_now_ns() - __atomic_load_n(&space->ages.swept_ns, __ATOMIC_RELAXED) >=
+		SWEEP_NS) {
+		__atomic_store_n(&space->wants_sweep, true, __ATOMIC_RELAXED);
+		__atomic_store_n(&reclaim.ordered, 1, __ATOMIC_RELAXED);
+	}
+	for (u32 effort = RECLAIM_COLD; !chosen && effort <= RECLAIM_ANY; effort++) {
+		chosen = reclaim_choose_to_pay(
+			space, &batch, DIRECT_PAGES, (enum reclaim_effort)effort);
+		evict_some(&batch, space, ~0ull);
+	}
+	return chosen;
+}
+
+/* It cannot pay: until the next decision it may have some more, where others leave any. */
+static void give_credit(struct space *space)
+{
+	struct space_orders *orders = &space->orders;
+	u64 pages = space_held_pages(space) + DIRECT_PAGES;
+
+	if (__atomic_load_n(&orders->bound_pages, __ATOMIC_RELAXED) < pages)
+		__atomic_store_n(&orders->bound_pages, pages, __ATOMIC_RELAXED);
+	if (__atomic_load_n(&orders->entitled_pages, __ATOMIC_RELAXED) < pages)
+		__atomic_store_n(&orders->entitled_pages, pages, __ATOMIC_RELAXED);
+}
+
 enum fault_result reclaim_for_fault(struct space *space, u32 tries)
 {
 	u64 before = frame_free_count();
@@ -287,6 +350,11 @@ enum fault_result reclaim_for_fault(struct space *space, u32 tries)
 	reclaim_wait(space);
 	if (tries == DIRECT_TRIES)
 		return FAULT_WAIT;
+	if (reclaim_pays_itself(space, 1, true)) {
+		if (!own_batch(space))
+			give_credit(space);
+		return FAULT_DONE;
+	}
 	bool chosen = direct_batch();
 
 	if (frame_free_count() > before)

@@ -1,7 +1,9 @@
 /*
- * Reclaim: free frames are kept at hand by evicting pages of the spaces that are above their
- * reservations. In the background in slices, while free memory is below a threshold; by command
- * from one space; and directly, in small batches, for a fault that finds no frame.
+ * Reclaim: free frames are kept at hand by evicting pages of the spaces that are above what they are
+ * entitled to, else above their reservations. In the background in slices, while free memory is
+ * below a threshold, or a space has more than the memory scheduler allows it (struct space_orders);
+ * by command from one space; and directly, in small batches, for a fault that finds no frame, or
+ * may have none unless its space gives one up.
  *
  * What reclaim itself needs is set aside beforehand: frames for compressed objects on their way
  * out, records for commands, and a reserve of free frames that only the compression cache may use.
@@ -25,6 +27,13 @@ bool reclaim_is_plentiful(void);
  * there is more to do just now. Locks: none held.
  */
 bool reclaim_work(u64 most_ns);
+
+/*
+ * The memory scheduler's orders for @space, in pages as space_held_pages() counts them: what it never
+ * has more of, what it is entitled to while memory is short, and above what it is evicted from in
+ * the background. They hold until the next ones, as far as its reservation allows.
+ */
+void reclaim_order(struct space *space, u64 bound, u64 entitled, u64 evict_to);
 
 /*
  * Evict up to @pages of one space, about @most_ns long, whatever memory is free; its reservation

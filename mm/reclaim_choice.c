@@ -4,6 +4,9 @@
  * and then in the swap file.
  */
 #include "mm/reclaim_choice.h"
+#include "mm/draw.h"
+#include "mm/frame.h"
+#include "mm/memsched_target.h"
 #include "mm/platform.h"
 #include "mm/promise.h"
 #include "mm/reclaim_age.h"
@@ -12,27 +15,18 @@
 
 #define LOOK_MOST 4096u /* pages, unless any will do */
 
-static bool is_random;   /* [a] */
-static u64 random_state; /* [a] */
+static bool is_random; /* [a] */
 
 void reclaim_choose_randomly(bool randomly)
 {
 	__atomic_store_n(&is_random, randomly, __ATOMIC_RELAXED);
 }
 
-/* Good enough to spread a choice. Two CPUs may draw the same. */
-static u64 draw(u64 below)
+/* Has it a place to put pages, as far as is known? */
+static bool can_lose(const struct space *space)
 {
-	u64 x = __atomic_load_n(&random_state, __ATOMIC_RELAXED);
-
-	if (x == 0 && !platform_random(&x))
-		x = platform_now_ns();
-	x |= x == 0;
-	x ^= x << 13;
-	x ^= x >> 7;
-	x ^= x << 17;
-	__atomic_store_n(&random_state, x, __ATOMIC_RELAXED);
-	return x % below;
+	return (space->zcache || space->swap) &&
+	       platform_now_ns() >= __atomic_load_n(&space->rests_until_ns, __ATOMIC_RELAXED);
 }
 
 u64 reclaim_space_pages(const struct space *space)
@@ -40,19 +34,41 @@ u64 reclaim_space_pages(const struct space *space)
 	u64 kept = promise_pages(space) + space_pages_in_state(space, PAGE_WRITING);
 	u64 consumed = space_consumed_pages(space);
 
-	if ((!space->zcache && !space->swap) ||
-		platform_now_ns() < __atomic_load_n(&space->rests_until_ns, __ATOMIC_RELAXED))
+	if (!can_lose(space))
 		return 0;
 	return consumed > kept ? consumed - kept : 0;
 }
 
-struct space *reclaim_space(void)
+static u64 order_of(const u64 *order)
+{
+	return __atomic_load_n(order, __ATOMIC_RELAXED);
+}
+
+static u64 above(const struct space *space, const u64 *order)
+{
+	u64 held = space_held_pages(space), most = order_of(order);
+
+	return held > most ? min(held - most, reclaim_space_pages(space)) : 0;
+}
+
+static u64 above_entitlement(const struct space *space)
+{
+	return above(space, &space->orders.entitled_pages);
+}
+
+u64 reclaim_ordered_pages(const struct space *space)
+{
+	return above(space, &space->orders.evict_to_pages);
+}
+
+/* The space of which @pages() tells the most, held. */
+static struct space *furthest(u64 (*pages_of)(const struct space *space))
 {
 	struct space *best = NULL, *space;
 	u64 most = 0;
 
 	for (u32 number = 0; (space = space_hold_next(number)) != NULL;) {
-		u64 pages = reclaim_space_pages(space);
+		u64 pages = pages_of(space);
 
 		number = space->number;
 		if (pages > most) {
@@ -65,6 +81,44 @@ struct space *reclaim_space(void)
 		}
 	}
 	return best;
+}
+
+struct space *reclaim_space(void)
+{
+	struct space *space = furthest(above_entitlement);
+
+	return space ? space : furthest(reclaim_space_pages);
+}
+
+struct space *reclaim_ordered_space(void)
+{
+	return furthest(reclaim_ordered_pages);
+}
+
+bool reclaim_pays_itself(const struct space *space, u64 pages, bool returns)
+{
+	const struct space_orders *orders = &space->orders;
+
+	if (space_consumed_pages(space) + pages <= promise_pages(space))
+		return false;
+	return mem_pays_itself(space_held_pages(space) + pages, order_of(&orders->bound_pages),
+		order_of(&orders->entitled_pages), memsched_state(), returns);
+}
+
+bool reclaim_may_take(const struct space *space, u64 pages, bool returns)
+{
+	return !reclaim_pays_itself(space, pages, returns) && promise_may_take(space, pages);
+}
+
+pfn_t reclaim_take_frame(struct space *space, gfn_t gfn, bool returns)
+{
+	pfn_t frame = reclaim_may_take(space, 1, returns) ? frame_alloc(FRAME_PRIVATE) : PFN_NONE;
+
+	if (pfn_is_none(frame))
+		stats_add(&space->stats.faults_nomem, 1);
+	else
+		frame_set_owner(frame, space_owner_word(space, gfn));
+	return frame;
 }
 
 struct choice {
@@ -132,21 +186,32 @@ static void walk(struct choice *c, u64 most)
 	}
 }
 
-u32 reclaim_choose(
-	struct space *space, struct evict_batch *batch, u32 want, enum reclaim_effort effort)
+static u32 choose(
+	struct space *space, struct evict_batch *batch, u64 want, enum reclaim_effort effort)
 {
 	bool randomly = __atomic_load_n(&is_random, __ATOMIC_RELAXED);
-	u64 may_lose = reclaim_space_pages(space);
 	struct choice c = {
 		.space = space,
 		.batch = batch,
 		.effort = randomly ? RECLAIM_ANY : effort,
 		.min_age = effort == RECLAIM_COLD ? reclaim_age_to_evict(space) : 0,
-		.want = (u32)min(min(want, EVICT_BATCH_PAGES), may_lose),
+		.want = (u32)min(want, (u64)EVICT_BATCH_PAGES),
 	};
 
 	evict_begin(batch, space);
 	walk(&c, effort == RECLAIM_ANY ? space->page_count : LOOK_MOST);
 	evict_flush(batch);
 	return c.taken;
+}
+
+u32 reclaim_choose(
+	struct space *space, struct evict_batch *batch, u32 want, enum reclaim_effort effort)
+{
+	return choose(space, batch, min((u64)want, reclaim_space_pages(space)), effort);
+}
+
+u32 reclaim_choose_to_pay(
+	struct space *space, struct evict_batch *batch, u32 want, enum reclaim_effort effort)
+{
+	return choose(space, batch, can_lose(space) ? want : 0, effort);
 }

@@ -17,14 +17,35 @@ enum reclaim_effort {
  */
 u64 reclaim_space_pages(const struct space *space);
 
-/* The space that is furthest above its reservation, held; NULL: none may lose anything. */
+/*
+ * The space that is furthest above what it is entitled to, else above its reservation; held. NULL:
+ * none may lose anything.
+ */
 struct space *reclaim_space(void);
+
+/* How many pages @space is to lose by the memory scheduler's order; the one with most, held. */
+u64 reclaim_ordered_pages(const struct space *space);
+struct space *reclaim_ordered_space(void);
+
+/*
+ * Must @space give up pages of its own for @pages more, by mem_pays_itself()? And may it take them?
+ * @returns: what it takes them for was evicted before. Cost: O(1), above its promise O(CPUs).
+ */
+must_check bool reclaim_pays_itself(const struct space *space, u64 pages, bool returns);
+must_check bool reclaim_may_take(const struct space *space, u64 pages, bool returns);
+
+/* A frame for @gfn of @space, contents undefined; PFN_NONE: there is none that it may take. */
+pfn_t reclaim_take_frame(struct space *space, gfn_t gfn, bool returns);
 
 /*
  * Choose up to @want pages of @space, held, into an empty @batch, and flush. Returns how many were
  * chosen or gone. Locks: none held. Cost: O(want), by @effort up to O(pages).
  */
 u32 reclaim_choose(
+	struct space *space, struct evict_batch *batch, u32 want, enum reclaim_effort effort);
+
+/* The same for a page that @space gets in exchange: its reservation is not touched by that. */
+u32 reclaim_choose_to_pay(
 	struct space *space, struct evict_batch *batch, u32 want, enum reclaim_effort effort);
 
 /* Mem.VictimPolicy: how long pages have not been used counts for nothing. */

@@ -140,7 +140,7 @@ static void flush_once(struct space *space)
 
 static void phase_begin(struct space *space, enum share_phase phase)
 {
-	space->share.phase = phase;
+	__atomic_store_n(&space->share.phase, phase, __ATOMIC_RELAXED);
 	space->share.next_page = 0;
 	space->share.hints_now = 0;
 }

@@ -43,10 +43,17 @@ struct share_progress {
 struct share_progress share_scan(struct space *space, u64 hash_most, u64 most_ns);
 
 /*
- * Change who @space shares with. What it shares is unshared by its next scans, which need frames
- * for that. Locks: none held.
+ * Change who @space shares with. What it shares under another salt is unshared by its next scans,
+ * which need frames for that: where there is none they go on later. Locks: none held; waits for a
+ * scan's slice at most.
  */
 void share_set_salt(struct space *space, u32 salt);
+
+/* May it have pages that are shared under a salt that it has left? */
+static inline bool share_is_unsharing(const struct space *space)
+{
+	return __atomic_load_n(&space->share.phase, __ATOMIC_RELAXED) == SHARE_PHASE_UNSHARE;
+}
 
 /*
  * A write to @gfn, which is SHARED: the last owner takes the frame as it is, any other gets a copy.
@@ -58,7 +65,8 @@ must_check enum fault_result share_break(struct space *space, gfn_t gfn, u64 *en
 struct share_figures {
 	u64 shared_pages;     /* mapped read-only from shared frames */
 	u64 saved_millipages; /* of them, in 1/1000: what they would cost more, unshared */
-	u64 own_pages;        /* of shared_pages: from frames that were this space's first */
+	u64 own_pages;        /* of shared_pages: from frames that were this space's first, or are
+				 its alone by now */
 	u64 other_pages;      /* ... another's */
 	u64 hint_pages;       /* as of the last pass: hashed, and unlike any other */
 	u64 zero_pages;

@@ -84,6 +84,10 @@ static void page_list(struct space *space, u64 leaf, pfn_t frame, struct list_of
 		return;
 	if (state != PAGE_PRIVATE && state != PAGE_SHARED && !zero)
 		return;
+	if (!list->pages && state == PAGE_SHARED && share_index_salt(frame) != share_salt(space))
+		list->audit->stray_pages++;
+	if (share_salt(space) == 0)
+		return;
 	if (!list->pages) {
 		list->count++;
 		return;
@@ -125,8 +129,7 @@ static void all_list(struct list_of_pages *list)
 
 		if (!space)
 			continue;
-		if (share_salt(space))
-			space_list(space, list);
+		space_list(space, list);
 		space_release(space);
 	}
 }

@@ -14,6 +14,7 @@ struct share_audit {
 	u64 shared_pages;   /* of those: SHARED or ZERO */
 	u64 possible_pages; /* frames that sharing all alike pages would save */
 	u64 saved_pages;    /* frames that it does save among them */
+	u64 stray_pages;    /* of all: SHARED under a salt that their VM has left */
 };
 
 /*

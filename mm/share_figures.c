@@ -12,10 +12,13 @@ static void page_figures(const struct space *space, u64 leaf, struct share_figur
 	if (slat_state(f, leaf) != PAGE_SHARED || !slat_is_present(f, leaf))
 		return;
 	pfn_t frame = slat_pfn(f, leaf);
+	u64 sharers = frame_ref_count(frame);
+	/* Where it is the last one left, it does not matter whose it was. */
+	bool own = sharers == 1 || share_index_first(frame) == space->number;
 
 	out->shared_pages++;
-	out->saved_millipages += 1000 - 1000 / frame_ref_count(frame);
-	*(share_index_first(frame) == space->number ? &out->own_pages : &out->other_pages) += 1;
+	out->saved_millipages += 1000 - 1000 / sharers;
+	*(own ? &out->own_pages : &out->other_pages) += 1;
 }
 
 void share_figures_get(struct space *space, struct share_figures *out)

@@ -17,7 +17,7 @@
  */
 #include "mm/share_batch.h"
 #include "mm/frame.h"
-#include "mm/promise.h"
+#include "mm/reclaim_choice.h"
 #include "mm/memsched.h"
 #include "mm/platform.h"
 #include "mm/share_hash.h"
@@ -381,12 +381,10 @@ enum fault_result share_break(struct space *space, gfn_t gfn, u64 *entry)
 		stats_add(&space->stats.share_taken, 1);
 		return FAULT_DONE;
 	}
-	pfn_t copy = promise_may_take(space, 1) ? frame_alloc(FRAME_PRIVATE) : PFN_NONE;
+	pfn_t copy = reclaim_take_frame(space, gfn, false);
 
-	if (pfn_is_none(copy)) {
-		stats_add(&space->stats.faults_nomem, 1);
+	if (pfn_is_none(copy))
 		return FAULT_NOMEM;
-	}
 	/* This mapping's reference keeps the frame's bytes as they are. */
 	memcpy(platform_frame_va(copy), platform_frame_va(frame), PAGE_BYTES);
 	tlb_gather_start(&gather, &space->tlb);

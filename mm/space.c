@@ -22,6 +22,7 @@
 
 #define RESERVE_END      (~0ull)
 #define ENTRIES          512u
+#define FOR_EVER_NS      (~0ull / 2)
 #define PAGES_PER(level) (1ull << (9 * (level))) /* that one table of this level maps */
 
 static u64 div_up(u64 a, u64 b)
@@ -42,9 +43,8 @@ static u64 region_count(const struct space_config *config)
 /* Frames for the struct, its guards, its locks and what sharing counts by region. */
 static u64 struct_frames(const struct space_config *config)
 {
-	u64 bytes = ALIGN_UP(sizeof(struct space), CACHE_LINE_BYTES) +
-		    config->vcpu_count * sizeof(struct fault_guard) +
-		    region_count(config) * (sizeof(struct spinlock) + sizeof(u16));
+	u64 bytes = sizeof(struct space) + config->vcpu_count * sizeof(struct fault_guard) +
+		    region_count(config) * (sizeof(struct space_region_lock) + sizeof(u16));
 
 	return div_up(bytes, PAGE_BYTES);
 }
@@ -84,6 +84,7 @@ static void space_fill_in(struct space *space, const struct space_config *config
 	memcpy(space->name, config->name, name_bytes);
 	space->format = config->format;
 	space->root = PFN_NONE;
+	spin_init(&space->join.lock, LOCK_RANK_JOIN);
 	space->join.run = PFN_NONE;
 	space->page_count = config->memory_bytes >> PAGE_SHIFT;
 	space->promised_pages = config->promised_bytes >> PAGE_SHIFT;
@@ -92,14 +93,15 @@ static void space_fill_in(struct space *space, const struct space_config *config
 	space->large_pages_no_exec = config->large_pages_no_exec;
 	space->region_count = region_count(config);
 	space->frame_count = struct_frames(config);
-	space->guards =
-		(struct fault_guard *)((char *)space + ALIGN_UP(sizeof(*space), CACHE_LINE_BYTES));
+	space->guards = (struct fault_guard *)(space + 1);
 	space->guard_count = config->vcpu_count;
-	space->region_locks = (struct spinlock *)&space->guards[space->guard_count];
+	space->region_locks = (struct space_region_lock *)&space->guards[space->guard_count];
 	for (u64 i = 0; i < space->region_count; i++)
-		spin_init(&space->region_locks[i], LOCK_RANK_REGION);
+		spin_init(&space->region_locks[i].lock, LOCK_RANK_REGION);
 	space->share.gains = (u16 *)&space->region_locks[space->region_count];
 	space->share.salt = config->share_salt;
+	space->orders = (struct space_orders){
+		.bound_pages = ~0ull, .entitled_pages = ~0ull, .evict_to_pages = ~0ull};
 	space->no_dirty_bits = config->no_dirty_bits;
 	spin_init(&space->tables_lock, LOCK_RANK_TABLES);
 	space->table_reserve_head = RESERVE_END;
@@ -273,17 +275,51 @@ static void region_clear(struct space *space, gfn_t first)
 	spin_unlock(lock);
 }
 
-void space_clear(struct space *space)
+/* Until @end_ns; whether all is clear. */
+static bool clear_until(struct space *space, u64 end_ns)
 {
-	space_join_drop(space);
-	for (u64 index = 0; index < space->page_count; index += REGION_PAGE_COUNT)
-		region_clear(space, space_page_gfn(space, index));
+	while (space->clear_next < space->page_count) {
+		region_clear(space, space_page_gfn(space, space->clear_next));
+		space->clear_next += REGION_PAGE_COUNT;
+		if (platform_now_ns() >= end_ns)
+			break;
+	}
+	return space->clear_next >= space->page_count;
 }
 
-void space_destroy(struct space *space)
+bool space_clear_some(struct space *space, u64 most_ns)
+{
+	if (space->clear_next == 0)
+		space_join_drop(space);
+	if (!clear_until(space, platform_now_ns() + most_ns))
+		return false;
+	space->clear_next = 0;
+	return true;
+}
+
+void space_clear(struct space *space)
+{
+	while (!space_clear_some(space, FOR_EVER_NS))
+		;
+}
+
+/* From now on nobody finds it. */
+static void retire(struct space *space)
 {
 	space_registry_remove(space);
-	space_clear(space);
+	space_join_drop(space);
+	space->clear_next = 0; /* a reset may have been under way */
+	space->retired = true;
+}
+
+bool space_destroy_some(struct space *space, u64 most_ns)
+{
+	u64 end_ns = platform_now_ns() + most_ns;
+
+	if (!space->retired)
+		retire(space);
+	if (!clear_until(space, end_ns))
+		return false;
 	if (space->swap)
 		swap_file_abandon(space->swap);
 	CHECK(space->table_reserve_count == space->region_count);
@@ -291,6 +327,13 @@ void space_destroy(struct space *space)
 	promise_forget(space);
 	space_free_frame(space);
 	reclaim_wake();
+	return true;
+}
+
+void space_destroy(struct space *space)
+{
+	while (!space_destroy_some(space, FOR_EVER_NS))
+		;
 }
 
 bool space_is_ram(const struct space *space, gfn_t gfn)
@@ -345,6 +388,14 @@ u64 space_consumed_pages(const struct space *space)
 	return stats_get(&pages[PAGE_PRIVATE]) + stats_get(&pages[PAGE_HIDDEN]) +
 	       stats_get(&pages[PAGE_CLEAN]) + stats_get(&pages[PAGE_WRITING]) +
 	       stats_get(&pages[PAGE_LOADING]);
+}
+
+u64 space_held_pages(const struct space *space)
+{
+	u64 consumed = space_consumed_pages(space);
+
+	/* They are counted one after the other, while pages go from one state to another. */
+	return consumed - min(consumed, stats_get(&space->stats.pages_by_state[PAGE_WRITING]));
 }
 
 u64 space_split_all(struct space *space)

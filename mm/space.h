@@ -41,7 +41,7 @@ struct space_config {
 /* How far page sharing has come with a space: share.c. */
 struct space_share {
 	u32 salt;      /* [a] changed by share_set_salt() */
-	u32 phase;     /* [scan] enum share_phase */
+	u32 phase;     /* [a] enum share_phase; changed by who scans */
 	u64 next_page; /* [scan] by page index */
 	u64 passes;    /* [a] completed */
 	u64 hints;     /* [a] as of the last pass: pages that stand in the index, unlike any other */
@@ -51,7 +51,8 @@ struct space_share {
 
 /* How far rejoining has come: space_join.c. */
 struct space_join {
-	u64 next_region; /* [j] who calls space_join_some() */
+	struct spinlock lock;
+	u64 next_region; /* [j] */
 	pfn_t run;       /* [j] 512 frames into which its pages are moving, or PFN_NONE */
 	u32 moved;       /* [j] of them, those that are its pages' by now */
 };
@@ -66,8 +67,34 @@ struct space_ages {
 	u64 found[SPACE_AGES]; /* [reclaim] by the sweep under way */
 };
 
+/*
+ * What the memory scheduler has decided, in pages as space_held_pages() counts them. Until it has,
+ * nothing is decided: all are ~0, but fetch_pages. See reclaim.h and fetch.h.
+ */
+struct space_orders {
+	u64 bound_pages;    /* [a] with so many it gives one up for each that it gets */
+	u64 entitled_pages; /* [a] and with so many when memory is short */
+	u64 evict_to_pages; /* [a] more than these are evicted */
+	u64 fetch_pages;    /* [a] still to be brought back */
+};
+
+#define SPACE_SAMPLE_PAGES 128u
+
+/* The pages whose use is watched now: sample.c. */
+struct space_sample {
+	u64 began_ns;
+	u32 count;
+	u32 pages[SPACE_SAMPLE_PAGES]; /* by page index */
+	u8 found[SPACE_SAMPLE_PAGES];  /* enum sample_found */
+};
+
 struct zcache;
 struct swap_file;
+
+/* In a cache line of its own: neighbouring regions are used by different CPUs. */
+struct space_region_lock {
+	struct spinlock lock;
+} __attribute__((aligned(CACHE_LINE_BYTES)));
 
 struct space {
 	char name[SPACE_NAME_BYTES];           /* [I] */
@@ -80,7 +107,7 @@ struct space {
 	u32 number;			       /* [I] space_registry.h */
 	u64 serial;			       /* [I] */
 	struct tlb_domain tlb;
-	struct spinlock *region_locks; /* [I] one for each 2 MiB region of RAM */
+	struct space_region_lock *region_locks; /* [I] one for each 2 MiB region of RAM */
 	u64 region_count;              /* [I] */
 	u64 frame_count;               /* [I] frames that this struct and its locks lie in */
 	struct spinlock tables_lock;
@@ -97,8 +124,14 @@ struct space {
 	u64 rests_until_ns; /* [a] it has nothing to lose until then */
 	bool waits;         /* [a] for a frame, or a command's record: reclaim.h */
 	struct space_share share;
+	u64 clear_next; /* by page index: what is cleared next; 0: nothing is being cleared */
+	bool retired;   /* it is being destroyed */
 	struct space_join join;
 	struct space_ages ages;
+	bool wants_sweep; /* [a] it pays for its pages itself: reclaim.c */
+	struct space_orders orders;
+	struct space_sample sample; /* [one] who calls sample.h */
+	u64 fetch_at;               /* [one] who calls fetch.h: page index from which it goes on */
 	struct space_stats stats;
 };
 
@@ -115,14 +148,20 @@ must_check err_t space_create(struct space **out, const struct space_config *con
 /*
  * Free everything, the swap file too. No vCPU of it runs or will. Pinned frames stay until their
  * last pin is dropped, which from now on is frame_unpin()'s to do; those of I/O under way until it
- * is done. Cost: O(touched + regions).
+ * is done. Goes on until about @most_ns have passed, by one region's 512 pages at most. Returns
+ * whether it is gone; if not, nobody may do anything with it but go on. Cost of all:
+ * O(touched + regions).
  */
+must_check bool space_destroy_some(struct space *space, u64 most_ns);
+/* The same in one go. */
 void space_destroy(struct space *space);
 
 /*
  * All pages become UNTOUCHED again, as after a reset. Pinned frames as above; space_unpin() serves
- * them still.
+ * them still. Goes on as above; returns whether all pages are. Until then no vCPU of it runs, and
+ * nothing is written to it.
  */
+must_check bool space_clear_some(struct space *space, u64 most_ns);
 void space_clear(struct space *space);
 
 bool space_is_ram(const struct space *space, gfn_t gfn);
@@ -155,6 +194,8 @@ enum page_state space_page_state(struct space *space, gfn_t gfn);
 u64 space_pages_in_state(const struct space *space, enum page_state state);
 /* Pages that have a frame of their own now, or one under read; shared ones are not among them. */
 u64 space_consumed_pages(const struct space *space);
+/* Of these, those that are not on their way out. */
+u64 space_held_pages(const struct space *space);
 
 /*
  * Walk the tables and compare every invariant with the statistics; false if one fails, and the log

@@ -28,7 +28,7 @@ gfn_t space_page_gfn(const struct space *space, u64 index)
 
 struct spinlock *space_region_lock(struct space *space, gfn_t gfn)
 {
-	return &space->region_locks[space_page_index(space, gfn) / REGION_PAGE_COUNT];
+	return &space->region_locks[space_page_index(space, gfn) / REGION_PAGE_COUNT].lock;
 }
 
 static u64 *table_at(const struct space *space, u64 entry)

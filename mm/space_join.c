@@ -106,6 +106,15 @@ static void pages_move(struct space *space, gfn_t first, u64 *entries)
 			PFN(j->run.v + j->moved));
 }
 
+/* Lock held. Gives back what is left of the run. */
+static void run_drop(struct space_join *j)
+{
+	if (!pfn_is_none(j->run))
+		frame_free_run(PFN(j->run.v + j->moved), REGION_PAGE_COUNT - j->moved);
+	j->run = PFN_NONE;
+	j->moved = 0;
+}
+
 /* Sets a run aside. False: there is none, or memory would not be plentiful any more. */
 static bool run_take(struct space *space)
 {
@@ -114,19 +123,9 @@ static bool run_take(struct space *space)
 	if (!pfn_is_none(j->run))
 		return true;
 	j->run = frame_alloc_large(FRAME_JOIN);
-	j->moved = 0;
 	if (!pfn_is_none(j->run) && !memsched_large_pages_ok())
-		space_join_drop(space);
+		run_drop(j);
 	return !pfn_is_none(j->run);
-}
-
-void space_join_drop(struct space *space)
-{
-	struct space_join *j = &space->join;
-
-	if (!pfn_is_none(j->run))
-		frame_free_run(PFN(j->run.v + j->moved), REGION_PAGE_COUNT - j->moved);
-	j->run = PFN_NONE;
 }
 
 enum step { STEP_NEXT_REGION, STEP_SAME_REGION, STEP_END };
@@ -163,14 +162,14 @@ static enum step join_step(struct space *space)
 
 	spin_unlock(space_region_lock(space, first));
 	if (step == STEP_NEXT_REGION) {
-		space_join_drop(space);
+		run_drop(&space->join);
 		space->join.next_region++;
-		space->join.moved = 0;
 	}
 	return step;
 }
 
-bool space_join_some(struct space *space, u64 most_ns)
+/* Lock held. Whether the walk has ended. */
+static bool walk_some(struct space *space, u64 most_ns)
 {
 	u64 end_ns = platform_now_ns() + most_ns;
 	/* The last one may be less than 2 MiB. */
@@ -181,7 +180,24 @@ bool space_join_some(struct space *space, u64 most_ns)
 		if (platform_now_ns() >= end_ns)
 			return false;
 	}
-	space_join_drop(space);
-	space->join = (struct space_join){.run = PFN_NONE};
+	run_drop(&space->join);
+	space->join.next_region = 0;
 	return true;
+}
+
+bool space_join_some(struct space *space, u64 most_ns)
+{
+	if (!spin_trylock(&space->join.lock))
+		return false;
+	bool ended = walk_some(space, most_ns);
+
+	spin_unlock(&space->join.lock);
+	return ended;
+}
+
+void space_join_drop(struct space *space)
+{
+	spin_lock(&space->join.lock);
+	run_drop(&space->join);
+	spin_unlock(&space->join.lock);
 }

@@ -12,12 +12,15 @@
  * Go on with a walk over @space's regions: until about @most_ns have passed (by looking at one
  * region or copying 8 pages at most). Returns whether the walk has ended, because it is through,
  * memory is not plentiful, or no 2 MiB of free frames lie together; the next call begins another.
- * Locks: none held; takes regions'. One caller at a time, who keeps the space from being cleared
- * meanwhile. Never waits.
+ * False at once where another CPU goes on with it. The space may be cleared meanwhile, not
+ * destroyed. Locks: none held; takes JOIN and regions'. Never waits.
  */
 bool space_join_some(struct space *space, u64 most_ns);
 
-/* Give up what is under way, and the frames set aside for it. As above. */
+/*
+ * Give up what is under way, and the frames set aside for it. Locks: takes JOIN: waits for another
+ * CPU's slice.
+ */
 void space_join_drop(struct space *space);
 
 #endif

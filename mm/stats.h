@@ -7,6 +7,7 @@
 #define MM_STATS_H
 
 #include "mm/base/types.h"
+#include "mm/base/latency.h"
 
 /* Why a page was not shared this time. */
 enum share_refusal {
@@ -21,20 +22,24 @@ enum share_refusal {
 	SHARE_REFUSED_COUNT
 };
 
+/*
+ * What the first touch of a page writes comes first and shares a cache line, so that CPUs that
+ * fault in one VM at the same time pass one line around, not five.
+ */
 struct space_stats {
+	u64 faults;              /* fault_handle() calls on RAM */
+	u64 faults_zero_read;    /* UNTOUCHED -> ZERO */
+	u64 faults_zero_fill;    /* UNTOUCHED or ZERO -> PRIVATE */
+	u64 peak_consumed_pages; /* the most that private (and shared) ever were */
 	/*
 	 * Gauges, in pages of 4 KiB. A VM's consumed memory is private_pages (later: + its part of
 	 * shared).
 	 */
 	u64 pages_by_state[16];  /* by enum page_state; [0] stays 0: see space_pages_in_state() */
-	u64 peak_consumed_pages; /* the most that private (and shared) ever were */
 	u64 large_leaves;        /* 2 MiB leaves now mapped; their pages count as PRIVATE */
 	u64 table_pages;         /* second-level tables in use */
 	u64 pins;                /* pins held now */
 	/* Counters. */
-	u64 faults;           /* fault_handle() calls on RAM */
-	u64 faults_zero_read; /* UNTOUCHED -> ZERO */
-	u64 faults_zero_fill; /* UNTOUCHED or ZERO -> PRIVATE */
 	u64 faults_large;     /* a whole region at once */
 	u64 faults_hidden;    /* HIDDEN -> PRIVATE */
 	u64 faults_spurious;  /* the entry already allowed it */
@@ -48,6 +53,7 @@ struct space_stats {
 	u64 faults_writing; /* WRITING -> PRIVATE: written out for nothing */
 	u64 faults_waited;  /* FAULT_WAIT, for whatever reason */
 	u64 read_ahead;     /* pages that came along */
+	struct latency swap_in; /* from the touch to the page, of pages that were read */
 	u64 evicted_zip, evicted_fill, evicted_swap, evicted_clean; /* pages that lost their frame */
 	u64 evicted_zero;   /* of zeros: untouched again */
 	u64 evicted_object; /* compressed objects written out as they are */
@@ -72,7 +78,7 @@ struct space_stats {
 	u64 share_copied;	/* breaks with a copy */
 	u64 share_ns;		/* time spent scanning it */
 	u64 share_refused[SHARE_REFUSED_COUNT];
-};
+} __attribute__((aligned(CACHE_LINE_BYTES)));
 
 static inline void stats_add(u64 *counter, u64 n)
 {

@@ -110,6 +110,8 @@ static u32 *object_length(pfn_t frame)
 	return (u32 *)((char *)platform_frame_va(frame) + PAGE_BYTES - sizeof(u32));
 }
 
+/* Also of a page that its guest writes meanwhile, and that is void then: share_hash_page() reads
+ * each word once. */
 static u32 sum_of(pfn_t frame)
 {
 	bool zero;

@@ -33,7 +33,8 @@ struct swap_page {
 	 * (where its result is 0).
 	 */
 	u32 bytes;
-	err_t result; /* in done(): 0; E_IO; E_CORRUPT (reads) */
+	bool is_for_write; /* the taker's own: a read that a write waits for */
+	err_t result;      /* in done(): 0; E_IO; E_CORRUPT (reads) */
 };
 
 struct swap_io {
@@ -43,6 +44,7 @@ struct swap_io {
 	void (*done)(struct swap_io *io);
 	void *context;
 	bool orphaned; /* in done(): see above */
+	u64 began_ns;  /* free for the caller: when it was begun */
 	/* swap's own. */
 	struct swap_file *file;
 	struct list in_file;  /* [f] */
@@ -78,10 +80,11 @@ struct swap_io *swap_io_find(u32 number);
 must_check err_t swap_slots_take(struct swap_file *file, struct swap_io *io);
 
 /**
- * Write @io's pages to the slots that swap_slots_take() found. Nobody may write the frames until
- * done(). A page that failed has lost its slot: it is free again. Returns 0 (done() will be
- * called); E_IO (the disk is dead: nothing was started, the slots are free again). Never waits.
- * Cost: a checksum a page.
+ * Write @io's pages to the slots that swap_slots_take() found. Whoever writes a frame before done()
+ * makes that page void: its slot then holds what fits no sum, and is to be freed, never read. So a
+ * guest may have its page back meanwhile; sum and device read each word as it is. A page that
+ * failed has lost its slot: it is free again. Returns 0 (done() will be called); E_IO (the disk is
+ * dead: nothing was started, the slots are free again). Never waits. Cost: a checksum a page.
  */
 must_check err_t swap_write(struct swap_file *file, struct swap_io *io);
 

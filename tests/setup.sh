@@ -6,12 +6,13 @@
 set -euo pipefail
 
 # What each is for: the compiler, loader and console font; the machines; the guests and images;
-# the Debian root for packages; tests and fuzzing.
+# the Debian root for packages; the tools that watch a host, and a terminal for them; tests and fuzzing.
 PACKAGES=(
 	build-essential gnu-efi liblz4-dev psf-unifont
 	qemu-system-x86 qemu-utils ovmf vgabios bochsbios libltdl-dev libncurses-dev file
 	busybox-static cpio lz4 zstd xz-utils kmod mtools dosfstools gdisk e2fsprogs acpica-tools
 	mmdebstrap
+	libjson-c-dev libmicrohttpd-dev tmux
 	python3 libcmocka-dev libzydis-dev clang clang-format libclang-rt-14-dev binutils
 )
 

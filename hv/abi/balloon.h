@@ -43,6 +43,7 @@ enum bellows_guest_kind {
 #define BELLOWS_BALLOON_ASK_TARGET  0ull /* where the balloon should be now */
 #define BELLOWS_BALLOON_ASK_MAXIMUM 1ull
 #define BELLOWS_BALLOON_ASK_SIZE    2ull /* as the host counts it */
+#define BELLOWS_BALLOON_ASK_HELD    3ull /* so much cannot be deflated now: promised to others */
 
 /* What the guest tells of itself, at RBX of STATS, on one page, aligned to 4 KiB. */
 struct bellows_balloon_stats {

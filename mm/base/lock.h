@@ -17,6 +17,7 @@ enum lock_rank {
 	LOCK_RANK_PROMISES,   /* hv: what memsched knows of the VMs */
 	LOCK_RANK_SHARE_SCAN, /* mm: who scans for pages to share */
 	LOCK_RANK_RECLAIM,    /* mm: who reclaims in the background */
+	LOCK_RANK_JOIN,       /* mm: who rejoins a space's regions */
 	LOCK_RANK_SPACE,      /* mm: which spaces there are */
 	LOCK_RANK_REGION,     /* mm: entries of one 2 MiB region */
 	LOCK_RANK_SHARE,

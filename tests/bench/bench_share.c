@@ -1,159 +1,113 @@
-/* SRCS: tests/bench/host_platform.c mm/[a-z]*.c
+/* SRCS: tests/bench/host_platform.c tests/bench/guest_corpus.c tests/bench/share_peer.c mm/[a-z]*.c
    mm/base/lock.c mm/base/check.c mm/base/log.c mm/base/fmt.c mm/base/str.c */
 /*
- * share.* on the host: share_scan() over a space, beside the kernel's KSM over a mapping with the
- * same bytes, in CPU time. bench_share unique|duplicate|unchanged FILE: the bytes are the file's, a
- * guest's kernel, over and over; in a page that is to be unique one word is made so.
+ * share.* on the host: share_scan() over spaces with the memory of real guests, beside the kernel's
+ * KSM over mappings with the same bytes, in CPU time. bench_share unique|duplicate|unchanged|corpus
+ * FILE...: a file for each guest, of which the pages are taken that are like no other, that are
+ * there more than once, or all.
  *
  * What the platform here leaves out, and the hypervisor pays besides: kicking CPUs out of guests
  * for each batch's two flushes, and the faults of guests that write meanwhile. KSM's figure has its
  * flushes in it, on a process that does not run, and no faults either.
  */
+#include "tests/bench/guest_corpus.h"
 #include "tests/bench/host_platform.h"
+#include "tests/bench/share_peer.h"
 #include "tests/bench/timing.h"
 #include "mm/fault.h"
+#include "mm/frame.h"
 #include "mm/platform.h"
 #include "mm/share.h"
+#include "mm/share_index.h"
 #include "mm/space_entry.h"
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
-#define PAGES      16384u
-#define COPIES     8u /* of each page among the duplicates */
-#define KSM_BATCH  4096u
-#define PASSES     50u /* over unchanged pages, for one sample */
-#define FOREVER_NS 1000000000000ull
+#define SPARE_FRAMES 16384u /* for mm's own */
+#define KSM_BATCH    4096u
+#define PASSES       50u /* over unchanged pages, for one sample */
+#define PASSES_MOST  8u  /* until nearly all is saved */
+#define KSM_PASSES   3u  /* until it has saved what it can */
+#define NEARLY_PCT   95u
+#define SLICE_NS     100000ull
+#define FOREVER_NS   1000000000000ull
 
-static unsigned char corpus[PAGES * PAGE_BYTES];
+static struct corpus corpus;
+static struct space *spaces[CORPUS_GUESTS_MOST];
 
-/* Each page is the file's, and no two are alike. */
-static void corpus_read(const char *path)
+static void must(bool ok, const char *what)
 {
-	int fd = open(path, O_RDONLY);
-	size_t bytes = 0, at;
-
-	while (fd >= 0 && bytes < sizeof(corpus)) {
-		ssize_t got = read(fd, corpus + bytes, sizeof(corpus) - bytes);
-
-		if (got <= 0)
-			break;
-		bytes += (size_t)got;
-	}
-	if (bytes < PAGE_BYTES) {
-		fprintf(stderr, "%s: cannot be read\n", path);
-		exit(1);
-	}
-	for (at = bytes & ~(PAGE_BYTES - 1); at < sizeof(corpus); at += PAGE_BYTES)
-		memcpy(corpus + at, corpus + at % (bytes & ~(PAGE_BYTES - 1)), PAGE_BYTES);
-	for (u64 page = 0; page < PAGES; page++) {
-		u64 word = 0x9e3779b97f4a7c15ull * (page + 1);
-
-		/* Late in the page: a comparison has to go there. */
-		memcpy(corpus + page * PAGE_BYTES + 3000, &word, sizeof(word));
-	}
+	if (ok)
+		return;
+	fprintf(stderr, "bench_share: %s\n", what);
+	exit(1);
 }
 
-static const void *page_bytes(u64 page, bool duplicates)
-{
-	return corpus + (duplicates ? page % (PAGES / COPIES) : page) * PAGE_BYTES;
-}
-
-static void space_fill(struct space *space, bool duplicates)
-{
-	for (u64 page = 0; page < PAGES; page++) {
-		pfn_t frame;
-
-		if (fault_handle(space, GPA(page * PAGE_BYTES), SLAT_WRITE) != FAULT_DONE)
-			abort();
-		space_leaf(space, GFN(page), &frame);
-		memcpy(platform_frame_va(frame), page_bytes(page, duplicates), PAGE_BYTES);
-	}
-}
-
-/* CPU seconds of one whole pass. */
-static double pass(struct space *space)
-{
-	double start = timing_cpu_s();
-
-	while (!share_scan(space, ~0ull, FOREVER_NS).pass_ended)
-		;
-	return timing_cpu_s() - start;
-}
-
-static struct space *ours_make(void)
+static void ours_make(void)
 {
 	static u32 salt; /* another one each time: hints from the run before are of no use */
 	struct space_config config = {.name = "bench",
-		.memory_bytes = PAGES * PAGE_BYTES,
+		.memory_bytes = corpus.guest_pages * PAGE_BYTES,
 		.format = &slat_ept,
 		.share_salt = ++salt};
-	struct space *space;
 
-	if (space_create(&space, &config) != E_OK)
-		abort();
-	return space;
+	for (u32 i = 0; i < corpus.guest_count; i++)
+		must(space_create(&spaces[i], &config) == E_OK, "no space");
+	for (u64 i = 0; i < corpus.count; i++) {
+		const struct corpus_page *p = &corpus.pages[i];
+		struct space *space = spaces[p->guest];
+		pfn_t frame;
+
+		must(fault_handle(space, GPA(p->page * PAGE_BYTES), SLAT_WRITE) == FAULT_DONE,
+			"no page");
+		space_leaf(space, GFN(p->page), &frame);
+		memcpy(platform_frame_va(frame), p->bytes, PAGE_BYTES);
+	}
 }
 
-static unsigned char *peer_make(bool duplicates)
+static void ours_end(void)
 {
-	unsigned char *at = mmap(
-		NULL, sizeof(corpus), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-
-	if (at == MAP_FAILED)
-		abort();
-	madvise(at, sizeof(corpus), MADV_NOHUGEPAGE);
-	for (u64 page = 0; page < PAGES; page++)
-		memcpy(at + page * PAGE_BYTES, page_bytes(page, duplicates), PAGE_BYTES);
-	if (madvise(at, sizeof(corpus), MADV_MERGEABLE))
-		timing_cannot_run("this kernel has no KSM");
-	return at;
+	for (u32 i = 0; i < corpus.guest_count; i++)
+		space_destroy(spaces[i]);
 }
 
-/* Pages that KSM looked at, or passed by because they had long been the same (smart_scan). */
-static u64 ksm_visits(void)
+/* CPU seconds of one whole pass over all spaces. */
+static double ours_pass(void)
 {
-	u64 skipped = 0;
+	double start = timing_cpu_s();
 
-	timing_setting_read("/sys/kernel/mm/ksm/pages_skipped", &skipped);
-	return timing_ksm_count("pages_scanned") + skipped;
+	for (u32 i = 0; i < corpus.guest_count; i++) {
+		while (!share_scan(spaces[i], ~0ull, FOREVER_NS).pass_ended)
+			;
+	}
+	return timing_cpu_s() - start;
 }
 
-/*
- * CPU seconds that KSM took for each page it visited, in the next @passes. Other processes' pages
- * may be among them.
- */
-static double ksm_visit_s(u32 passes)
+/* Pages that have no frame of their own any more, in percent of those that need none. */
+static u64 saved_pct(u64 free_before)
 {
-	u64 before = ksm_visits();
-	double spent = timing_ksm_wait(passes);
-	u64 visits = ksm_visits() - before;
-
-	return spent / (double)(visits ? visits : 1);
+	return 100 * (frame_free_count() - free_before) / corpus.spare_count;
 }
 
 /* A first pass, until each page was looked up: KSM looks a page up at its second sight. */
 static void first_pass(bool duplicates)
 {
 	for (u32 run = 0; run < TIMING_RUNS; run++) {
-		struct space *space = ours_make();
+		u64 before;
 
-		space_fill(space, duplicates);
-		timing_sample("ours", PAGES / pass(space));
-		if (duplicates && space_pages_in_state(space, PAGE_SHARED) != PAGES)
-			abort();
-		timing_sample("saved", (double)(PAGES - space_consumed_pages(space)) * PAGE_BYTES);
-		space_destroy(space);
+		ours_make();
+		before = frame_free_count();
+		timing_sample("ours", (double)corpus.count / ours_pass());
+		must(!duplicates || saved_pct(before) >= NEARLY_PCT, "duplicates were not found");
+		ours_end();
 	}
 	timing_ksm_start(KSM_BATCH);
 	for (u32 run = 0; run < TIMING_RUNS; run++) {
-		unsigned char *at = peer_make(duplicates);
-
-		timing_sample("peer", 1 / (2 * ksm_visit_s(2)));
-		munmap(at, sizeof(corpus));
+		peer_make(&corpus);
+		timing_sample("peer", 1 / (2 * peer_page_s(2, false)));
+		timing_sample("ksm-others", 100 * (1 - peer_own_part()));
+		peer_end();
 	}
 	timing_ksm_stop();
 }
@@ -161,45 +115,109 @@ static void first_pass(bool duplicates)
 /* Pages that were hashed before and not written since. */
 static void unchanged_pass(void)
 {
-	struct space *space = ours_make();
+	double per_page = 1e9 / (double)corpus.count;
 
-	space_fill(space, false);
-	timing_sample("hash", pass(space) * 1e9 / PAGES);
 	for (u32 run = 0; run < TIMING_RUNS; run++) {
 		double spent = 0;
 
+		ours_make();
+		timing_sample("hash", ours_pass() * per_page);
 		for (u32 i = 0; i < PASSES; i++)
-			spent += pass(space);
-		timing_sample("ours", spent * 1e9 / PAGES / PASSES);
+			spent += ours_pass();
+		timing_sample("ours", spent * per_page / PASSES);
+		ours_end();
 	}
-	for (u32 run = 1; run < TIMING_RUNS; run++) {
-		space_destroy(space);
-		space = ours_make();
-		space_fill(space, false);
-		timing_sample("hash", pass(space) * 1e9 / PAGES);
-	}
-	space_destroy(space);
 	timing_ksm_start(KSM_BATCH);
-	unsigned char *at = peer_make(false);
-
+	peer_make(&corpus);
 	timing_ksm_wait(3);
-	for (u32 run = 0; run < TIMING_RUNS; run++)
-		timing_sample("peer", ksm_visit_s(1) * 1e9);
-	munmap(at, sizeof(corpus));
+	for (u32 run = 0; run < TIMING_RUNS; run++) {
+		timing_sample("peer", peer_page_s(1, true) * 1e9);
+		timing_sample("ksm-others", 100 * (1 - peer_own_part()));
+	}
+	peer_end();
+	timing_ksm_stop();
+}
+
+/* CPU seconds until NEARLY_PCT of all that can be saved is, in slices as the hypervisor scans. */
+static double ours_until(u64 free_before)
+{
+	double start = timing_cpu_s();
+
+	for (u32 pass = 0; pass < PASSES_MOST; pass++) {
+		for (u32 i = 0; i < corpus.guest_count; i++) {
+			while (!share_scan(spaces[i], ~0ull, SLICE_NS).pass_ended) {
+				if (saved_pct(free_before) >= NEARLY_PCT)
+					return timing_cpu_s() - start;
+			}
+		}
+	}
+	must(false, "too little was saved");
+	return 0;
+}
+
+/* What is kept for a frame: the frame table, with all else that is in it, and the index. */
+static double ours_metadata_bytes(void)
+{
+	/* So many that the index fills its last frame. */
+	u64 frames = ALIGN_DOWN(frame_total_count(), PAGE_BYTES / sizeof(u64));
+
+	return (double)(frame_table_bytes(PFN(frames)) + share_index_frames(frames) * PAGE_BYTES) /
+	       (double)frames;
+}
+
+static void whole_corpus(void)
+{
+	for (u32 run = 0; run < TIMING_RUNS; run++) {
+		u64 before;
+
+		ours_make();
+		before = frame_free_count();
+		timing_sample("time95", ours_until(before));
+		ours_pass();
+		ours_pass();
+		timing_sample("saved", (double)(frame_free_count() - before) / 256);
+		timing_sample("metadata", ours_metadata_bytes());
+		timing_sample("possible", (double)corpus.spare_count / 256);
+		timing_sample("whole", (double)corpus.count / 256);
+		ours_end();
+	}
+	timing_ksm_start(KSM_BATCH);
+	for (u32 run = 0; run < TIMING_RUNS; run++) {
+		struct peer_figures figures;
+
+		peer_make(&corpus);
+		timing_sample("ksm-time95", peer_until(corpus.spare_count * NEARLY_PCT / 100));
+		figures = peer_figures(KSM_PASSES);
+		timing_sample("ksm-others", 100 * (1 - peer_own_part()));
+		timing_sample("ksm-saved", (double)figures.saved_frames / 256);
+		timing_sample(
+			"ksm-metadata", (double)figures.metadata_bytes / (double)corpus.count);
+		peer_end();
+	}
 	timing_ksm_stop();
 }
 
 int main(int count, char **words)
 {
-	if (count != 3) {
-		fprintf(stderr, "bench_share unique|duplicate|unchanged FILE\n");
+	const char *what = count > 2 ? words[1] : "";
+	bool all = strcmp(what, "corpus") == 0, duplicates = strcmp(what, "duplicate") == 0;
+	bool unchanged = strcmp(what, "unchanged") == 0;
+
+	if (!all && !duplicates && !unchanged && strcmp(what, "unique") != 0) {
+		fprintf(stderr, "bench_share unique|duplicate|unchanged|corpus FILE...\n");
 		return 2;
 	}
-	corpus_read(words[2]);
-	host_platform_start(PAGES + 8192);
-	if (strcmp(words[1], "unchanged") == 0)
+	corpus_read(&corpus,
+		all	     ? CORPUS_ALL
+		: duplicates ? CORPUS_DUPLICATE
+			     : CORPUS_UNIQUE,
+		words + 2, (u32)count - 2);
+	host_platform_start(corpus.count + SPARE_FRAMES);
+	if (all)
+		whole_corpus();
+	else if (unchanged)
 		unchanged_pass();
 	else
-		first_pass(strcmp(words[1], "duplicate") == 0);
+		first_pass(duplicates);
 	return 0;
 }

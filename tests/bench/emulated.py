@@ -43,9 +43,9 @@ def parse(text, shift=0):
             for found in LINE.finditer(text)}
 
 
-def boot(target, name, config, files, until=None):
+def boot(target, name, config, files, until=None, disks=()):
     directory = machines.BUILD / "bench/runs" / f"{target}-{name}"
-    spec = machines.Spec(target, directory, config, MEMORY, 1, files,
+    spec = machines.Spec(target, directory, config, MEMORY, 1, files, disks=disks,
                          qemu_args=COUNTED if target == "qemu" else ())
     with machines.Machine(spec) as machine:
         outcome = session.Watcher(machine, TIMEOUT[target], until=until).run()

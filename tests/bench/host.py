@@ -10,7 +10,7 @@ import results
 
 SAMPLE = re.compile(r"^SAMPLE (\S+) (\S+)$", re.M)
 CANNOT = re.compile(r"^CANNOT (.*)$", re.M)
-TIMEOUT = 600
+TIMEOUT = 1800          # of a busy machine
 LEAST_RUNS = 10
 
 
@@ -32,27 +32,40 @@ def read_samples(text):
 
 def run_program(name, *arguments):
     """The samples of build/bench/NAME, by series; CannotRun where it says so."""
-    return run_beside(name, *arguments, peer_is_needed=True)
+    return run_beside(name, *arguments, peer_is_needed=True)[0]
+
+
+def run_to_end(name, command):
+    """(exit status, output) of a program, which is asked to end when it takes too long: it may have switched
+    something of the kernel's on."""
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as program:
+        try:
+            text = program.communicate(timeout=TIMEOUT)[0]
+        except BaseException as problem:
+            program.terminate()
+            if isinstance(problem, subprocess.TimeoutExpired):
+                raise Failed(f"{name} did not end within {TIMEOUT} s") from problem
+            raise
+    return program.returncode, text
 
 
 def run_beside(name, *arguments, peer_is_needed=False):
-    """The same; if the program ends for want of its peer, what it measured of ours until then will do."""
-    command = [machines.BUILD / "bench" / name, *arguments]
-    try:
-        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                              timeout=TIMEOUT, check=False)
-    except subprocess.TimeoutExpired as late:
-        raise Failed(f"{name} did not end within {TIMEOUT} s") from late
-    cannot = CANNOT.search(done.stdout)
-    series = read_samples(done.stdout)
+    """(samples, why there are none of its peer, or None): if the program ends for want of its peer, what it has
+    measured of ours until then will do."""
+    status, text = run_to_end(name, [machines.BUILD / "bench" / name, *arguments])
+    cannot = CANNOT.search(text)
+    series = read_samples(text)
     short = [one for one, values in series.items() if len(values) < LEAST_RUNS]
-    if cannot and (peer_is_needed or short or not series):
-        raise CannotRun(cannot[1])
-    if done.returncode or not series:
-        raise Failed(f"{name} failed: exit status {done.returncode}\n{done.stdout[-2000:]}")
+    if cannot:
+        series = {one: values for one, values in series.items() if one not in short}
+        if peer_is_needed or not series:
+            raise CannotRun(cannot[1])
+        return series, cannot[1]
+    if status or not series:
+        raise Failed(f"{name} failed: exit status {status}\n{text[-2000:]}")
     if short:
         raise Failed(f"{name}: fewer than {LEAST_RUNS} runs of {', '.join(short)}")
-    return series
+    return series, None
 
 
 def bench_program(name, unit, program, *arguments, peer_name=None, ours="ours", peer="peer", note=""):
@@ -65,29 +78,6 @@ def bench_fault():
     return bench_program("fault.zero.host", "ns/page", "bench_fault",
                          peer_name=f"Linux {os.uname().release} anonymous page fault",
                          note="CPU time; the kernel's has its exception in it, ours no VM exit")
-
-
-# A guest's kernel, whose bytes the pages are made of.
-SHARE_CORPUS = machines.BUILD / "guests/vmlinux"
-SHARE_LIMIT = 20   # thousandths: an unchanged page is at least 50 times cheaper to pass than to hash
-
-
-def bench_share_first(name):
-    """Pages looked up for the first time: `unique`, or `duplicate`, each of which is there eight times."""
-    return bench_program(
-        f"share.scan.{name}", "pages/cpu-s", "bench_share", name, SHARE_CORPUS,
-        peer_name=f"KSM of Linux {os.uname().release}",
-        note="until each page was looked up, which KSM does when it sees it again; ours kicks no CPUs for its "
-             "flushes here, two for 32 pages that are merged, and nobody writes")
-
-
-def bench_share_unchanged():
-    series = run_program("bench_share", "unchanged", SHARE_CORPUS)
-    thousandths = 1000 * statistics.median(series["ours"]) / statistics.median(series["hash"])
-    return results.of_runs(
-        "share.pass.unchanged", "ns/page", series["ours"], series.get("peer"), f"KSM of Linux {os.uname().release}",
-        note=f"a first pass takes {statistics.median(series['hash']):.0f} ns/page",
-        limit=("thousandths of a first pass", thousandths, SHARE_LIMIT))
 
 
 def peers():

@@ -17,6 +17,8 @@
 #define HV_FRAMES 64u /* below the free ones, as the hypervisor's image is */
 
 static unsigned char *ram;
+static u32 cpu_count;
+static __thread u32 cpu_here;
 
 void *platform_frame_va(pfn_t pfn)
 {
@@ -30,12 +32,12 @@ pfn_t platform_va_frame(const void *va)
 
 u32 platform_cpu_id(void)
 {
-	return 0;
+	return cpu_here;
 }
 
 u32 platform_cpu_count(void)
 {
-	return 1;
+	return cpu_count;
 }
 
 void platform_kick(u32 cpu)
@@ -96,12 +98,23 @@ static void *present_memory(size_t bytes)
 	return at;
 }
 
+void host_platform_cpu_set(u32 cpu)
+{
+	cpu_here = cpu;
+}
+
 void host_platform_start(u64 frame_count)
+{
+	host_platform_start_cpus(frame_count, 1);
+}
+
+void host_platform_start_cpus(u64 frame_count, u32 cpus)
 {
 	const struct frame_range ranges[] = {
 		{PFN(0), HV_FRAMES, FRAME_HV}, {PFN(HV_FRAMES), frame_count, FRAME_FREE}};
 	pfn_t end = PFN(HV_FRAMES + frame_count);
 
+	cpu_count = cpus;
 	ram = present_memory(end.v * PAGE_BYTES);
 	frame_init(present_memory(frame_table_bytes(end)),
 		present_memory(frame_region_table_bytes(end)), end, ranges, ARRAY_COUNT(ranges));

@@ -44,4 +44,6 @@ def of_result(result):
     rows = [("Bellows", result.ours, True, result.minimum, result.maximum)]
     if result.peer is not None:
         rows.append((result.peer_name, result.peer, False, None, None))
+    if result.plot_rows:
+        rows = result.plot_rows
     return bars(result.name, f"{result.unit}, {better}; {result.runs} runs", rows)

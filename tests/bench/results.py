@@ -16,14 +16,17 @@ UNITS = {
     "pages/s": "higher",
     "pages/cpu-s": "higher",
     "MiB/s": "higher",
+    "MiB-saved": "higher",
     "ops/s": "higher",
+    "faults/s": "higher",
 }
 
 
 @dataclasses.dataclass
 class Result:
     """One line of results.json. `peer` and `peer_name` are None where there is nothing to compare with.
-    `minimum` and `maximum` are those of our own runs; `limit` is a target of an issue's, or None."""
+    `minimum` and `maximum` are those of our own runs; `limit` is a target of an issue's, or None; `plot_rows` is what
+    its plot shows, if more than itself and the peer: rows of plot.bars()."""
     name: str
     unit: str
     ours: float
@@ -34,6 +37,7 @@ class Result:
     peer: float = None
     note: str = ""
     limit: object = None       # (what is limited, its value, the limit)
+    plot_rows: list = None
 
     @property
     def times_better(self):

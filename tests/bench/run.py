@@ -25,6 +25,9 @@ import host
 import machine as machines
 import plot
 import results
+import share
+import smp
+import swap
 import zcache
 
 OUT = machines.BUILD / "bench"
@@ -49,17 +52,22 @@ BENCHES = [
           emulated.NEEDS),
     Bench("balloon.inflate.2m", "giving up 2 MiB that one leaf maps, in Bochs", balloon.bench_inflate_2m,
           emulated.NEEDS),
-    Bench("share.scan.unique", "pages that are like no other, looked up beside KSM",
-          lambda: host.bench_share_first("unique"), ("bench/bench_share", ".guests")),
-    Bench("share.scan.duplicate", "pages that are there eight times, merged beside KSM",
-          lambda: host.bench_share_first("duplicate"), ("bench/bench_share", ".guests")),
-    Bench("share.pass.unchanged", "a pass over pages that nobody wrote, beside KSM", host.bench_share_unchanged,
-          ("bench/bench_share", ".guests")),
+    Bench("share.scan.unique", "pages of real guests that are like no other, looked up beside KSM",
+          lambda: share.bench_first("unique"), share.NEEDS),
+    Bench("share.scan.duplicate", "pages of real guests that are there more than once, merged beside KSM",
+          lambda: share.bench_first("duplicate"), share.NEEDS),
+    Bench("share.pass.unchanged", "a pass over pages that nobody wrote, beside KSM", share.bench_unchanged,
+          share.NEEDS),
+    Bench("share.corpus", "share.corpus.time95, .saved and .metadata: all memory of real guests, beside KSM",
+          share.bench_corpus, share.NEEDS),
     Bench("fault.zip", "the touch of a compressed page, in Bochs", zcache.bench_fault, emulated.NEEDS),
+    Bench("fault.swap", "the touch of a swapped page, in Bochs", swap.bench_fault, emulated.NEEDS),
     Bench("zcache.time", "zcache.store and zcache.load: a page into the compression cache and back, beside zram",
           zcache.bench_time, ("bench/bench_zcache", ".guests")),
     Bench("zcache.memory", "zcache.loss and zcache.bytes: what a full compression cache costs, beside zram",
           zcache.bench_loss, ("bench/bench_zcache", ".guests")),
+    Bench("smp.faults", "faults a second of one CPU and of two, in one VM and in two, beside one lock around all",
+          smp.bench_faults, ("bench/bench_smp",)),
     Bench("fault.zero.host", "mm/fault beside the kernel's own page fault", host.bench_fault,
           ("bench/bench_fault",)),
 ]

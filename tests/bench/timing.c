@@ -2,6 +2,7 @@
 #include "tests/bench/timing.h"
 #include <dirent.h>
 #include <errno.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -118,7 +119,7 @@ bool timing_setting_write(const char *path, const char *text)
 /* --- KSM ------------------------------------------------------------------------------------- */
 
 static struct {
-	uint64_t run, pages_to_scan, sleep_ms;
+	uint64_t run, pages_to_scan, sleep_ms, zero_pages;
 	pid_t thread;
 	bool on;
 } ksm = {.thread = -1};
@@ -144,6 +145,13 @@ uint64_t timing_ksm_count(const char *name)
 	return value;
 }
 
+static void on_term(int number)
+{
+	(void)number;
+	timing_ksm_stop();
+	_exit(1);
+}
+
 void timing_ksm_start(uint32_t pages_to_scan)
 {
 	if (!timing_setting_read(KSM "run", &ksm.run))
@@ -152,15 +160,17 @@ void timing_ksm_start(uint32_t pages_to_scan)
 		timing_cannot_run("KSM is at work for others on this machine");
 	ksm.pages_to_scan = timing_ksm_count("pages_to_scan");
 	ksm.sleep_ms = timing_ksm_count("sleep_millisecs");
+	ksm.zero_pages = timing_ksm_count("use_zero_pages");
 	ksm.thread = timing_find_thread("ksmd");
 	if (timing_thread_cpu_s(ksm.thread) < 0)
 		timing_cannot_run("the CPU time of ksmd is not told");
 	ksm_set("pages_to_scan", pages_to_scan);
-	ksm_set("sleep_millisecs", 0);
-	ksm_set("run", 1);
-	if (!ksm.on)
-		atexit(timing_ksm_stop);
+	atexit(timing_ksm_stop);
+	signal(SIGTERM, on_term);
 	ksm.on = true;
+	ksm_set("sleep_millisecs", 0);
+	ksm_set("use_zero_pages", 1);
+	ksm_set("run", 1);
 }
 
 void timing_ksm_stop(void)
@@ -173,12 +183,18 @@ void timing_ksm_stop(void)
 	ksm_set("run", ksm.run);
 	ksm_set("pages_to_scan", ksm.pages_to_scan);
 	ksm_set("sleep_millisecs", ksm.sleep_ms);
+	ksm_set("use_zero_pages", ksm.zero_pages);
+}
+
+double timing_ksm_cpu_s(void)
+{
+	return timing_thread_cpu_s(ksm.thread);
 }
 
 double timing_ksm_wait(uint32_t passes)
 {
 	uint64_t until = timing_ksm_count("full_scans") + passes;
-	double cpu = timing_thread_cpu_s(ksm.thread), start = timing_wall_s();
+	double cpu = timing_ksm_cpu_s(), start = timing_wall_s();
 
 	while (timing_ksm_count("full_scans") < until) {
 		const struct timespec pause = {0, KSM_WAIT_MS * 1000000};
@@ -187,7 +203,7 @@ double timing_ksm_wait(uint32_t passes)
 			timing_cannot_run("KSM makes no progress");
 		nanosleep(&pause, NULL);
 	}
-	return timing_thread_cpu_s(ksm.thread) - cpu;
+	return timing_ksm_cpu_s() - cpu;
 }
 
 /* --- zram ------------------------------------------------------------------------------------ */

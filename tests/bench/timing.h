@@ -37,7 +37,8 @@ bool timing_setting_write(const char *path, const char *text);
 
 /*
  * KSM for the length of a bench: switched on with @pages_to_scan pages a round and no sleep between
- * rounds, and put back as it was by timing_ksm_stop(). Ends the program where the kernel offers
+ * rounds, zero pages made the kernel's one, and put back as it was by timing_ksm_stop(), at exit and
+ * at SIGTERM. Ends the program where the kernel offers
  * none, where we may not, or where it is at work already for somebody else.
  */
 void timing_ksm_start(uint32_t pages_to_scan);
@@ -45,6 +46,8 @@ void timing_ksm_stop(void);
 /* Wait until KSM has been through all memory @passes times more. Returns ksmd's CPU seconds
  * meanwhile. */
 double timing_ksm_wait(uint32_t passes);
+/* CPU seconds that ksmd has had. */
+double timing_ksm_cpu_s(void);
 /* A counter below /sys/kernel/mm/ksm: pages_sharing, pages_shared, full_scans ... */
 uint64_t timing_ksm_count(const char *name);
 

@@ -39,7 +39,7 @@ def beside(series, ours, peer):
 
 def bench_time():
     """zcache.store and zcache.load, from one run of both."""
-    series = host.run_beside("bench_zcache", "time", *CORPUS)
+    series, _ = host.run_beside("bench_zcache", "time", *CORPUS)
     found = []
     for name in ("store", "load"):
         note = f"p99 {median(series, f'{name}-p99'):.3g} us"
@@ -58,7 +58,7 @@ def bench_time():
 
 def bench_loss():
     """zcache.loss and zcache.bytes: a cache of 26 MiB, full, after 60,000 pages went and came."""
-    series = host.run_beside("bench_zcache", "loss", *CORPUS)
+    series, _ = host.run_beside("bench_zcache", "loss", *CORPUS)
     return [
         results.of_runs("zcache.loss", "percent-lost", series["loss"], series.get("zram-loss"), ZRAM,
                         note=f"of the frames that hold objects; with the table of handles {median(series, 'loss-all'):.2g} "

@@ -1,5 +1,8 @@
 #!/usr/bin/env python3
 """The gates, fed with what they must refuse: a runner or a workload that cannot fail proves nothing."""
+import contextlib
+import importlib.util
+import io
 import os
 import pathlib
 import subprocess
@@ -32,6 +35,9 @@ class Script:
     def has_ended(self):
         return not self.pieces
 
+    def cpu_seconds(self):
+        return 0.0
+
     def describe(self):
         return "registers"
 
@@ -54,6 +60,30 @@ def check_judge():
         yield f"{what} is refused", cases.judge(CASE, outcome) != []
 
 
+def make_test():
+    """tests/run.py as a module; the emulators' own run.py has its name."""
+    spec = importlib.util.spec_from_file_location("make_test", ROOT / "tests/run.py")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def check_second_try():
+    late = session.Outcome("timeout", "one\n", 1.0)
+    yield "what was late may be tried again", not cases.is_hard(CASE, late)
+    for what, end, text in (("a panic", "panic", "BELLOWS PANIC: x\n"), ("a lost guest", "failed", GOOD.text),
+                            ("a wrong byte", "timeout", "WORKLOAD FAIL profile=mixed wrong=1\n"),
+                            ("what is forbidden", "timeout", "three\n")):
+        yield f"{what} has no second try", cases.is_hard(CASE, session.Outcome(end, text, 1.0))
+    tests = make_test()
+    slow = [(tests.Test(f"qemu/{end}", lambda end=end: tests.Result(end)), tests.Result("timing", "late"))
+            for end in ("passed", "timing", "failed")]
+    with contextlib.redirect_stdout(io.StringIO()):
+        decided = {test.name: result.status for test, result in tests.try_alone(slow, set())}
+    yield "the second try decides", decided == {"qemu/passed": "passed", "qemu/timing": "failed", "qemu/failed": "failed"}
+
+
 def check_watcher():
     yield "verdict ok", watch("BELLOWS VER", "DICT ok\n")[1].end == "ok"
     yield "verdict failed", watch("x\nBELLOWS VERDICT failed\n")[1].end == "failed"
@@ -67,6 +97,9 @@ def check_watcher():
     machine, _ = watch("bellows> ", "vms: g1\nbellows> ", "BELLOWS VERDICT ok\n",
                        script=(("bellows> ", "vms\r"), ("g1", None), ("bellows> ", "poweroff\r")))
     yield "the script is typed in order", machine.typed == b"vms\rpoweroff\r"
+    for word, typed in (("one", b"x\r"), ("three", b"")):
+        machine, _ = watch("one\ntwo\n", "bellows> ", script=(("two", None), (lambda text, w=word: w in text, "x\r")))
+        yield f"a function finds what came before: {word}", machine.typed == typed
 
 
 def hostile_problems(*pieces):
@@ -115,7 +148,7 @@ def check_workload():
 def main():
     os.chdir(ROOT)
     failed = 0
-    for check in (check_judge, check_watcher, check_hostile, check_configs, check_workload):
+    for check in (check_judge, check_second_try, check_watcher, check_hostile, check_configs, check_workload):
         for what, good in check():
             print(f"{'ok  ' if good else 'FAIL'} {what}")
             failed += not good

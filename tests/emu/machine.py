@@ -45,6 +45,7 @@ class Spec:
     qemu_args: tuple = ()
     bochs_cpu: str = BOCHS_CPU
     disks: tuple = ()                # of disk.Disk: NVMe controllers on QEMU, namespaces of one on Bochs
+    monitor: bool = False            # a second serial line: monitor.Line(machine) talks on it
 
 
 def guest_files():
@@ -156,6 +157,7 @@ class Machine:
         self.log = open(self.directory / "serial.log", "wb")
         self.process = None
         self.reader = self.writer = -1
+        self.second = self.second_slave = -1   # Bochs: the second serial line
 
     def __enter__(self):
         if self.spec.target == "bochs":
@@ -179,12 +181,20 @@ class Machine:
             "-drive", f"if=pflash,unit=1,format=raw,file={variables}",
             "-drive", f"if=ide,format=raw,file={self.directory}/esp.img",
             "-serial", "stdio", "-monitor", f"unix:{self._monitor_path()},server,nowait",
-            "-no-reboot", *self._qemu_disks(), *self.spec.qemu_args]
+            *self._qemu_second_line(), "-no-reboot", *self._qemu_disks(), *self.spec.qemu_args]
         with open(self.directory / "emulator.log", "wb") as errors:
             self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                             stderr=errors, bufsize=0, start_new_session=True)
         self.reader = self.process.stdout.fileno()
         self.writer = self.process.stdin.fileno()
+
+    def _qemu_second_line(self):
+        # Where nobody is connected what comes is thrown away.
+        return ["-serial", f"unix:{self.monitor_path()},server,nowait"] if self.spec.monitor else []
+
+    def monitor_path(self):
+        """QEMU's socket for the second serial line."""
+        return os.path.relpath(self.directory / "com2", os.getcwd())
 
     def _qemu_disks(self):
         return [word for disk, path in zip(self.spec.disks, self.disk_paths)
@@ -206,6 +216,10 @@ class Machine:
             cylinders=self.cylinders, tty=os.ttyname(slave), log=self.directory / "bochs.log")
         environment = {**os.environ, "BXSHARE": str(prefix / "share/bochs"),
                        "LTDL_LIBRARY_PATH": str(prefix / "lib/bochs/plugins")}
+        if self.spec.monitor:
+            self.second, self.second_slave = pty.openpty()
+            tty.setraw(self.second_slave)
+            text += f"com2: enabled=1, mode=term, dev={os.ttyname(self.second_slave)}\n"
         if self.spec.disks:
             text = text.replace("chipset=i440fx", "chipset=i440fx, slot1=nvme") + "plugin_ctrl: nvme=1\n"
             environment.update(disks.bochs_environment(self.spec.disks, self.disk_paths, self.directory))
@@ -240,6 +254,15 @@ class Machine:
 
     def has_ended(self):
         return self.process.poll() is not None
+
+    def cpu_seconds(self):
+        """CPU time that the emulator took, all its threads."""
+        try:
+            with open(f"/proc/{self.process.pid}/stat", encoding="ascii", errors="replace") as file:
+                fields = file.read().rsplit(")", 1)[1].split()
+        except OSError:
+            return 0.0           # it has ended
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def describe(self):
         """Registers of the machine as it stands (ends Bochs)."""
@@ -296,6 +319,9 @@ class Machine:
             os.close(self.reader)
             os.close(self.slave)
             self.reader = -1
+        for end in (self.second, self.second_slave):
+            if end >= 0:
+                os.close(end)
         self.log.close()
         # The image can be made again at any time, and there are many runs.
         for path in (self.directory / "esp.img", *self.disk_paths):

@@ -1,14 +1,7 @@
 """Cases of memory that is short: pages compressed and swapped by command, because there is too little for all,
 and at every chance; every guest verifies every byte."""
-import re
-
 from disk import Disk
-
-
-def typed(prompt, line):
-    """Steps that type a line at the prompt, in pieces that a serial line's FIFO holds."""
-    pieces = [line[at:at + 12] for at in range(0, len(line), 12)]
-    return tuple(zip((prompt, *(re.escape(piece) for piece in pieces)), (*pieces, "\r")))
+from disk_cases import typed
 
 
 def cases(host, vm, bare, workload, prompt, panic, pvh):
@@ -44,13 +37,10 @@ def cases(host, vm, bare, workload, prompt, panic, pvh):
                        (prompt, "console g1\r"), (r"-- g1: its last output", "x\x1d"), (r"detached from g1", "\r"),
                        (r"\] WORKLOAD ok", "\r"), (prompt, "poweroff\r")))
 
-    # Six guests on too little memory for two and a half of them, all techniques on: all finish, every byte verifies.
-    def six(mib, memory, ops):
-        return host(**{"Mem.ShareForceSalting": 0}) + "".join(
-            bare(f"g{i}", workload(seed=i, mib=mib, ops=ops), memory, pvh, **{"sched.mem.min": 0})
-            for i in range(1, 7))
-    every = r"(?:^g\d .*verdict ok(?:.|\n)*?){6}"
-    yield dict(name="reclaim-six-small", config=six(24, "40M", 1500), memory=128, forbid=(panic,), expect=(every,),
-               disks=(Disk(name="swap", mib=320, partitions=(("swap", "swap", 300),)),), timeout=180)
-    yield dict(name="reclaim-six", config=six(160, "256M", 4000), memory=424, forbid=(panic,), expect=(every,),
-               disks=(Disk(name="swap", mib=2100, partitions=(("swap", "swap", 2048),)),), timeout=900, long=True)
+    # Six guests on too little memory for two and a half of them, all techniques on: all finish, every byte verifies. (The
+    # same in small, and with faults: reclaim_fault_cases.)
+    yield dict(name="reclaim-six", memory=424, forbid=(panic,), expect=(r"(?:^g\d .*verdict ok(?:.|\n)*?){6}",),
+               disks=(Disk(name="swap", mib=2100, partitions=(("swap", "swap", 2048),)),), timeout=900, long=True,
+               config=host(**{"Mem.ShareForceSalting": 0}) + "".join(
+                   bare(f"g{i}", workload(seed=i, mib=160, ops=4000), "256M", pvh, **{"sched.mem.min": 0})
+                   for i in range(1, 7)))

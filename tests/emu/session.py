@@ -25,7 +25,8 @@ BEGUN = re.compile(rb"\x1b(\[[0-9;?=]*)?$")
 FIRMWARE_DONE = "BdsDxe: starting"
 PIECE = 14               # a serial line's FIFO holds 16 bytes, and Bochs drops what comes beyond
 PANIC_SECONDS = 2.0      # for the rest of a panic's report
-POWER_OFF_SECONDS = 10.0
+POWER_OFF_SECONDS = 60.0
+WAIT_TIMES = 4           # longer than its allowance of CPU time may a machine take by the clock: others run too
 FIRMWARE_SECONDS = 60
 
 
@@ -41,16 +42,18 @@ class Outcome:
 
 
 class Watcher:
-    """Follows one machine to its end. `script`: (regex to wait for, then a line to type, None, or what to do
-    with the machine) in order."""
+    """Follows one machine to its end, for `timeout` seconds of CPU time that its emulator takes. `script`: (regex to
+    wait for, then a line to type, None, or what to do with the machine) in order; or instead of a regex a function
+    that all text so far is handed to, for what may come before the script gets there."""
 
-    def __init__(self, machine, timeout, script=(), until=None, echo=False, keyboard=None):
+    def __init__(self, machine, timeout, script=(), until=None, echo=False, keyboard=None, each_turn=None):
         self.machine = machine
-        self.deadline = time.monotonic() + timeout if timeout else None
-        self.script = [(re.compile(wait, re.M), line) for wait, line in script]
+        self.timeout = timeout
+        self.script = [(wait if callable(wait) else re.compile(wait, re.M), line) for wait, line in script]
         self.until = re.compile(until, re.M) if until else None
         self.echo = echo
         self.keyboard = keyboard     # a terminal to pass on, or None
+        self.each_turn = each_turn   # called all the time, or None
         self.unsent = ""             # of a line, until its beginning has come back
         self.sent = ""
         self.sent_at = 0             # where in the text it may come back
@@ -94,10 +97,11 @@ class Watcher:
         while self.unsent and self.sent in self.text[self.sent_at:]:
             self._send(self.unsent)
         while self.script and not self.unsent:
-            found = self.script[0][0].search(self.text, self.seen)
+            wait = self.script[0][0]
+            found = wait(self.text) if callable(wait) else wait.search(self.text, self.seen)
             if not found:
                 return
-            self.seen = found.end()
+            self.seen = len(self.text) if callable(wait) else found.end()
             line = self.script.pop(0)[1]
             if callable(line):
                 line(self.machine)
@@ -120,6 +124,10 @@ class Watcher:
                 break
         return BACK_IN_FIRMWARE.search(self.text)
 
+    def _is_late(self):
+        return self.timeout and (self.machine.cpu_seconds() > self.timeout or
+                                 time.monotonic() - self.start > self.timeout * WAIT_TIMES)
+
     def _outcome(self, end, detail=""):
         return Outcome(end, self.text, time.monotonic() - self.start, detail, self.machine.has_ended())
 
@@ -131,6 +139,8 @@ class Watcher:
         while True:
             data = self._take(0.5)
             self._type()
+            if self.each_turn:
+                self.each_turn()
             if PANIC.search(self.text):
                 self._drain(PANIC_SECONDS)
                 return self._outcome("panic")
@@ -149,6 +159,6 @@ class Watcher:
                 return self._outcome("stopped", self.machine.describe())
             if self.keyboard and self.keyboard.wants_out:
                 return self._outcome("stopped")
-            if self.deadline and time.monotonic() > self.deadline:
-                waiting = f"still waiting for {self.script[0][0].pattern!r}\n" if self.script else ""
+            if self._is_late():
+                waiting = f"still waiting for {self.script[0][0]}\n" if self.script else ""
                 return self._outcome("timeout", waiting + self.machine.describe())

@@ -2,6 +2,8 @@
 every page afterwards; each verifies. `share audit` says how much of what is alike is shared."""
 SALT = "sched.mem.pshare.salt"
 LARGE = "Mem.AllocGuestLargePage"
+ENABLE = "sched.mem.pshare.enable"
+RATE = "Mem.ShareScanGHz"
 FORCE = "Mem.ShareForceSalting"
 NEARLY_ALL = r"share audit: .*: (9[5-9]|100)\.\d%"
 
@@ -75,3 +77,35 @@ def cases(host, vm, bare, workload, pvh, prompt, panic):
 
     yield linux("linux", 0)
     yield linux("linux-large-pages", 1)
+
+    # Salts changed while the guests run: what is shared is unshared, shared again, and every byte verifies.
+    def change(words, done):
+        return (prompt, f"set {words}\r"), (done, "\r")
+
+    def refused(words, why):
+        return change(words, rf"not changed: {why}")
+
+    waiting = host(**{FORCE: 2, LARGE: 0, RATE: 0}) + "".join(
+        bare(f"g{i}", workload(seed=i, mib=12, ops=300) + ",wait=1,overwrite=1", "16M", pvh, **{SALT: "red"})
+        for i in (1, 2))
+    both_scanned = (*type_scan_all, (each_of_two(r"scanned for sharing"), "\r"))
+    shared = (*both_scanned, (prompt, "share audit\r"), (rf"{NEARLY_ALL}; [1-9]\d{{3}} saved of \d+; 0 shared under", "\r"))
+    # SHRD of pages whose frame was another VM's first, of both; with nothing left of former salts.
+    apart = (*both_scanned, (prompt, "share audit\r"), (r"; 0 shared under a former salt", "\r"), (prompt, "share\r"),
+             (each_of_two(r"^g\d( +\d+\.\d){5} +0\.0 "), "\r"))
+    both_unshared = r"(?=(?:.|\n)*g1: unshared: )(?=(?:.|\n)*g2: unshared: )"
+    yield case("salt-changes", waiting, (
+        (each_of_two(r"\] WORKLOAD waiting"), "\r"), (prompt, "share\r"), (each_of_two(r"^  g\d: .* hashed=0 "), "\r"),
+        *change(f"{RATE} 4", r"host: Mem\.ShareScanGHz = 4, by command"), *shared,
+        *change(f"g2 {SALT} blue", r"g2: sched\.mem\.pshare\.salt = blue, by command(?:.|\n)*g2: unshared: "), *apart,
+        *change(f"g2 {SALT} red", r"g2: unshared: "), *shared,
+        *change(f"{FORCE} 0", both_unshared), *shared,
+        *change(f"g1 {ENABLE} no", r"g1: unshared: "), (prompt, "share audit\r"), (r"; 0 shared under", "\r"),
+        *change(f"g1 {ENABLE} yes", r"g1: sched\.mem\.pshare\.enable = yes, by command"),
+        *refused(f"g1 {ENABLE} perhaps", r"sched\.mem\.pshare\.enable = perhaps: allowed is yes or no"),
+        *refused(f"{FORCE} 3", r"Mem\.ShareForceSalting = 3: allowed is 0 \(all share\), 1"),
+        *refused("Mem.ShareScanTime 0", r"Mem\.ShareScanTime = 0: allowed is minutes, from 1 to 600"),
+        *change("Mem.ShareRateMax 2048", r"host: Mem\.ShareRateMax = 2048, by command"),
+        *change("g9 memory 1G", r'no VM is called "g9"'), *change("memory 1G", r"memory cannot be set for the host"),
+        (prompt, "set\r"), (r"host +Mem\.ShareRateMax = 2048(?:.|\n)*g2 +sched\.mem\.pshare\.salt = red", "\r"),
+        *press(1), *press(2)), (each_of_two(r"^g\d .*verdict ok"),))

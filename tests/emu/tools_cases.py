@@ -1,16 +1,19 @@
 """Cases of the guest tools in Debian guests: the driver follows its target, gives memory back when its guest is
-driven to its limit, is unloaded, restarted under a full balloon; and stays out where there is no Bellows."""
+driven to its limit, lets its pages be moved; is unloaded, suspended, hibernated, restarted, replaced by kexec under a
+full balloon, and stays where the host has promised that memory to others; and stays out where there is no Bellows."""
 import re
 import subprocess
+import time
 
 import machine as machines
 import session
+from disk import Disk
 
 # Every page is written to when it is freed, so that the host has one for each and what comes and goes can be counted.
 ALL_TOUCHED = "init_on_free=1"
-ROW = re.compile(r"^g1 +192\.0 +(\d+\.\d)", re.M)
+ROW = re.compile(r"^g1 +192\.0 +\d+\.\d +(\d+\.\d)", re.M)
 TOLERANCE_MIB = 1.0
-STRANGER_SECONDS = 120
+STRANGER_SECONDS = 300
 
 
 class Consumed(session.Watcher):
@@ -25,6 +28,24 @@ class Consumed(session.Watcher):
                 if abs(by - 81) > TOLERANCE_MIB]
 
 
+class Repeating(session.Watcher):
+    """Types a step's line again and again, until what the next step waits for is there: for what takes its time and
+    does not say when it has happened."""
+    SECONDS = 2.0
+
+    def __init__(self, machine, timeout, script, repeated):
+        super().__init__(machine, timeout, script)
+        self.repeated, self.typed_at = repeated, 0.0
+
+    def _type(self):
+        super()._type()
+        typed = next((line for wait, line in self.repeated.items()
+                      if self.script and self.script[0][0].pattern == wait), None)
+        if typed and not self.unsent and time.monotonic() - self.typed_at > self.SECONDS:
+            self.typed_at = time.monotonic()
+            self._send(typed)
+
+
 def steps(prompt, *pairs):
     """(what to wait for, what to type then or None), each typed at a fresh prompt."""
     out = []
@@ -35,10 +56,12 @@ def steps(prompt, *pairs):
     return tuple(out)
 
 
-def cases(host, vm, prompt, panic):
-    def guest(does, extra=""):
+def cases(host, vm, bare, workload, pvh, prompt, panic):
+    filled = workload(mib=90, profile="unique", seed=3, ops=2000, wait=1)
+
+    def guest(does, extra="", **keys):
         return host(autostop="no") + vm("g1", f"tools={does}", "192M", extra=extra,
-                                        **{"sched.mem.pshare.enable": "no"})
+                                        **{"sched.mem.pshare.enable": "no", **keys})
 
     def case(name, config, script, **more):
         return dict(name=f"tools-{name}", config=config, forbid=(panic, "TOOLS FAIL", "WORKLOAD FAIL"),
@@ -57,6 +80,43 @@ def cases(host, vm, prompt, panic):
         (r"\[g1\] TOOLS unloaded", "balloon"), (r"g1 +80\.0 +0\.0 .*no driver", "frames"),
         (r"all accounted for", None), (r"\[g1\] WORKLOAD ok .* wrong=0", "poweroff")),
         expect=(r"WORKLOAD ok profile=unique mib=100",))
+    yield case("moved", guest("move"), steps(
+        prompt, (r"\[g1\] TOOLS ready", "balloon g1 64M"), (r"\[g1\] TOOLS moved [1-9]", "balloon"),
+        # Host and guest count the same, and the guest has touched nothing that is in the balloon.
+        (r"g1 +64\.0 +64\.0 +64\.0 +\d+\.\d +0 .*\n(.*\n)+?.* balloon=16384$", None), (r"\[g1\] TOOLS verified", "balloon"),
+        (r"g1 +64\.0 +64\.0 +64\.0 +\d+\.\d +0 ", "balloon g1 off"), (r"\[g1\] TOOLS unloaded", "frames"),
+        (r"all accounted for", None), (r"\[g1\] WORKLOAD ok .*mib=100 .*wrong=0", "poweroff")), timeout=300)
+    yield case("held", guest("held") + bare("g2", filled, "100M", pvh, autostart="no"), steps(
+        prompt, (r"\[g1\] TOOLS loaded", "balloon g1 80M"), (r"\[g1\] TOOLS size 81920", "start g2"),
+        # In either order.
+        (r"\[g1\] TOOLS refused\n(.*\n)*.*\[g2\] WORKLOAD waiting|\[g2\] WORKLOAD waiting\n(.*\n)*.*\[g1\] TOOLS refused",
+         "console g2"), (r"-- g2: its last output", None)) + ((r"", "x\x1d"),) + steps(
+        prompt, (r"\[g2\] WORKLOAD ok", None), (r"\[g1\] TOOLS unloaded", "balloon"),
+        (r"g1 +80\.0 +0\.0 .*no driver", None), (r"\[g1\] WORKLOAD ok profile=unique mib=100 .* wrong=0", "frames"),
+        (r"all accounted for", "poweroff")), memory=256, timeout=300, expect=(
+            r"not suspended: the hypervisor keeps \d+ MiB of the balloon", r"of it promised to others +[1-9]"))
+    asleep, awake = r"g1 +80\.0 +0\.0 .* no driver", r"TOOLS resumed"
+    sleep = steps(
+        prompt, (r"\[g1\] TOOLS loaded", "balloon g1 80M"), (r"\[g1\] TOOLS suspending", None), (asleep, "console g1"),
+        (r"-- g1: its last output", None), (awake, None)) + ((r"", "\x1d"),) + steps(
+        prompt, (r"detached from g1", None), (r"\[g1\] TOOLS size 81920", "balloon"),
+        (r"g1 +80\.0 +80\.0 .* ok$", "balloon g1 off"), (r"\[g1\] TOOLS unloaded", "poweroff"))
+    yield case("suspended", guest("suspend"), sleep, timeout=300, expect=(r"WORKLOAD ok .* wrong=0",),
+               watcher=lambda machine, timeout, slow: Repeating(machine, timeout, sleep, {asleep: "balloon\r", awake: "x"}))
+    yield case("kexec", guest("kexec", initrd=r"\bellows\kexec.img"), steps(
+        prompt, (r"\[g1\] TOOLS loaded", "balloon g1 48M"), (r"\[g1\] TOOLS size 49152", None),
+        (r"\[g1\] WORKLOAD ok profile=unique mib=100 .* wrong=0", "balloon"), (r"g1 +48\.0 +0\.0 +0\.0 +\d+\.\d +0 ", None),
+        (r"\[g1\] TOOLS size 49152", None), (r"\[g1\] TOOLS kexeced", "frames"), (r"all accounted for", "poweroff")),
+        timeout=300, files={"bellows/kexec.img": machines.BUILD / "guests/kexec.img"})
+    # The image was written with the balloon empty, and may be woken up where there is none.
+    yield case("hibernated", guest("hibernate", initrd=r"\bellows\hibernate.img", disk="g1"), steps(
+        prompt, (r"\[g1\] TOOLS loaded", "balloon g1 80M"), (r"\[g1\] TOOLS size 81920", None),
+        (r"g1: powered off", "start g1 bellows.tools=wake"), (r"\[g1\] TOOLS awake", "balloon g1 80M"),
+        (r"\[g1\] TOOLS size 81920", "balloon"), (r"g1 +80\.0 +80\.0 .* ok$", "balloon g1 off"),
+        (r"\[g1\] WORKLOAD ok .* wrong=0", None), (r"\[g1\] TOOLS unloaded", "frames"),
+        (r"all accounted for", "poweroff")), timeout=300,
+        files={"bellows/hibernate.img": machines.BUILD / "guests/hibernate.img"},
+        disks=(Disk(name="g1", mib=140, partitions=(("g1", "disk", 128),)),))
     yield case("restarted", guest("again", "reboot=a"), steps(
         prompt, (r"\[g1\] TOOLS loaded", "balloon g1 80M"), (r"\[g1\] TOOLS size 81920", None),
         (r"g1: reset", None), (r"\[g1\] TOOLS size 81920", "frames"), (r"all accounted for", "poweroff")))

@@ -12,8 +12,8 @@ import machine as machines
 import screen
 
 PROMPT = "bellows>"
-BOOT_SECONDS = 120
-ANSWER_SECONDS = 30
+BOOT_SECONDS = 300
+ANSWER_SECONDS = 120
 
 
 class Problem(Exception):

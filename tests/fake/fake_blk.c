@@ -59,6 +59,8 @@ static bool fails(struct fake_blk *fake, const struct blk_request *r)
 		return true;
 	if (fake->fail_nth == 1 && fake->fail_all_after)
 		return true;
+	if (fake->fail_every && ++fake->requests % fake->fail_every == 0)
+		return true;
 	return counts_down(&fake->fail_nth);
 }
 
@@ -79,6 +81,20 @@ static void read(struct fake_blk *fake, const struct blk_request *r, const struc
 	fake->reads++;
 }
 
+/*
+ * Memory as a device reads it: word by word, whatever CPUs do to it meanwhile. A guest may write a
+ * page that is being written out; what reaches the disk is void then (mm/swap_io.h).
+ */
+static void dma_from_memory(u8 *to, const u8 *from, u64 bytes)
+{
+	for (u64 at = 0; at < bytes; at += 4) {
+		u32 word =
+			__atomic_load_n((const u32 *)(const void *)(from + at), __ATOMIC_RELAXED);
+
+		memcpy(to + at, &word, min(bytes - at, (u64)sizeof(word)));
+	}
+}
+
 static void write(struct fake_blk *fake, const struct blk_request *r, const struct blk_segment *s)
 {
 	u8 *to = fake->data + r->block * fake->device.block_bytes;
@@ -88,7 +104,7 @@ static void write(struct fake_blk *fake, const struct blk_request *r, const stru
 			(u8 *)platform_frame_va(hpa_to_pfn(s[i].at)) + s[i].at.v % PAGE_BYTES;
 		u64 some = min((u64)s[i].bytes, fake->power_bytes);
 
-		memcpy(to, from, some);
+		dma_from_memory(to, from, some);
 		if (fake->power_bytes != ~0ull)
 			fake->power_bytes -= some;
 		to += s[i].bytes;

@@ -22,12 +22,14 @@ struct fake_blk {
 	u32 depth;           /* requests under way at most, FAKE_BLK_PENDING at most */
 	u64 fail_nth;        /* the Nth request from now on fails (1: the next); 0: none */
 	bool fail_all_after; /* and all that follow it */
+	u64 fail_every;      /* one in so many requests fails; 0: none does */
 	u64 corrupt_nth;     /* the Nth read from now on brings a wrong bit, the data stays right */
 	u64 corrupt_every;   /* so many reads bring a wrong bit; 0: none do */
 	u64 bad_block;       /* requests that touch it fail; ~0: none */
 	u64 power_bytes;     /* what is still written before the power goes; ~0: stays on */
 	bool shuffle;        /* complete in random order */
 	/* What can be seen. */
+	u64 requests; /* counted where fail_every is set */
 	u64 reads, writes, flushes;
 	u64 lowest_written, highest_written; /* blocks */
 	u32 pending_count;

@@ -240,6 +240,17 @@ static bool still_so(struct space *space, const struct translation *t, u64 gfn)
 	       (t->rights & ~slat_rights(space->format, leaf)) == 0;
 }
 
+/* Whole words as hardware would, for other CPUs look at them meanwhile. */
+static void words_move(u64 *at, u64 *data, u32 count, bool write)
+{
+	for (u32 i = 0; i < count; i++) {
+		if (write)
+			__atomic_store_n(&at[i], data[i], __ATOMIC_RELAXED);
+		else
+			data[i] = __atomic_load_n(&at[i], __ATOMIC_RELAXED);
+	}
+}
+
 /* Use a cached translation. Returns whether it was sound. */
 static bool cached_use(
 	struct space *space, struct translation *t, gpa_t gpa, u32 access, void *data, u32 bytes)
@@ -258,11 +269,8 @@ static bool cached_use(
 	}
 	char *at = (char *)platform_frame_va(frame) + gpa.v % PAGE_BYTES;
 
-	/* Whole words as hardware would, for other CPUs look at them meanwhile. */
-	if (bytes == 8 && (access & SLAT_WRITE))
-		__atomic_store_n((u64 *)(void *)at, *(u64 *)data, __ATOMIC_RELAXED);
-	else if (bytes == 8)
-		*(u64 *)data = __atomic_load_n((u64 *)(void *)at, __ATOMIC_RELAXED);
+	if (bytes % 8 == 0)
+		words_move((u64 *)(void *)at, data, bytes / 8, access & SLAT_WRITE);
 	else if (access & SLAT_WRITE)
 		memcpy(at, data, bytes);
 	else

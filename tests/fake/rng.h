@@ -12,10 +12,12 @@ struct rng {
 	u64 state;
 };
 
+#define RNG_STEP 0x9e3779b97f4a7c15ull /* what a number drawn adds to the state */
+
 /* splitmix64 (Steele, Lea, Flood: "Fast splittable pseudorandom number generators"). */
 static inline u64 rng_next(struct rng *rng)
 {
-	u64 z = rng->state += 0x9e3779b97f4a7c15ull;
+	u64 z = rng->state += RNG_STEP;
 
 	z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ull;
 	z = (z ^ (z >> 27)) * 0x94d049bb133111ebull;

@@ -110,7 +110,7 @@ static enum fault_result access_patiently(struct space *space, gpa_t gpa, u32 ac
 	return result;
 }
 
-static void step_access(struct vm *vm)
+void step_access(struct vm *vm)
 {
 	u64 index = any_page(vm->space);
 	u64 offset = below(PAGE_BYTES / 8) * 8;

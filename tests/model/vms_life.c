@@ -45,16 +45,33 @@ static void figures_keep(const struct space *space)
 		space->stats.faults_zip + space->stats.faults_fill + space->stats.faults_swap;
 }
 
+/* Between two slices of its end: what it had at the disk completes, others go on. */
+static void meanwhile(void)
+{
+	struct vm *other = any_vm();
+
+	if (options->reclaim && chance(50))
+		step_disk(1);
+	if (other && chance(50))
+		step_access(other);
+	fake_guest_leave();
+}
+
 void vm_destroy(struct vm *vm)
 {
+	struct space *space = vm->space;
+
 	vm_stop(vm);
 	pins_orphan((u32)(vm - world.vms));
 	model_forget(vm);
 	free(vm->pages);
 	free(vm->ballooned);
-	figures_keep(vm->space);
-	space_destroy(vm->space);
+	figures_keep(space);
 	*vm = (struct vm){0};
+	if (chance(20) && !space_clear_some(space, 0))
+		world.clears++; /* a reset that is overtaken by the end */
+	while (!space_destroy_some(space, 0))
+		meanwhile();
 	world.destroyed++;
 }
 

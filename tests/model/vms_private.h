@@ -26,6 +26,8 @@ struct vm *any_vm(void);
 u64 any_page(const struct space *space);
 /* The model's bytes; NULL: zeros, unless @make. */
 u8 *model_page(struct vm *vm, u64 index, bool make);
+/* Its guest reads, writes or executes somewhere. */
+void step_access(struct vm *vm);
 /* There was no frame: true only if there is none, and then somebody must go. */
 void out_of_frames(struct vm *vm);
 

@@ -74,7 +74,8 @@ static inline void rig_start(u64 memory_bytes, u64 host_frames)
 	rig.now_ns = 1000000000;
 	rig.host.host.ctl_max_pct = 65;
 	rig.config.balloon_max.pct = 65;
-	rig.config.memory_bytes = memory_bytes;
+	rig.config.memory_bytes = rig.config.limit_bytes = memory_bytes;
+	rig.vm.memory.granted_pages = memory_bytes >> PAGE_SHIFT;
 	spin_init(&rig.vm.lock, LOCK_RANK_VM);
 	rig.vm.config = &rig.config;
 	rig.vm.state = VM_RUNNING;

@@ -1,4 +1,4 @@
-/* SRCS: hv/config.c mm/base/ini.c mm/base/fmt.c */
+/* SRCS: hv/config.c hv/config_value.c mm/base/ini.c mm/base/fmt.c */
 /*
  * bellows.conf: what a good one says, and for each kind of mistake the line, the words, and which
  * VM it stops. The example configuration is read too.
@@ -56,7 +56,7 @@ static void defaults_are_those_of_the_design_page(void **state)
 	assert_int_equal(vms[0].memory_bytes, MIB(256));
 	assert_int_equal(vms[0].limit_bytes, MIB(256));
 	assert_int_equal(vms[0].startup_bytes, MIB(256));
-	assert_int_equal(vms[0].min_bytes, MIB(256));
+	assert_int_equal(vms[0].min_bytes, 0);
 	assert_int_equal(vms[0].reservation_bytes, 0);
 	assert_false(vms[0].reservation_given);
 	assert_int_equal(vms[0].shares, 2560);
@@ -173,6 +173,8 @@ static void impossible_sums_name_both_numbers(void **state)
 		{"memory.startup = 512M\nmemory.min = 64M",
 			"4: memory.startup is 512 MiB, more than"},
 		{"memory.startup = 64M\nmemory.min = 128M", "5: memory.min is 128 MiB, more than"},
+		{"sched.mem.min = 100M\nmemory.startup = 64M",
+			"5: memory.startup is 64 MiB, less than sched.mem.min of 100 MiB"},
 	};
 	char text[300];
 
@@ -184,6 +186,62 @@ static void impossible_sums_name_both_numbers(void **state)
 		assert_int_equal(config.problem_count, 1);
 		assert_false(vms[0].startable);
 	}
+}
+
+#define RESERVES(name, mib, more)                                                                  \
+	"[vm " name "]\nmemory = 4G\nkernel = k\nsched.mem.min = " mib "M\n" more
+
+static void check_on_host(u64 mib, const char *text)
+{
+	assert_int_equal(parse(text), 0);
+	config_check_reservations(&config, MIB(mib), report, &config);
+}
+
+static void reservations_beyond_the_host_are_told_by_line(void **state)
+{
+	(void)state;
+	check_on_host(768, RESERVES("a", "512", "") RESERVES("b", "256", ""));
+	assert_int_equal(config.problem_count, 0);
+	check_on_host(
+		768, RESERVES("a", "512", "") RESERVES("b", "257", "") RESERVES("c", "500", ""));
+	assert_int_equal(config.problem_count, 1);
+	REPORTED("8: sched.mem.min is 257 MiB, and the VMs before leave 256 of the host's 768");
+	/* Which of them run is not the parser's to say. */
+	assert_true(vms[0].startable && vms[1].startable && vms[2].startable);
+	/* Who starts by hand finds out then. */
+	check_on_host(768, RESERVES("a", "512", "") RESERVES("b", "512", "autostart = no\n"));
+	assert_int_equal(config.problem_count, 0);
+}
+
+static void a_reservation_beyond_the_host_alone_stops_its_vm(void **state)
+{
+	(void)state;
+	check_on_host(768, RESERVES("a", "769", "autostart = no\n") RESERVES("b", "768", ""));
+	assert_int_equal(config.problem_count, 1);
+	REPORTED("4: sched.mem.min is 769 MiB; allowed is up to the host's memory of 768");
+	assert_false(vms[0].startable);
+	assert_non_null(strstr(vms[0].problem, "line 4: sched.mem.min is 769 MiB"));
+	assert_true(vms[1].startable);
+}
+
+static void shares_are_a_word_for_each_mb_or_a_number(void **state)
+{
+	static const struct {
+		const char *value;
+		u64 shares;
+	} cases[] = {{"low", 1280}, {"normal", 2560}, {"high", 5120}, {"1", 1},
+		{"1000000000", 1000000000}};
+	char text[200];
+
+	(void)state;
+	for (u32 i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		snprintf(text, sizeof(text), VM1 "sched.mem.shares = %s\n", cases[i].value);
+		assert_int_equal(parse(text), 0);
+		assert_int_equal(vms[0].shares, cases[i].shares);
+	}
+	assert_int_equal(parse(VM1 "sched.mem.shares = 1000000001\n"), E_INVAL);
+	REPORTED(
+		"4: sched.mem.shares = 1000000001: allowed is low, normal, high, or a number from 1 to 1000000000");
 }
 
 static void what_a_vm_cannot_do_without_is_asked_for(void **state)
@@ -252,6 +310,103 @@ static void room_is_counted_first(void **state)
 	assert_int_equal(config.vm_count, 0);
 }
 
+/* --- At run time ----------------------------------------------------------------------------- */
+
+static char why[CONFIG_PROBLEM_BYTES];
+
+static const char *shown(const char *key)
+{
+	static char text[CONFIG_PROBLEM_BYTES];
+
+	config_print_vm(&vms[0], key, text, sizeof(text));
+	return text;
+}
+
+static bool change(const char *key, const char *value)
+{
+	return config_change_vm(&vms[0], key, value, why, sizeof(why));
+}
+
+static void a_value_is_changed_as_the_file_would_have_set_it(void **state)
+{
+	(void)state;
+	assert_int_equal(parse(VM1), 0);
+	assert_true(change("sched.mem.pshare.salt", "blue"));
+	assert_string_equal(vms[0].share_salt, "blue");
+	assert_true(change("sched.mem.pshare.salt", ""));
+	assert_string_equal(vms[0].share_salt, "");
+	assert_true(change("sched.mem.pshare.enable", "off"));
+	assert_false(vms[0].share_enable);
+	assert_true(change("sched.mem.shares", "high"));
+	assert_int_equal(vms[0].shares, 20 * 256);
+	assert_false(vms[0].reservation_given);
+	assert_true(change("sched.mem.min", "64M"));
+	assert_true(vms[0].reservation_given);
+	assert_true(
+		config_change_host(&config.host, "Mem.ShareForceSalting", "0", why, sizeof(why)));
+	assert_int_equal(config.host.share_force_salting, 0);
+}
+
+static void a_bad_value_is_refused_in_the_words_of_the_file(void **state)
+{
+	static const struct {
+		const char *key, *value, *says;
+	} bad[] = {
+		{"sched.mem.shares", "0", "sched.mem.shares = 0: allowed is low, normal, high"},
+		{"sched.mem.pshare.enable", "", "sched.mem.pshare.enable = : allowed is yes or no"},
+		{"sched.mem.pshare.salt", "a234567890123456789012345678901b",
+			"allowed is a word of at most 31 characters"},
+		{"sched.mem.min", "300M", "sched.mem.min is 300 MiB, more than the VM's memory"},
+		{"sched.mem.max", "257M", "sched.mem.max is 257 MiB; allowed is from"},
+	};
+
+	(void)state;
+	for (u32 i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		assert_int_equal(parse(VM1), 0);
+		assert_false(change(bad[i].key, bad[i].value));
+		assert_non_null(strstr(why, bad[i].says));
+	}
+	assert_false(
+		config_change_host(&config.host, "Mem.ShareScanTime", "601", why, sizeof(why)));
+	assert_string_equal(why, "Mem.ShareScanTime = 601: allowed is minutes, from 1 to 600");
+	assert_int_equal(config.host.share_scan_time_min, 60);
+}
+
+static void what_is_shown_would_be_read_as_the_same_value(void **state)
+{
+	static const struct {
+		const char *key, *value, *shown;
+	} good[] = {
+		{"sched.mem.min", "3145728K", "3G"},
+		{"sched.mem.min", "65536K", "64M"},
+		{"sched.mem.min", "4K", "4K"},
+		{"sched.mem.min", "0", "0K"},
+		{"sched.mem.maxmemctl", "40%", "40%"},
+		{"sched.mem.maxmemctl", "128", "128M"},
+		{"sched.mem.shares", "low", "20480"},
+		{"sched.mem.pshare.salt", "blue", "blue"},
+		{"sched.mem.pshare.enable", "1", "yes"},
+	};
+	char text[CONFIG_PROBLEM_BYTES];
+
+	(void)state;
+	assert_int_equal(parse("[host]\nMem.IdleTax = 50\nstates = fixed\n"
+			       "[vm a]\nmemory = 4G\nkernel = k\n"),
+		0);
+	for (u32 i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
+		assert_true(change(good[i].key, good[i].value));
+		assert_string_equal(shown(good[i].key), good[i].shown);
+		assert_true(change(good[i].key, good[i].shown));
+		assert_string_equal(shown(good[i].key), good[i].shown);
+	}
+	config_print_host(&config.host, "Mem.IdleTax", text, sizeof(text));
+	assert_string_equal(text, "50%");
+	config_print_host(&config.host, "states", text, sizeof(text));
+	assert_string_equal(text, "fixed");
+	config_print_host(&config.host, "Mem.ShareScanTime", text, sizeof(text));
+	assert_string_equal(text, "60");
+}
+
 static void the_example_configuration_is_good(void **state)
 {
 	FILE *file = fopen("boot/bellows.conf", "rb");
@@ -274,11 +429,17 @@ int main(void)
 		cmocka_unit_test(a_mistake_stops_its_vm_and_no_other),
 		cmocka_unit_test(each_kind_of_bad_value_says_what_is_allowed),
 		cmocka_unit_test(impossible_sums_name_both_numbers),
+		cmocka_unit_test(reservations_beyond_the_host_are_told_by_line),
+		cmocka_unit_test(a_reservation_beyond_the_host_alone_stops_its_vm),
+		cmocka_unit_test(shares_are_a_word_for_each_mb_or_a_number),
 		cmocka_unit_test(what_a_vm_cannot_do_without_is_asked_for),
 		cmocka_unit_test(names_are_checked_and_unique),
 		cmocka_unit_test(host_mistakes_keep_the_default_and_stop_no_vm),
 		cmocka_unit_test(lines_outside_known_sections_are_reported_once),
 		cmocka_unit_test(room_is_counted_first),
+		cmocka_unit_test(a_value_is_changed_as_the_file_would_have_set_it),
+		cmocka_unit_test(a_bad_value_is_refused_in_the_words_of_the_file),
+		cmocka_unit_test(what_is_shown_would_be_read_as_the_same_value),
 		cmocka_unit_test(the_example_configuration_is_good),
 	};
 	return cmocka_run_group_tests_name("unit/config", tests, NULL, NULL);

@@ -89,6 +89,28 @@ static void a_page_that_does_not_shrink_is_written_and_read_back(void **state)
 	rig_verify(space, 7, RIG_RANDOM);
 }
 
+static void a_page_that_a_write_waits_for_is_its_own_at_once(void **state)
+{
+	u64 value = 5;
+
+	(void)state;
+	rig_fill(space, 7, RIG_RANDOM);
+	rig_evict(space, 7);
+	rig_complete();
+	assert_int_equal(
+		fake_guest_access(space, GPA(7 * PAGE_BYTES), SLAT_WRITE, &value, 8), FAULT_WAIT);
+	fake_guest_leave();
+	rig_complete();
+	assert_int_equal(rig_state(space, 7), PAGE_PRIVATE);
+	assert_int_equal(swap_file_used(space->swap), 0);
+	assert_true(space_audit(space));
+	rig_verify(space, 7, RIG_RANDOM);
+	u64 faults = space->stats.faults;
+
+	rig_write(space, 7, 5);
+	assert_int_equal(space->stats.faults, faults);
+}
+
 static void several_faults_on_a_page_under_read_join(void **state)
 {
 	u64 value;
@@ -484,6 +506,7 @@ int main(void)
 		CASE(a_page_of_one_value_takes_no_storage),
 		CASE(a_page_of_zeros_is_untouched_again),
 		CASE(a_page_that_does_not_shrink_is_written_and_read_back),
+		CASE(a_page_that_a_write_waits_for_is_its_own_at_once),
 		CASE(several_faults_on_a_page_under_read_join),
 		CASE(a_clean_page_is_evicted_with_no_io),
 		CASE(a_write_to_a_clean_page_frees_its_slot),

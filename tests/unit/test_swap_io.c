@@ -64,7 +64,11 @@ static struct swap_io *cluster(u32 count, u64 gfn)
 
 		assert_false(pfn_is_none(frame));
 		fill(frame, gfn + i);
-		io->pages[i] = (struct swap_page){GFN(gfn + i), frame, ~0ull, PAGE_BYTES, 1};
+		io->pages[i] = (struct swap_page){.gfn = GFN(gfn + i),
+			.frame = frame,
+			.slot = ~0ull,
+			.bytes = PAGE_BYTES,
+			.result = 1};
 	}
 	return io;
 }

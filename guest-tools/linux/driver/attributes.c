@@ -23,6 +23,7 @@ NUMBER(size_kib, KIB(balloon_size(b)));
 NUMBER(large_kib, KIB(b->large_count *LARGE_PAGES));
 NUMBER(target_kib, KIB(b->target_pages));
 NUMBER(maximum_kib, KIB(b->maximum_pages));
+NUMBER(held_kib, KIB(b->held_pages));
 NUMBER(backoff_ms, backoff_left_ms(&b->backoff, now_ms()));
 
 NUMBER(inflated_kib, KIB(b->inflated_pages));
@@ -47,6 +48,8 @@ static ssize_t state_show(struct device *dev, struct device_attribute *a, char *
 
 	if (!b->attached)
 		state = "detached";
+	else if (size && size <= b->held_pages && (!b->enabled || size > b->target_pages))
+		state = "held";
 	else if (!b->enabled)
 		state = "disabled";
 	else if (size < b->target_pages)
@@ -88,6 +91,7 @@ static struct attribute *balloon_files[] = {
 	&dev_attr_large_kib.attr,
 	&dev_attr_target_kib.attr,
 	&dev_attr_maximum_kib.attr,
+	&dev_attr_held_kib.attr,
 	&dev_attr_backoff_ms.attr,
 	NULL,
 };

@@ -29,6 +29,9 @@ int balloon_attach(struct balloon *b)
 	u64 driver = BELLOWS_GUEST_LINUX | (u64)DRIVER_VERSION << 32;
 	s64 answer;
 
+	/* What was hibernated may wake up elsewhere. */
+	if (!hypercall_is_bellows())
+		return -ENODEV;
 	mutex_lock(&b->lock);
 	answer = call(BELLOWS_HC_VERSION, BELLOWS_ABI_VERSION, 0, 0, 0);
 	if (answer == BELLOWS_ABI_VERSION)
@@ -70,10 +73,11 @@ s64 balloon_move(struct balloon *b, u64 number, unsigned int count, unsigned int
 	return min_t(s64, answer, count);
 }
 
-bool balloon_move_page(struct balloon *b, u64 number, u64 pfn)
+bool balloon_try_inflate(struct balloon *b, u64 pfn)
 {
 	b->list[0] = pfn;
-	return heed(b, hypercall(number, virt_to_phys(b->list), 1, 0, 0)) == 1;
+	return heed(b, hypercall(BELLOWS_HC_BALLOON_INFLATE, virt_to_phys(b->list), 1,
+			       BELLOWS_BALLOON_ORDER_4K, 0)) == 1;
 }
 
 s64 balloon_ask(struct balloon *b, u64 what)

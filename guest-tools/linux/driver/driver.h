@@ -2,7 +2,7 @@
 /*
  * The one balloon of this machine, and who does what with it:
  *
- *   main.c        comes and goes: the device, its interrupt, suspend, reboot
+ *   main.c        comes, sleeps and goes: the device, its interrupt, suspend, reboot
  *   follow.c      the worker that moves the balloon to its target; gives back when memory is short
  *   pages.c       pages into the balloon and out of it, and their migration
  *   calls.c       the hypercalls, with patience where the host wants some
@@ -33,10 +33,12 @@ struct balloon {
 	struct device *dev;
 	int irq;
 	struct delayed_work work;
-	struct notifier_block on_oom;
+	struct notifier_block on_oom, on_sleep;
 	struct mutex lock;
 	bool attached; /* [l] the host knows this driver, and what is in the balloon */
 	bool enabled;  /* by the guest's administrator */
+	bool asleep;   /* the worker does nothing */
+	bool in_use;   /* the worker's: a reference to the module, while the host holds memory */
 
 	struct balloon_dev_info small; /* pages of 4 KiB, those being migrated left out */
 	struct list_head large;        /* [l] first pages of 2 MiB each */
@@ -47,8 +49,8 @@ struct balloon {
 	struct bellows_balloon_stats *stats; /* [l] another: what the host was told last */
 	u64 swap_most_pages;                 /* [l] */
 
-	u64 target_pages, maximum_pages; /* what the host said last */
-	struct backoff backoff;          /* [l] */
+	u64 target_pages, maximum_pages, held_pages; /* what the host said last */
+	struct backoff backoff;                      /* [l] */
 	/* [l] Since the driver was loaded. */
 	u64 inflated_pages, deflated_pages, self_deflated_pages, migrated_pages;
 	u64 oom_count; /* times that the guest took memory back for want of any */
@@ -63,7 +65,10 @@ u64 now_ms(void);
 
 /* --- calls.c ---------------------------------------------------------------------------------- */
 
-/* The version, and hello. 0, -EPROTO: the host speaks another language, -EBUSY. May sleep. */
+/*
+ * The version, and hello. 0, -ENODEV: another hypervisor, -EPROTO: it speaks another language,
+ * -EBUSY. May sleep.
+ */
 int balloon_attach(struct balloon *b);
 /* Goodbye: all that is in the balloon is plain memory again. May sleep. */
 void balloon_detach(struct balloon *b);
@@ -73,8 +78,8 @@ void balloon_detach(struct balloon *b);
  * error. Where the host does not know this driver, b is detached.
  */
 s64 balloon_move(struct balloon *b, u64 number, unsigned int count, unsigned int order);
-/* The same for one page of 4 KiB, without patience. Returns whether it was taken. */
-bool balloon_move_page(struct balloon *b, u64 number, u64 pfn);
+/* INFLATE for one page of 4 KiB, without patience. Returns whether it was taken. */
+bool balloon_try_inflate(struct balloon *b, u64 pfn);
 /* BELLOWS_BALLOON_ASK_*: pages or the host's error. */
 s64 balloon_ask(struct balloon *b, u64 what);
 /* Send b->stats. Locks: b's. */
@@ -91,11 +96,14 @@ void balloon_pages_init(struct balloon *b);
 unsigned int balloon_inflate(struct balloon *b, u64 want, unsigned int order);
 /*
  * Give up to @want pages back to the guest, small ones first, and at most a list of them. Returns
- * how many; 0 where what is left is being migrated, or the host does not answer. Locks: takes b's.
+ * how many; 0 where what is left is being migrated; or the host's error. Locks: takes b's.
  */
-u64 balloon_deflate(struct balloon *b, u64 want);
-/* Give all of it back. Sleeps until what is being migrated has come to rest. */
-void balloon_empty(struct balloon *b);
+s64 balloon_deflate(struct balloon *b, u64 want);
+/*
+ * Give all of it back. Sleeps until what is being migrated has come to rest. 0, or the error of a
+ * host that keeps the rest: BELLOWS_HC_E_LIMIT where it is promised to others.
+ */
+s64 balloon_empty(struct balloon *b);
 
 /* --- follow.c --------------------------------------------------------------------------------- */
 

@@ -8,6 +8,7 @@
  */
 #include <linux/ktime.h>
 #include <linux/mm.h>
+#include <linux/module.h>
 #include <linux/oom.h>
 
 #include "guest-tools/linux/driver/driver.h"
@@ -70,7 +71,7 @@ static bool inflate(struct balloon *b, u64 target, bool rests)
 
 static void deflate(struct balloon *b, u64 target)
 {
-	while (balloon_size(b) > target && balloon_deflate(b, balloon_size(b) - target))
+	while (balloon_size(b) > target && balloon_deflate(b, balloon_size(b) - target) > 0)
 		cond_resched();
 }
 
@@ -96,12 +97,13 @@ static bool follow(struct balloon *b)
 
 static u64 give_back(struct balloon *b, u64 want)
 {
-	u64 given = 0, count;
+	u64 given = 0;
+	s64 count;
 
 	mutex_lock(&b->lock);
 	backoff_begin(&b->backoff, now_ms());
 	mutex_unlock(&b->lock);
-	while (given < want && (count = balloon_deflate(b, want - given)))
+	while (given < want && (count = balloon_deflate(b, want - given)) > 0)
 		given += count;
 	mutex_lock(&b->lock);
 	b->self_deflated_pages += given;
@@ -137,6 +139,23 @@ int balloon_oom(struct notifier_block *notifier, unsigned long unused, void *fre
 
 /* --- The worker ------------------------------------------------------------------------------- */
 
+/*
+ * While the host has promised a part of the balloon to others, that part can neither be given back
+ * nor be left behind: the module is in use, and is not unloaded.
+ */
+static void note_held(struct balloon *b)
+{
+	s64 answer = balloon_size(b) ? balloon_ask(b, BELLOWS_BALLOON_ASK_HELD) : 0;
+
+	b->held_pages = answer > 0 ? min_t(u64, answer, balloon_size(b)) : 0;
+	if (b->held_pages && !b->in_use)
+		b->in_use = try_module_get(THIS_MODULE);
+	if (!b->held_pages && b->in_use) {
+		module_put(THIS_MODULE);
+		b->in_use = false;
+	}
+}
+
 static void report(struct balloon *b)
 {
 	s64 maximum;
@@ -149,6 +168,7 @@ static void report(struct balloon *b)
 	maximum = balloon_ask(b, BELLOWS_BALLOON_ASK_MAXIMUM);
 	if (maximum >= 0)
 		b->maximum_pages = maximum;
+	note_held(b);
 }
 
 void balloon_work(struct work_struct *work)
@@ -156,6 +176,8 @@ void balloon_work(struct work_struct *work)
 	struct balloon *b = container_of(to_delayed_work(work), struct balloon, work);
 	bool soon = false;
 
+	if (b->asleep)
+		return;
 	if (!b->attached) {
 		/* The host has forgotten all of it: plain memory. */
 		balloon_empty(b);

@@ -107,8 +107,11 @@ unsigned int balloon_inflate(struct balloon *b, u64 want, unsigned int order)
 
 /* --- Deflating -------------------------------------------------------------------------------- */
 
-/* How many of b->list came back; all of them, where the host knows of no balloon. */
-static unsigned int take_back(struct balloon *b, unsigned int count)
+/*
+ * How many of b->list came back, or the host's error; all of them, where it knows of no balloon, or
+ * of none any more.
+ */
+static s64 take_back(struct balloon *b, unsigned int count)
 {
 	s64 answer;
 
@@ -117,20 +120,22 @@ static unsigned int take_back(struct balloon *b, unsigned int count)
 	answer = balloon_move(b, BELLOWS_HC_BALLOON_DEFLATE, count, BELLOWS_BALLOON_ORDER_4K);
 	if (answer == BELLOWS_HC_E_NOTFOUND)
 		return 1; /* something touched it, and so took it back */
-	return answer > 0 ? answer : 0;
+	return b->attached ? answer : count;
 }
 
-static u64 deflate_small(struct balloon *b, u64 want, struct list_head *out)
+static s64 deflate_small(struct balloon *b, u64 want, struct list_head *out)
 {
 	LIST_HEAD(pages);
-	unsigned int count;
+	s64 answer;
 
 	balloon_page_list_dequeue(&b->small, &pages, min_t(u64, want, BELLOWS_BALLOON_LIST_MAX));
-	count = take_back(b, list_fill(b, &pages));
-	list_cut(&pages, count, out);
+	answer = take_back(b, list_fill(b, &pages));
+	if (answer > 0) {
+		list_cut(&pages, answer, out);
+		b->small_count -= answer;
+	}
 	balloon_page_list_enqueue(&b->small, &pages);
-	b->small_count -= count;
-	return count;
+	return answer;
 }
 
 static struct page *large_leave(struct balloon *b)
@@ -156,27 +161,32 @@ static void large_split(struct balloon *b)
 	b->small_count += balloon_page_list_enqueue(&b->small, &pages);
 }
 
-/* One large page. Split where the host has a part of it only, or can give back no more than a part. */
-static u64 deflate_large(struct balloon *b, struct list_head *out)
+/*
+ * One large page, or none: split where the host has a part of it only, or can give back no more
+ * than a part.
+ */
+static s64 deflate_large(struct balloon *b, struct list_head *out)
 {
 	s64 answer = 1;
 
 	b->list[0] = page_to_pfn(list_first_entry(&b->large, struct page, lru));
 	if (b->attached)
 		answer = balloon_move(b, BELLOWS_HC_BALLOON_DEFLATE, 1, BELLOWS_BALLOON_ORDER_2M);
-	if (answer == BELLOWS_HC_E_NOTFOUND || answer == BELLOWS_HC_E_LIMIT)
-		large_split(b);
-	if (answer != 1)
-		return 0;
-	list_add(&large_leave(b)->lru, out);
-	return LARGE_PAGES;
+	if (answer == 1 || !b->attached) {
+		list_add(&large_leave(b)->lru, out);
+		return LARGE_PAGES;
+	}
+	if (answer != BELLOWS_HC_E_NOTFOUND && answer != BELLOWS_HC_E_LIMIT)
+		return answer;
+	large_split(b);
+	return 0;
 }
 
-u64 balloon_deflate(struct balloon *b, u64 want)
+s64 balloon_deflate(struct balloon *b, u64 want)
 {
 	LIST_HEAD(small);
 	LIST_HEAD(large);
-	u64 count = 0;
+	s64 count = 0;
 
 	mutex_lock(&b->lock);
 	if (!b->small_count && b->large_count && want >= LARGE_PAGES)
@@ -185,20 +195,26 @@ u64 balloon_deflate(struct balloon *b, u64 want)
 		large_split(b);
 	if (!count && b->small_count)
 		count = deflate_small(b, want, &small);
-	b->deflated_pages += count;
+	if (count > 0)
+		b->deflated_pages += count;
 	mutex_unlock(&b->lock);
 	free_all(&small, 0);
 	free_all(&large, BELLOWS_BALLOON_ORDER_2M);
 	return count;
 }
 
-void balloon_empty(struct balloon *b)
+s64 balloon_empty(struct balloon *b)
 {
 	while (balloon_size(b)) {
-		if (!balloon_deflate(b, balloon_size(b)))
+		s64 count = balloon_deflate(b, balloon_size(b));
+
+		if (count < 0)
+			return count;
+		if (count == 0)
 			msleep(10);
 		cond_resched();
 	}
+	return 0;
 }
 
 /* --- Migration -------------------------------------------------------------------------------- */
@@ -217,8 +233,7 @@ static int migrate(struct balloon_dev_info *small, struct page *new_page, struct
 	/* Who holds the lock may be waiting for memory to be compacted. */
 	if (!mutex_trylock(&b->lock))
 		return -EAGAIN;
-	if (b->attached &&
-		!balloon_move_page(b, BELLOWS_HC_BALLOON_INFLATE, page_to_pfn(new_page))) {
+	if (b->attached && !balloon_try_inflate(b, page_to_pfn(new_page))) {
 		mutex_unlock(&b->lock);
 		return -EAGAIN;
 	}
@@ -229,8 +244,9 @@ static int migrate(struct balloon_dev_info *small, struct page *new_page, struct
 	compat_page_leave(page);
 	spin_unlock_irqrestore(&small->pages_lock, flags);
 	/* If that fails, using the page takes it back. */
+	b->list[0] = page_to_pfn(page);
 	if (b->attached)
-		balloon_move_page(b, BELLOWS_HC_BALLOON_DEFLATE, page_to_pfn(page));
+		balloon_move(b, BELLOWS_HC_BALLOON_DEFLATE, 1, BELLOWS_BALLOON_ORDER_4K);
 	b->migrated_pages++;
 	mutex_unlock(&b->lock);
 	put_page(page);

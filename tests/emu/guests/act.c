@@ -13,6 +13,7 @@
 #include <sys/io.h>
 #include <sys/mman.h>
 #include <sys/reboot.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -181,6 +182,53 @@ static const char *act_reboot(void)
 	return "still alive";
 }
 
+#define FRAGMENT_BYTES (96ul << 20)
+
+/*
+ * Leave free memory in single pages: every other page of so much stays in use, by a process in the
+ * background, until that is killed.
+ */
+static const char *act_fragment(void)
+{
+	int ready[2];
+	char byte;
+
+	if (pipe(ready) != 0)
+		return "pipe";
+	if (fork() == 0) {
+		char *at = mmap(NULL, FRAGMENT_BYTES, PROT_READ | PROT_WRITE,
+			MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+		if (at == MAP_FAILED || madvise(at, FRAGMENT_BYTES, MADV_NOHUGEPAGE) != 0)
+			_exit(1);
+		memset(at, 1, FRAGMENT_BYTES);
+		for (size_t i = 0; i < FRAGMENT_BYTES; i += 2 * PAGE_BYTES)
+			madvise(at + i, PAGE_BYTES, MADV_DONTNEED);
+		if (write(ready[1], "x", 1) == 1)
+			pause();
+		_exit(1);
+	}
+	close(ready[1]);
+	return read(ready[0], &byte, 1) == 1 ? NULL : "no memory";
+}
+
+/* Start /boot/vmlinuz in this one's place, with this one's command line and some words more. */
+static const char *act_kexec(void)
+{
+	int kernel = open("/boot/vmlinuz", O_RDONLY), initrd = open("/boot/initrd.img", O_RDONLY);
+	int fd = open("/proc/cmdline", O_RDONLY);
+	char words[1024];
+	ssize_t length = read(fd, words, sizeof(words) / 2);
+
+	if (kernel < 0 || initrd < 0 || length <= 0)
+		return "no kernel";
+	strcpy(words + length - 1, " bellows.tools=kexeced");
+	if (syscall(SYS_kexec_file_load, kernel, initrd, strlen(words) + 1, words, 0) != 0)
+		return "refused";
+	reboot(RB_KEXEC);
+	return "still alive";
+}
+
 static const struct {
 	const char *name;
 	const char *(*run)(void); /* returns what went wrong, or NULL */
@@ -197,6 +245,8 @@ static const struct {
 	{"sleep", act_sleep},
 	{"panic", act_panic},
 	{"reboot", act_reboot},
+	{"fragment", act_fragment},
+	{"kexec", act_kexec},
 };
 
 static int act(const char *name)

@@ -1,6 +1,6 @@
 #!/bin/bash
 # Pack an initramfs for guests: initrd.sh OUT INIT FILE... (busybox is added from the host). Programs go to
-# /bin, kernel modules (FILE.ko) to /lib.
+# /bin, kernel modules (FILE.ko) to /lib, a kernel and an initrd (vmlinuz, FILE.img) to /boot.
 #
 # LZ4 rather than plain: the smaller file saves more at the firmware's reading speed than unpacking
 # costs. Times and owners are fixed, so that the same input gives the same bytes.
@@ -14,6 +14,7 @@ cp "$(command -v busybox)" "$root/bin/"
 for file; do
 	case $file in
 	*.ko) mkdir -p "$root/lib" && cp "$file" "$root/lib/" ;;
+	*/vmlinuz | *.img) mkdir -p "$root/boot" && cp "$file" "$root/boot/" ;;
 	*) cp "$file" "$root/bin/" ;;
 	esac
 done

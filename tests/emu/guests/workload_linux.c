@@ -3,7 +3,7 @@
  *
  * Takes one argument, "key=value,key=value,...": profile (unique, mixed), mib, ops and/or seconds
  * (whichever ends first; SIGTERM ends it too), seed, corrupt (a page to damage on purpose, which must
- * end in FAIL).
+ * end in FAIL), phases and rest (the ops in so many parts, with so many seconds of sleep between them).
  * Prints exactly one result line, by which the hypervisor judges the VM: WORKLOAD ok profile=mixed
  * mib=64 ops=20000 writes=10012 seconds=3.21 wrong=0 WORKLOAD FAIL ...
  */
@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "tests/emu/guests/workload.h"
 
@@ -26,6 +27,7 @@ struct options {
 	unsigned long seconds;
 	unsigned long seed;
 	unsigned long corrupt;
+	unsigned long phases, rest;
 	bool is_corrupting;
 };
 
@@ -65,6 +67,10 @@ static bool parse_one(struct options *o, const char *key, const char *value)
 		return parse_number(value, &o->seconds);
 	if (strcmp(key, "seed") == 0)
 		return parse_number(value, &o->seed);
+	if (strcmp(key, "phases") == 0)
+		return parse_number(value, &o->phases) && o->phases > 0;
+	if (strcmp(key, "rest") == 0)
+		return parse_number(value, &o->rest);
 	if (strcmp(key, "corrupt") == 0) {
 		o->is_corrupting = true;
 		return parse_number(value, &o->corrupt);
@@ -94,14 +100,24 @@ static double now_seconds(void)
 	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 }
 
-static void run_ops(struct workload *w, const struct options *o)
+/* Until @ops are done, or without end. */
+static void run_ops(struct workload *w, const struct options *o, unsigned long ops)
 {
 	double end = now_seconds() + (double)o->seconds;
 
-	while (!is_ended && (o->ops == 0 || w->ops_count < o->ops)) {
+	while (!is_ended && (ops == 0 || w->ops_count < ops)) {
 		if (o->seconds && w->ops_count % OPS_PER_LOOK == 0 && now_seconds() >= end)
 			break;
 		workload_op(w);
+	}
+}
+
+static void run_phases(struct workload *w, const struct options *o)
+{
+	for (unsigned long phase = 1; phase <= o->phases && !is_ended; phase++) {
+		run_ops(w, o, o->ops * phase / o->phases);
+		if (phase < o->phases)
+			sleep((unsigned)o->rest);
 	}
 }
 
@@ -121,7 +137,7 @@ static int run(const struct options *o)
 	workload_fill(&w);
 	if (o->is_corrupting && o->corrupt < page_count)
 		w.pages[o->corrupt * WORKLOAD_PAGE_BYTES + 1234] ^= 1;
-	run_ops(&w, o);
+	run_phases(&w, o);
 	workload_verify_all(&w);
 	ok = w.wrong_count == 0;
 	printf("WORKLOAD %s profile=%s mib=%lu ops=%llu writes=%llu seconds=%.2f wrong=%llu",
@@ -136,12 +152,12 @@ static int run(const struct options *o)
 
 int main(int argc, char **argv)
 {
-	struct options o = {.profile = WORKLOAD_MIXED, .mib = 64, .seed = 1};
+	struct options o = {.profile = WORKLOAD_MIXED, .mib = 64, .seed = 1, .phases = 1};
 
 	signal(SIGTERM, on_term);
 	setvbuf(stdout, NULL, _IOFBF, 512);
 	if (argc != 2 || !parse(&o, argv[1]))
-		return fail("arguments: profile=unique|mixed,mib=N,ops=N,seconds=N,seed=N",
+		return fail("arguments: profile=unique|mixed,mib=N,ops=N,seconds=N,seed=N,phases=N,rest=N",
 			argc == 2 ? " (not understood)" : " expected");
 	if (o.ops == 0 && o.seconds == 0)
 		return fail("arguments: ops or seconds must be given", "");

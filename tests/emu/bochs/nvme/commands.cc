@@ -282,6 +282,8 @@ Bit16u bx_nvme_c::io(const Command &c, const Fault &fault)
 		return OUT_OF_RANGE | DO_NOT_RETRY;
 	if (c.opcode != CMD_WRITE_ZEROES && count * ns.block_bytes > PAGE << MDTS)
 		return INVALID_FIELD | DO_NOT_RETRY;
+	if (c.opcode == CMD_READ && !faults.is_readable(c.nsid, block, count))
+		return 0x281 | DO_NOT_RETRY;
 	std::vector<Bit8u> data(count * ns.block_bytes);
 	off_t at = (off_t)(block * ns.block_bytes);
 

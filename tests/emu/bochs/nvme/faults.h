@@ -1,16 +1,20 @@
 /*
  * What shall go wrong, as a control file says, a rule a line ("#" begins a comment):
  *
- *     delay N             a completion comes up to N instructions late, at random: out of order,
- * too after N FAULT ...   once N more read and write commands were fetched, do this to the next
- * ones: error STATUS COUNT   status type and code, hexadecimal; 4000 added: do not retry lose COUNT
- * carried out, and never completed stall COUNT          not carried out until it is aborted corrupt
- * COUNT        one bit of the data read is wrong garbage COUNT        completed, and before it a
- * command that nobody gave die                  fatal status until it is reset dead fatal status
- * for ever
+ * - delay N: a completion comes up to N instructions late, at random: out of order, too
+ * - unreadable NAMESPACE FIRST COUNT: reads of these blocks fail, for good
+ * - after N FAULT ...: once N more read and write commands were fetched, do this to the next ones:
+ * - error STATUS COUNT: status type and code, hexadecimal; 4000 added: do not retry
+ * - lose COUNT: carried out, and never completed
+ * - stall COUNT: not carried out until it is aborted
+ * - corrupt COUNT: one bit of the data read is wrong
+ * - garbage COUNT: completed, and before it a command that nobody gave
+ * - die: fatal status until it is reset
+ * - dead: fatal status for ever
  *
- * Rules follow one another: the second one counts from where the first one was done. The first one
- * counts from the first write on, for until then it is the firmware that reads.
+ * Rules of what comes after something follow one another: the second one counts from where the
+ * first one was done. The first one counts from the first write on, for until then it is the
+ * firmware that reads.
  */
 #ifndef TESTS_EMU_BOCHS_NVME_FAULTS_H
 #define TESTS_EMU_BOCHS_NVME_FAULTS_H
@@ -50,6 +54,16 @@ class Faults
 		return is_dead;
 	}
 
+	bool is_readable(uint32_t name_space, uint64_t block, uint64_t count) const
+	{
+		for (const Place &bad : unreadable) {
+			if (bad.name_space == name_space && block < bad.first + bad.count &&
+				bad.first < block + count)
+				return false;
+		}
+		return true;
+	}
+
 	uint64_t delay_ticks()
 	{
 		state = state * 6364136223846793005ull + 1442695040888963407ull;
@@ -85,9 +99,15 @@ class Faults
 		Fault fault;
 	};
 
+	struct Place {
+		uint32_t name_space;
+		uint64_t first, count;
+	};
+
 	std::string path;
 	struct timespec read_at = {0, 0};
 	std::deque<Rule> rules;
+	std::deque<Place> unreadable;
 	uint64_t delay = 0, state = 1;
 	bool is_dead = false, begun = false;
 
@@ -101,6 +121,7 @@ class Faults
 			return;
 		read_at = facts.st_mtim;
 		rules.clear();
+		unreadable.clear();
 		std::ifstream file(path);
 
 		for (std::string line; std::getline(file, line);)
@@ -119,6 +140,13 @@ class Faults
 			return;
 		if (word == "delay") {
 			words >> delay;
+			return;
+		}
+		if (word == "unreadable") {
+			Place bad = {0, 0, 0};
+
+			words >> bad.name_space >> bad.first >> bad.count;
+			unreadable.push_back(bad);
 			return;
 		}
 		words >> rule.after >> word;

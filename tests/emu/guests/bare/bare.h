@@ -92,6 +92,9 @@ uint8_t *free_memory(const struct bare_boot *boot);
 /** The memory workload with Linux's arguments and report (workload_linux.c). */
 void workload_run(const struct bare_boot *boot, const char *arguments);
 
+/** So many pages, all in use or none, for ever; see pages.c. */
+_Noreturn void pages_run(const struct bare_boot *boot, const char *arguments);
+
 /** Everything a guest must not do, at random, from a seed; see hostile.c. */
 void hostile_run(const struct bare_boot *boot, const char *arguments);
 
@@ -112,6 +115,9 @@ void io_run(uint32_t *test_count, uint32_t *wrong_count);
 /** Compressed pages: see zip.c. zip_bench() returns false if it cannot be run. */
 void zip_run(const struct bare_boot *boot, uint32_t *test_count, uint32_t *wrong_count);
 bool zip_bench(const struct bare_boot *boot);
+
+/** What the touch of a swapped page costs (swap_bench.c). False: it cannot be run. */
+bool swap_bench(const struct bare_boot *boot);
 
 /** A disk driver that lies; each lie is followed by a proper driver's check (virtio.c). */
 void virtio_run(const struct bare_boot *boot, uint32_t *test_count, uint32_t *wrong_count);

@@ -1,8 +1,9 @@
 /*
  * What an exit costs, measured from inside. bellows.bench=cpuid times CPUID, bellows.bench=touch
  * the first write to pages (the VM must not have large ones), bellows.bench=cow that to pages that
- * the hypervisor has found to be alike; balloon_bench.c has those of the balloon, zip.c that of compressed pages. Each result is a line "BENCH name
- * count= min= median= mean= max=", in TSC ticks.
+ * the hypervisor has found to be alike; balloon_bench.c has those of the balloon,
+ * zip.c that of compressed pages, swap_bench.c that of swapped ones. Each result is a line "BENCH
+ * name count= min= median= mean= max=", in TSC ticks.
  */
 #include "tests/bench/measure.h"
 #include "tests/emu/guests/bare/balloon.h"
@@ -104,6 +105,8 @@ void bench_run(const struct bare_boot *boot, const char *what)
 		ok = bench_cow(boot);
 	} else if (is_word(what, "zip")) {
 		ok = zip_bench(boot);
+	} else if (is_word(what, "swap")) {
+		ok = swap_bench(boot);
 	} else if (is_word(what, "balloon-4k")) {
 		ok = balloon_bench(boot, false);
 	} else if (is_word(what, "balloon-2m")) {

@@ -18,7 +18,7 @@
  *   zip      vector registers, while everything is compressed and comes back
  *   virtio   a disk driver that lies, and after each lie a proper one
  *   modules  what it was started with, and a sum of each module's bytes
- * bellows.workload=... runs the memory workload, bellows.hostile=... everything a guest must not do,
+ * bellows.workload=... runs the memory workload, bellows.pages=... uses pages or not (pages.c), bellows.hostile=... everything a guest must not do,
  * bellows.bench=... measures what exits cost.
  * The good ones print the line by which a VM is judged, and power off.
  */
@@ -177,6 +177,8 @@ void bare_main(const struct bare_boot *boot)
 	print("\n");
 	if (*option(boot, "bellows.workload"))
 		workload_run(boot, option(boot, "bellows.workload"));
+	if (*option(boot, "bellows.pages"))
+		pages_run(boot, option(boot, "bellows.pages"));
 	if (*option(boot, "bellows.hostile"))
 		hostile_run(boot, option(boot, "bellows.hostile"));
 	if (*option(boot, "bellows.bench"))

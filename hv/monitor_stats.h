@@ -1,0 +1,15 @@
+/*
+ * The host and its VMs as members of JSON objects. README, "The second serial line", lists them;
+ * what is there once keeps its name and meaning for all of a protocol's version.
+ */
+#ifndef HV_MONITOR_STATS_H
+#define HV_MONITOR_STATS_H
+
+#include "hv/json_write.h"
+
+struct vm;
+
+void monitor_stats_host(struct json_write *j);
+void monitor_stats_vm(struct json_write *j, const struct vm *vm);
+
+#endif

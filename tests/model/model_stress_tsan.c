@@ -1,0 +1,14 @@
+/* SRCS: tests/model/stress*.c tests/fake/fake_platform.c tests/fake/fake_guest.c
+   tests/fake/fake_blk.c mm/[a-z]*.c
+   mm/base/lock.c mm/base/check.c mm/base/log.c mm/base/fmt.c */
+/* All of mm/ at once under ThreadSanitizer, which a name that ends in _tsan is built with:
+ * stress.c. */
+#include "tests/model/stress.h"
+
+int main(void)
+{
+	const char *steps_text = getenv("STEPS");
+	u64 steps = steps_text ? strtoull(steps_text, NULL, 0) : 1000, seed = rng_seed(1);
+
+	return stress_run(seed, steps, true) | stress_run(seed + 1, steps, false);
+}
