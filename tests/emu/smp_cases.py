@@ -2,9 +2,11 @@
 (machine.default_cpus()); so here are Bochs's: some of the others again, with two, and what only several show."""
 import dataclasses
 
+from disk import Disk
+
 TWICE = (
     # Scans, batches and shoot-downs on one CPU, for guests that write and die on the other.
-    "share-death-and-reset", "reclaim-six-small", "swap-reset-and-end", "hostile-vcpus")
+    "share-death-and-reset", "swap-reset-and-end", "hostile-vcpus")
 TWICE_LONG = (
     "share-four", "share-write-storm", "share-join", "reclaim-command-swapped", "reclaim-everything-swapped", "hostile",
     "vectors-of-two-guests", "guest-resets", "events-through-absent-pages", "hostile-beside-linux", "linux-four")
@@ -31,6 +33,13 @@ def cases(host, vm, bare, workload, prompt, panic, pvh):
                        (r"g2: powered off", "\r"), (prompt, "frames\r"), (r"all accounted for", "\r"),
                        (prompt, "poweroff\r")),
                expect=(both_run, r"powered off"))
+
+    # Six guests on too little memory for two and a half of them, all techniques on: all finish, every byte verifies.
+    six = host(**{"Mem.ShareForceSalting": 0}) + "".join(
+        bare(f"g{i}", workload(seed=i, mib=24, ops=1500), "40M", pvh, **{"sched.mem.min": 0}) for i in range(1, 7))
+    yield dict(name="two-cpus-reclaim-six", config=six, cpus=2, targets=("bochs",), memory=128, forbid=(panic,),
+               disks=(Disk(name="swap", mib=320, partitions=(("swap", "swap", 300),)),),
+               expect=(r"(?:^g\d .*verdict ok(?:.|\n)*?){6}",))
 
     # Guests with two CPUs, on one and on two of the host's: writes of both to the same pages, and resets meanwhile.
     def two_vcpus(ops, **keys):
