@@ -219,10 +219,10 @@ $(BUILD)/guests/workload: $(addprefix $(GUEST_DIR)/,workload.c workload_linux.c 
 	@mkdir -p $(@D)
 	@gcc $(GUEST_FLAGS) -o $@ $(filter %.c,$^)
 
-$(BUILD)/guests/act: $(GUEST_DIR)/act.c
+$(BUILD)/guests/act: $(addprefix $(GUEST_DIR)/,act.c act_cpus.c act.h)
 	@echo "  CC      $@"
 	@mkdir -p $(@D)
-	@gcc $(GUEST_FLAGS) -o $@ $<
+	@gcc $(GUEST_FLAGS) -o $@ $(filter %.c,$^)
 
 # A kernel of our own, for what Linux takes too long to say: as a bzImage, by PVH and by Multiboot.
 BARE_DIR     := $(GUEST_DIR)/bare

@@ -66,20 +66,13 @@ static void interrupted(void *context)
 	nvme_interrupted(((struct nvme_controller *)context)->nvme);
 }
 
-/* A message for interrupt @index: the admin queue's and CPU 0's go to CPU 0. */
-static err_t make_message(struct nvme_controller *c, u32 index, struct pci_message *out)
+/* All queues' go to the boot CPU: its loop is what hands back the requests that are done. */
+static err_t make_message(struct nvme_controller *c, struct pci_message *out)
 {
-	u32 cpu = index ? (index - 1) % cpu_count() : 0;
 	u8 vector;
-	err_t err;
+	err_t err = irq_alloc_vector(interrupted, c, &vector);
 
-	if (__atomic_load_n(&cpu_by_id(cpu)->state, __ATOMIC_ACQUIRE) != CPU_ONLINE)
-		cpu = 0;
-	err = irq_alloc_vector(interrupted, c, &vector);
-	if (err)
-		return err;
-	err = pci_message_to(cpu_by_id(cpu)->apic_id, vector, out);
-	return err ? pci_message_to(cpu_by_id(0)->apic_id, vector, out) : 0;
+	return err ? err : pci_message_to(cpu_by_id(0)->apic_id, vector, out);
 }
 
 static volatile u8 *map_msix_table(struct nvme_controller *c, const struct pci_msix *msix)
@@ -108,7 +101,7 @@ static bool use_msix(struct nvme_controller *c)
 		return false;
 	/* The table answers only where the function decodes memory. */
 	pci_command(pci_host(), c->bdf, PCI_COMMAND_MEMORY, 0);
-	while (count < msix.count && count < cpu_count() + 1 && !make_message(c, count, &message))
+	while (count < msix.count && count < cpu_count() + 1 && !make_message(c, &message))
 		pci_msix_set(table, count++, &message);
 	if (!count)
 		return false;
@@ -124,7 +117,7 @@ static bool use_msi(struct nvme_controller *c)
 	struct pci_message message;
 
 	if (!pci_find_capability(pci_host(), c->bdf, PCI_CAPABILITY_MSI) ||
-		make_message(c, 0, &message) || pci_msi_enable(pci_host(), c->bdf, &message))
+		make_message(c, &message) || pci_msi_enable(pci_host(), c->bdf, &message))
 		return false;
 	c->bus.vector_count = 1;
 	c->interrupts = "MSI";

@@ -133,7 +133,7 @@ static u64 held_pages(const struct vm *vm)
 void balloon_promise(struct vm *vm)
 {
 	if (vm_is_promised_all(vm))
-		promise_move(vm->space, &vm->admitted, min(held_pages(vm), vm_allowed_pages(vm)));
+		vm_promise(vm, min(held_pages(vm), vm_allowed_pages(vm)));
 }
 
 u64 balloon_floor_of(const struct vm *vm)
@@ -142,7 +142,7 @@ u64 balloon_floor_of(const struct vm *vm)
 
 	if (!vm_is_promised_all(vm))
 		return 0; /* it was never promised more than that */
-	most = promise_most(vm->space, &vm->admitted);
+	most = vm_promise_most(vm);
 	return most < memory_pages ? memory_pages - most : 0;
 }
 
@@ -208,7 +208,7 @@ static u64 returnable(struct vm *vm, u64 count, u32 order)
 
 	if (!vm_is_promised_all(vm) || vm->admitted.promised_frames >= wanted)
 		return count;
-	u64 promised = promise_move(vm->space, &vm->admitted, wanted);
+	u64 promised = vm_promise(vm, wanted);
 
 	if (promised >= wanted)
 		return count;

@@ -16,7 +16,7 @@ static struct {
 		u64 end;
 	} marks[MARK_MOST];
 	u32 count;
-	bool guest_ran;
+	bool guest_ran; /* [a] */
 } times;
 
 void boot_times_init(const struct boot_times *loader, u64 entry)
@@ -70,9 +70,9 @@ void boot_times_guest_entry(void)
 {
 	u64 now;
 
-	if (__builtin_expect(times.guest_ran, true))
+	if (__builtin_expect(__atomic_load_n(&times.guest_ran, __ATOMIC_RELAXED), true) ||
+		__atomic_exchange_n(&times.guest_ran, true, __ATOMIC_RELAXED))
 		return;
-	times.guest_ran = true;
 	now = time_tsc();
 	log_info(
 		"boot: VMs %llu ms; the first guest's first instruction comes %llu ms after power-on, "

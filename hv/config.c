@@ -63,8 +63,8 @@ enum {
 static const struct key vm_keys[] = {
 	[VM_MEMORY] = {"memory", KIND_SIZE, VM(memory_bytes), CONFIG_VM_MEMORY_MIN,
 		SPACE_MEMORY_MAX, A_SIZE ", at least 8 MiB", {0}},
-	[VM_VCPUS] = {"vcpus", KIND_NUMBER, VM(vcpus), 1, 1,
-		"1; VMs with several virtual CPUs are not supported yet", {0}},
+	[VM_VCPUS] = {"vcpus", KIND_NUMBER, VM(vcpus), 1, CONFIG_VCPUS_MAX, "a number from 1 to 64",
+		{0}},
 	[VM_KERNEL] = {"kernel", KIND_TEXT, VM(kernel), 1, CONFIG_PATH_BYTES, A_PATH, {0}},
 	[VM_RESERVATION] = {"sched.mem.min", KIND_SIZE, VM(reservation_bytes), 0, SPACE_MEMORY_MAX,
 		A_SIZE ", from 0 to the VM's memory", {0}},

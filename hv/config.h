@@ -18,6 +18,7 @@
 #define CONFIG_MODULES_BYTES 1024
 #define CONFIG_PROBLEM_BYTES 192
 #define CONFIG_VM_MEMORY_MIN MIB(8)
+#define CONFIG_VCPUS_MAX     64u
 
 /* A size that may be stated as a share: bytes if pct is 0. */
 struct config_amount {

@@ -1,7 +1,8 @@
 /*
  * The console. The screen holds finished lines and, at its end, perhaps the prompt with what has
  * been typed so far; whoever writes a line takes that away first, and it is drawn again when the
- * loop comes round.
+ * loop comes round. The boot CPU reads what is typed and acts on it; any CPU may write, so what is
+ * on the last line is under a lock, which is held while a piece of text is written.
  */
 #include "hv/console.h"
 #include "hv/commands.h"
@@ -10,6 +11,7 @@
 #include "hv/sched.h"
 #include "hv/terminal.h"
 #include "mm/base/fmt.h"
+#include "mm/base/lock.h"
 #include "mm/base/str.h"
 
 #define KEY_DETACH      0x1d /* Ctrl-] */
@@ -18,15 +20,17 @@
 #define PROMPT          "bellows> "
 #define ERASE_LINE      "\r\x1b[K"
 
-static struct line_edit edit;
-static bool prompt_wanted; /* somebody is there */
-static bool prompt_shown;
-static bool line_open; /* the cursor is behind text of an attached guest */
+static struct spinlock lock = SPINLOCK(LOCK_RANK_CONSOLE);
 
-static u64 lines_dropped; /* of guests, for which the line had no room */
+static struct line_edit edit; /* boot CPU's, like prompt_wanted and typed_ahead */
+static bool prompt_wanted;    /* somebody is there */
+static bool prompt_shown;     /* [lock] */
+static bool line_open;        /* [lock] the cursor is behind text of an attached guest */
 
-static struct vm *attached;
-static u64 attached_at;      /* position in its output up to which it was shown */
+static u64 lines_dropped; /* [a] of guests, for which the line had no room */
+
+static struct vm *attached;  /* [lock]; changed by the boot CPU only */
+static u64 attached_at;      /* [lock] position in its output up to which it was shown */
 static int typed_ahead = -1; /* a byte the attached guest had no room for */
 
 static void (*asker)(const char *text, size_t bytes); /* for whom a command runs; NULL: for us */
@@ -41,6 +45,7 @@ static void raw_string(const char *text)
 	raw(text, strlen(text));
 }
 
+/* Lock held. */
 static void take_prompt_away(void)
 {
 	if (prompt_shown)
@@ -50,20 +55,24 @@ static void take_prompt_away(void)
 
 static void draw_prompt(void)
 {
+	spin_lock(&lock);
 	take_prompt_away();
 	raw_string(PROMPT);
 	raw(edit.text, edit.bytes);
 	prompt_shown = true;
+	spin_unlock(&lock);
 }
 
 /* Whole lines from the hypervisor: not into the middle of a guest's line. */
 static void show_lines(const char *text, size_t bytes)
 {
+	spin_lock(&lock);
 	take_prompt_away();
 	if (line_open)
 		raw_string("\n");
 	line_open = false;
 	raw(text, bytes);
+	spin_unlock(&lock);
 }
 
 void console_printf(const char *fmt, ...)
@@ -91,26 +100,48 @@ void console_run_for(char *line, void (*answer)(const char *text, size_t bytes))
 
 /* --- A guest's serial line ------------------------------------------------------------------- */
 
-static void replay(u32 most)
+/* Show what comes next of the attached guest's output. Returns how many bytes there were. */
+static size_t replay_piece(void)
 {
+	struct vm *vm = attached;
 	u8 piece[256];
 	size_t bytes;
 
-	for (u32 done = 0; done < most && terminal_has_room_for_guests(); done += (u32)bytes) {
-		bytes = output_read(&attached->output, &attached_at, piece, sizeof(piece));
-		if (bytes == 0)
-			return;
+	spin_lock(&vm->lock);
+	spin_lock(&lock);
+	bytes = output_read(&vm->output, &attached_at, piece, sizeof(piece));
+	if (bytes) {
 		raw((const char *)piece, bytes);
 		line_open = piece[bytes - 1] != '\n';
 	}
+	spin_unlock(&lock);
+	spin_unlock(&vm->lock);
+	return bytes;
+}
+
+static void replay(u32 most)
+{
+	size_t bytes = 1;
+
+	for (u32 done = 0; bytes && done < most && terminal_has_room_for_guests();
+		done += (u32)bytes)
+		bytes = replay_piece();
+}
+
+static void attach(struct vm *vm)
+{
+	spin_lock(&lock);
+	attached = vm;
+	attached_at = 0;
+	spin_unlock(&lock);
+	typed_ahead = -1;
 }
 
 static void detach(void)
 {
 	const char *name = vm_name(attached);
 
-	attached = NULL;
-	typed_ahead = -1;
+	attach(NULL);
 	console_printf("-- detached from %s --\n", name);
 }
 
@@ -121,42 +152,46 @@ void console_attach(struct vm *vm)
 		return;
 	}
 	console_printf("-- %s: its last output, then live; Ctrl-] detaches --\n", vm_name(vm));
-	attached = vm;
-	attached_at = 0;
-	typed_ahead = -1;
+	attach(vm);
 }
 
 void console_guest_byte(struct vm *vm, u8 byte)
 {
-	if (attached != vm || attached_at + 1 != vm->output.written)
-		return; /* nobody looks, or older bytes are still to be shown */
-	if (!terminal_has_room_for_guests())
-		return; /* poll_attached() shows it later */
-	attached_at++;
-	raw((const char *)&byte, 1);
-	line_open = byte != '\n';
+	spin_lock(&lock);
+	/* Not if nobody looks, or older bytes are still to be shown; nor if there is no room:
+	 * poll_attached() shows it later. */
+	if (attached == vm && attached_at + 1 == vm->output.written &&
+		terminal_has_room_for_guests()) {
+		attached_at++;
+		raw((const char *)&byte, 1);
+		line_open = byte != '\n';
+	}
+	spin_unlock(&lock);
 }
 
 void console_guest_line(struct vm *vm)
 {
-	if (attached || !sched_config()->host.guest_output)
+	if (__atomic_load_n(&attached, __ATOMIC_RELAXED) || !sched_config()->host.guest_output)
 		return;
 	/* It is in the guest's ring: no VM shall wait until another's line has been sent. */
 	if (terminal_has_room_for_guests())
 		console_printf("[%s] %s\n", vm_name(vm), vm->output.line);
 	else
-		lines_dropped++;
+		__atomic_fetch_add(&lines_dropped, 1, __ATOMIC_RELAXED);
 }
 
 /* Said once there is room again. */
 static void report_dropped(void)
 {
-	if (lines_dropped == 0 || !terminal_has_room_for_guests())
+	u64 dropped;
+
+	if (!terminal_has_room_for_guests())
 		return;
-	console_printf(
-		"-- %llu lines of guests not shown, the line is too slow; try console NAME --\n",
-		(unsigned long long)lines_dropped);
-	lines_dropped = 0;
+	dropped = __atomic_exchange_n(&lines_dropped, 0, __ATOMIC_RELAXED);
+	if (dropped)
+		console_printf("-- %llu lines of guests not shown, the line is too slow; try "
+			       "console NAME --\n",
+			(unsigned long long)dropped);
 }
 
 void console_guest_ended(struct vm *vm)
@@ -200,31 +235,49 @@ static void poll_attached(void)
 
 /* --- The prompt ------------------------------------------------------------------------------ */
 
+/* The line goes on: by the last byte typed, or as a whole where it is not on the screen. */
+static void append(void)
+{
+	bool shown;
+
+	spin_lock(&lock);
+	shown = prompt_shown;
+	if (shown)
+		raw(&edit.text[edit.bytes - 1], 1);
+	spin_unlock(&lock);
+	if (!shown)
+		draw_prompt();
+}
+
+/* The line @text is over, and shown as a whole if it was not on the screen; @end follows it. */
+static void leave_line(const char *text, const char *end)
+{
+	spin_lock(&lock);
+	if (!prompt_shown) {
+		raw_string(PROMPT);
+		raw_string(text);
+	}
+	raw_string(end);
+	prompt_shown = false;
+	spin_unlock(&lock);
+}
+
 static void act_on(enum line_edit_result result)
 {
 	switch (result) {
 	case LINE_EDIT_NOTHING:
 		break;
 	case LINE_EDIT_APPENDED:
-		if (prompt_shown)
-			raw(&edit.text[edit.bytes - 1], 1);
-		else
-			draw_prompt();
+		append();
 		break;
 	case LINE_EDIT_CHANGED:
 		draw_prompt();
 		break;
 	case LINE_EDIT_CANCELLED:
-		raw_string("^C\n");
-		prompt_shown = false;
+		leave_line("", "^C\n");
 		break;
 	case LINE_EDIT_ENTERED:
-		if (!prompt_shown) {
-			raw_string(PROMPT);
-			raw_string(edit.entered);
-		}
-		raw_string("\n");
-		prompt_shown = false;
+		leave_line(edit.entered, "\n");
 		commands_run(edit.entered);
 		break;
 	}

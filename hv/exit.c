@@ -6,6 +6,7 @@
 #include "hv/mmio.h"
 #include "hv/operand.h"
 #include "hv/pvclock.h"
+#include "hv/run_queue.h"
 #include "hv/string_io.h"
 #include "hv/vm.h"
 #include "hv/x86/msr.h"
@@ -242,6 +243,13 @@ static bool on_hlt(struct vcpu *vcpu, const struct vm_exit *exit)
 	return false;
 }
 
+/* It spins for what another vCPU of its VM has, which may be waiting for this CPU. */
+static bool on_pause(struct vcpu *vcpu, const struct vm_exit *exit)
+{
+	step_over(vcpu, exit, 2);
+	return vcpu->vm->vcpu_count == 1 || !run_queue_has_waiting();
+}
+
 /*
  * #DB or #AC, on its way to the guest. Where it comes from the delivery of itself, the VM is
  * stopped: there is no way out of that. A program of the guest's that raises one again and again
@@ -304,7 +312,7 @@ bool exit_handle(struct vcpu *vcpu, const struct vm_exit *exit)
 	case EXIT_HLT:
 		return on_hlt(vcpu, exit);
 	case EXIT_PAUSE:
-		return step_over(vcpu, exit, 2);
+		return on_pause(vcpu, exit);
 	case EXIT_HYPERCALL:
 		hypercall_handle(vcpu);
 		return step_over(vcpu, exit, 3);

@@ -1,6 +1,6 @@
 /*
  * Bring-up, in the one order that works: each step uses only what the steps above it made. It ends
- * in sched_run(), on every CPU that came up in cpu_work().
+ * in sched_run(), on every other CPU in sched_work().
  */
 #include "boot/boot_info.h"
 #include "drivers/pci_host.h"
@@ -122,16 +122,11 @@ static void choose_ops(void)
 	log_info("virt: %s", hv_ops->name);
 }
 
-/* An application processor: ready to run guests; until the scheduler gives it some, it answers
- * kicks. */
 static void cpu_work(void)
 {
 	if (hv_ops->cpu_on())
 		panic("%s does not start on CPU %u", hv_ops->name, this_cpu()->id);
-	for (;;) {
-		cpu_idle();
-		cpu_take_pending();
-	}
+	sched_work();
 }
 
 static void report(void)

@@ -167,7 +167,7 @@ static void block(struct vm *vm, bool blocks, u64 now)
 
 	if (blocks == m->blocked)
 		return;
-	m->blocked = blocks;
+	__atomic_store_n(&m->blocked, blocks, __ATOMIC_SEQ_CST);
 	if (blocks) {
 		m->blocked_from_ns = now;
 		m->blocks++;

@@ -64,7 +64,7 @@ struct vm_memory {
 			      more */
 	struct mem_active active;
 	u64 granted_pages;      /* memory.startup, and what was added since */
-	bool blocked;           /* its vCPUs stand still */
+	bool blocked;           /* [a] its vCPUs stand still */
 	u64 blocked_from_ns;    /* valid while blocked */
 	u64 blocked_ns, blocks; /* before that, and how often */
 	struct memory_order

@@ -30,11 +30,11 @@ err_t memsched_set_states(struct vm *vm, char *why, size_t why_bytes)
 static err_t promise(struct vm *vm, u64 pages, char *why, size_t why_bytes)
 {
 	u64 before = vm->admitted.promised_frames;
-	u64 promised = promise_move(vm->space, &vm->admitted, pages);
+	u64 promised = vm_promise(vm, pages);
 
 	if (promised >= pages)
 		return E_OK;
-	promise_move(vm->space, &vm->admitted, before);
+	vm_promise(vm, before);
 	fmt_snprintf(why, why_bytes, "the host can promise it %llu MiB at most just now",
 		(ull)(promised >> 8));
 	return E_LIMIT;

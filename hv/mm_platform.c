@@ -32,7 +32,7 @@ u32 platform_cpu_count(void)
 
 void platform_kick(u32 cpu)
 {
-	irq_send_kick(cpu);
+	irq_send_flush(cpu);
 }
 
 void platform_wake(struct space *space)

@@ -1,7 +1,7 @@
 /*
- * The scheduler. A vCPU is in one of two queues of its CPU: runnable, or sleeping (halted or
- * parked), where its timers are looked at whenever the loop comes round. With nothing runnable the
- * CPU halts until the earliest timer or the console's turn.
+ * The scheduler's loops. Every CPU's runs vCPUs from its run queue; the boot CPU's does all else
+ * that is to be done in root mode besides. With nothing to run a CPU halts until the earliest
+ * timer, or, the boot CPU, the console's turn.
  */
 #include "hv/sched.h"
 #include "hv/boot_files.h"
@@ -13,6 +13,7 @@
 #include "hv/memsched_host.h"
 #include "hv/monitor.h"
 #include "hv/reclaim.h"
+#include "hv/run_queue.h"
 #include "hv/share.h"
 #include "hv/terminal.h"
 #include "hv/verdict.h"
@@ -46,16 +47,19 @@
 /* A VM resets itself at most so often; until then it stands still. */
 #define RESET_INTERVAL_NS 1000000000ull
 
-struct sched_cpu {
-	struct spinlock lock; /* rank VCPU */
-	struct list runnable, sleeping;
-};
-
-static struct sched_cpu *cpus;
-static struct list vms;
-static struct config config;
+static struct list vms; /* [I] after create_vms(); which of them have vCPUs: [lock] */
+static struct spinlock vms_lock = SPINLOCK(LOCK_RANK_VM_LIST);
+static struct config config; /* [I] */
+/* [I] */
 static u64 slice_ticks, console_ticks, park_ticks, send_ticks, monitor_ticks, work_ticks,
 	start_turn_ticks;
+static bool is_open; /* [a] the other CPUs may begin */
+
+/*
+ * Whoever works on VMs' memory in the background, one CPU at a time, holds this, and so does the
+ * boot CPU while VMs' lives may change.
+ */
+static struct spinlock lives_lock = SPINLOCK(LOCK_RANK_LIVES);
 
 const struct config *sched_config(void)
 {
@@ -83,84 +87,44 @@ struct vm *sched_find_vm(const char *name)
 	return NULL;
 }
 
-void sched_add(struct vcpu *vcpu)
+void sched_set_vcpus(struct vm *vm, struct vcpu *vcpus)
 {
-	struct sched_cpu *sc = &cpus[vcpu->home_cpu];
-
-	spin_lock(&sc->lock);
-	list_remove(&vcpu->queue);
-	list_add_tail(vcpu->state == VCPU_RUNNABLE ? &sc->runnable : &sc->sleeping, &vcpu->queue);
-	spin_unlock(&sc->lock);
+	spin_lock(&vms_lock);
+	vm->vcpus = vcpus;
+	spin_unlock(&vms_lock);
 }
 
-void sched_remove(struct vcpu *vcpu)
+static void wake(struct vm *vm)
 {
-	struct sched_cpu *sc = &cpus[vcpu->home_cpu];
+	for (u32 i = 0; vm->vcpus && i < vm->vcpu_count; i++) {
+		struct vcpu *vcpu = &vm->vcpus[i];
+		u32 home;
 
-	spin_lock(&sc->lock);
-	list_remove(&vcpu->queue);
-	spin_unlock(&sc->lock);
-}
-
-static struct vcpu *take_runnable(struct sched_cpu *sc)
-{
-	struct vcpu *vcpu = NULL;
-
-	spin_lock(&sc->lock);
-	if (!list_empty(&sc->runnable)) {
-		vcpu = list_entry(sc->runnable.next, struct vcpu, queue);
-		list_remove(&vcpu->queue);
+		__atomic_store_n(&vcpu->memory_came, true, __ATOMIC_SEQ_CST);
+		home = __atomic_load_n(&vcpu->home_cpu, __ATOMIC_SEQ_CST);
+		if (home != this_cpu()->id)
+			irq_send_kick(home);
 	}
-	spin_unlock(&sc->lock);
-	return vcpu;
-}
-
-static bool may_go_on(const struct vcpu *vcpu)
-{
-	return vcpu->state == VCPU_PARKED && __atomic_load_n(&vcpu->memory_came, __ATOMIC_ACQUIRE);
-}
-
-/* Has a sleeper reason to run? */
-static bool should_wake(struct vcpu *vcpu, u64 now)
-{
-	if (vcpu->vm->memory.blocked)
-		return false;
-	if (may_go_on(vcpu))
-		return true;
-	if (!__atomic_load_n(&vcpu->attention, __ATOMIC_ACQUIRE) && now < vcpu->wake_tsc)
-		return false;
-	return vcpu->state == VCPU_PARKED || vcpu_has_event(vcpu);
 }
 
 void sched_wake(const struct space *space)
 {
 	struct vm *vm;
 
+	spin_lock(&vms_lock);
 	list_for_each_entry (vm, &vms, all) {
-		for (u32 i = 0; vm->space == space && vm->vcpus && i < vm->vcpu_count; i++) {
-			__atomic_store_n(&vm->vcpus[i].memory_came, true, __ATOMIC_RELEASE);
-			if (vm->vcpus[i].home_cpu != this_cpu()->id)
-				irq_send_kick(vm->vcpus[i].home_cpu);
-		}
+		if (vm->space == space)
+			wake(vm);
 	}
+	spin_unlock(&vms_lock);
+	/* A disk's request may wait for it as well. */
+	sched_call_boot_cpu();
 }
 
-/* Only this CPU takes vCPUs out of its sleeping queue, so the walk needs the lock for no longer
- * than a step. */
-static void wake_sleepers(struct sched_cpu *sc)
+void sched_call_boot_cpu(void)
 {
-	struct vcpu *vcpu, *next;
-	u64 now = time_tsc();
-
-	list_for_each_entry_safe(vcpu, next, &sc->sleeping, queue)
-	{
-		if (should_wake(vcpu, now)) {
-			if (vcpu->state == VCPU_PARKED)
-				vcpu->parked_tsc += now - vcpu->parked_at;
-			vcpu->state = VCPU_RUNNABLE;
-			sched_add(vcpu);
-		}
-	}
+	if (this_cpu()->id != 0)
+		irq_send_kick(0);
 }
 
 /* A guest that resets itself in a loop shall not cost its neighbours more than its slices do. */
@@ -253,42 +217,48 @@ static u64 turn_end(u64 otherwise)
 	return terminal_is_sending() ? min(otherwise, time_tsc() + send_ticks) : otherwise;
 }
 
-static void run_one(struct vcpu *vcpu)
+static void run_one(struct vcpu *vcpu, u64 until)
 {
-	if (vcpu->vm->memory.blocked) {
+	if (vm_is_blocked(vcpu->vm)) {
 		vcpu->state = VCPU_PARKED;
-		sched_add(vcpu);
+		vcpu->parked_at = time_tsc();
+		run_queue_put(vcpu);
 		return;
 	}
 	boot_times_guest_entry();
-	if (!vm_is_ending(vcpu->vm))
-		vcpu_run(vcpu, turn_end(time_tsc() + slice_ticks));
-	if (vm_is_ending(vcpu->vm))
-		return; /* in no queue: its VM's end or reset follows */
+	if (!vm_is_ending(vcpu->vm)) {
+		vcpu_attach(vcpu);
+		run_queue_invite();
+		vcpu_run(vcpu, until);
+	}
 	if (vcpu->state == VCPU_PARKED) {
 		vcpu->parked_at = time_tsc();
 		vcpu->wake_tsc = vcpu->parked_at + park_ticks;
 		vcpu->parks++;
 	}
-	sched_add(vcpu);
+	if (vm_disk_is_urgent(vcpu->vm))
+		sched_call_boot_cpu();
+	/* Those that it may be waiting for go first. */
+	if (vcpu->vm->vcpu_count > 1)
+		run_queue_wake();
+	run_queue_put(vcpu);
 }
 
-static void idle(struct sched_cpu *sc, u64 console_due)
+/*
+ * In the background: memory that must come free, pages to share, regions to join. Whether there is
+ * more. @idle: nothing else is to be done here.
+ */
+static bool work_on_memory(bool idle)
 {
-	u64 earliest = turn_end(console_due);
-	struct vcpu *vcpu;
+	bool more;
 
-	list_for_each_entry (vcpu, &sc->sleeping, queue) {
-		if (vcpu->vm->memory.blocked)
-			continue;
-		if (__atomic_load_n(&vcpu->attention, __ATOMIC_ACQUIRE) || may_go_on(vcpu))
-			return;
-		earliest = min(earliest, vcpu->wake_tsc);
-	}
-	if (earliest <= time_tsc() || disks_must_poll() || vm_disks_are_urgent())
-		return;
-	time_arm(earliest);
-	cpu_idle();
+	if (!spin_trylock(&lives_lock))
+		return false;
+	more = reclaim_turn();
+	if (!more || !idle)
+		more = fetch_turn(idle) || share_work(idle) || large_pages_work(idle);
+	spin_unlock(&lives_lock);
+	return more;
 }
 
 static bool all_ended(void)
@@ -308,11 +278,44 @@ noreturn_fn static void finish(void)
 	power_off();
 }
 
+/* What may change VMs' lives. Returns whether there are some that end or start. */
+static bool look_after_vms(u64 *console_due)
+{
+	static bool have_begun;
+	bool is_busy;
+
+	spin_lock(&lives_lock);
+	if (time_tsc() >= *console_due) {
+		console_poll();
+		*console_due = time_tsc() + console_ticks;
+	}
+	terminal_send();
+	monitor_work();
+	watch_turn();
+	carry_out_requests();
+	memsched_turn();
+	balloon_work();
+	if (config.host.autostop && all_ended())
+		finish();
+	if (!have_begun && vm_swap_is_settled()) {
+		start_vms();
+		have_begun = true;
+	}
+	is_busy = continue_releases() || continue_start();
+	spin_unlock(&lives_lock);
+	return is_busy;
+}
+
+static void serve_monitor(void)
+{
+	spin_lock(&lives_lock);
+	monitor_work();
+	spin_unlock(&lives_lock);
+}
+
 noreturn_fn static void loop(void)
 {
-	struct sched_cpu *sc = &cpus[this_cpu()->id];
 	u64 console_due = 0, start_turn_end = 0;
-	bool have_begun = false;
 
 	for (;;) {
 		bool is_busy; /* with VMs that end or start */
@@ -322,37 +325,45 @@ noreturn_fn static void loop(void)
 		disks_poll();
 		swap_volumes_poll();
 		vm_disks_work();
-		if (time_tsc() >= console_due) {
-			console_poll();
-			console_due = time_tsc() + console_ticks;
-		}
-		terminal_send();
-		monitor_work();
-		watch_turn();
-		carry_out_requests();
-		memsched_turn();
-		balloon_work();
-		if (config.host.autostop && all_ended())
-			finish();
-		if (!have_begun && vm_swap_is_settled()) {
-			start_vms();
-			have_begun = true;
-		}
-		wake_sleepers(sc);
-		is_busy = continue_releases() || continue_start();
+		is_busy = look_after_vms(&console_due);
+		run_queue_wake();
 		if (is_busy && time_tsc() < start_turn_end)
 			continue;
-		vcpu = take_runnable(sc);
+		vcpu = run_queue_take();
 		if (vcpu) {
-			run_one(vcpu);
-			monitor_work();
+			run_one(vcpu, turn_end(time_tsc() + slice_ticks));
+			serve_monitor();
 			start_turn_end = time_tsc() + start_turn_ticks;
-			reclaim_turn();
-			if (!fetch_turn(false) && !share_work(false))
-				large_pages_work(false);
-		} else if (!is_busy && !reclaim_turn() && !fetch_turn(true) && !share_work(true) &&
-			   !large_pages_work(true)) {
-			idle(sc, console_due);
+			work_on_memory(false);
+		} else if (!is_busy && !work_on_memory(true) && !disks_must_poll() &&
+			   !vm_disks_are_urgent()) {
+			run_queue_idle(turn_end(console_due));
+		}
+	}
+}
+
+noreturn_fn void sched_work(void)
+{
+	while (!__atomic_load_n(&is_open, __ATOMIC_ACQUIRE)) {
+		cpu_idle();
+		cpu_take_pending();
+	}
+	for (;;) {
+		struct vcpu *vcpu;
+
+		cpu_take_pending();
+		vcpu_detach_ending();
+		/* The boot CPU hands back what disks have done, also where no interrupt tells it.
+		 */
+		if (disks_must_poll())
+			sched_call_boot_cpu();
+		run_queue_wake();
+		vcpu = run_queue_take();
+		if (vcpu) {
+			run_one(vcpu, time_tsc() + slice_ticks);
+			work_on_memory(false);
+		} else if (!work_on_memory(true)) {
+			run_queue_idle(time_tsc() + console_ticks);
 		}
 	}
 }
@@ -406,16 +417,8 @@ static void create_vms(void)
 	}
 }
 
-static void init_queues(void)
+static void init_times(void)
 {
-	cpus = kmem_alloc(cpu_count() * sizeof(*cpus));
-	if (!cpus)
-		panic("no memory for run queues");
-	for (u32 i = 0; i < cpu_count(); i++) {
-		spin_init(&cpus[i].lock, LOCK_RANK_VCPU);
-		list_init(&cpus[i].runnable);
-		list_init(&cpus[i].sleeping);
-	}
 	slice_ticks = time_tsc_from_ns(SCHED_SLICE_NS);
 	console_ticks = time_tsc_from_ns(SCHED_CONSOLE_NS);
 	park_ticks = time_tsc_from_ns(PARK_RETRY_NS);
@@ -425,11 +428,20 @@ static void init_queues(void)
 	send_ticks = time_tsc_from_ns(TERMINAL_SEND_NS);
 }
 
+static void open_for_others(void)
+{
+	__atomic_store_n(&is_open, true, __ATOMIC_RELEASE);
+	for (u32 id = 1; id < cpu_count(); id++)
+		irq_send_kick(id);
+}
+
 noreturn_fn void sched_run(const struct boot_info *info)
 {
 	list_init(&vms);
 	boot_files_init(info);
-	init_queues();
+	init_times();
+	if (run_queues_init())
+		panic("no memory for run queues");
 	read_config(info);
 	reclaim_choose_randomly(config.host.victims == CONFIG_VICTIMS_RANDOM);
 	console_start();
@@ -437,5 +449,6 @@ noreturn_fn void sched_run(const struct boot_info *info)
 		panic("no memory for the memory scheduler");
 	create_vms();
 	share_start();
+	open_for_others();
 	loop();
 }

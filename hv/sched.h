@@ -1,7 +1,7 @@
 /*
- * Who runs: a run queue for each CPU, round robin, slices of 10 ms. The boot CPU's loop also keeps
- * the VMs' life cycle and the console; nothing else changes whether a VM exists. In this version
- * guests run on the boot CPU only (every vCPU's home_cpu is 0).
+ * Who runs: each CPU's vCPUs (run_queue.h), round robin, slices of 10 ms. The boot CPU's loop also
+ * keeps the VMs' life cycle, the console, and the disks' completions; nothing else changes whether
+ * a VM exists. Work on memory in the background is whichever CPU's that comes by or is idle.
  */
 #ifndef HV_SCHED_H
 #define HV_SCHED_H
@@ -21,12 +21,16 @@ const struct config *sched_config(void);
 /* The same, for who changes it: settings.c alone. */
 struct config *sched_config_to_change(void);
 
-/* Put a runnable vCPU into its CPU's queue; take one out of whatever queue it is in (harmless if in
- * none). */
-void sched_add(struct vcpu *vcpu);
-void sched_remove(struct vcpu *vcpu);
+/* The same on each other CPU: wait until the boot CPU is there, then run vCPUs for ever. */
+noreturn_fn void sched_work(void);
 
-/* What @space's parked vCPUs wait for may have come: they look again. */
+/* The boot CPU's loop shall come round soon: there is something for it. From any CPU. */
+void sched_call_boot_cpu(void);
+
+/* Make these, or none (NULL), @vm's vCPUs; who wakes them finds the one or the other. Boot CPU. */
+void sched_set_vcpus(struct vm *vm, struct vcpu *vcpus);
+
+/* What @space's parked vCPUs wait for may have come: they look again. No lock may be held. */
 void sched_wake(const struct space *space);
 
 /* All VMs in the order of the configuration: a list of struct vm by .all. Boot CPU only. */

@@ -17,6 +17,9 @@
 #define VECTOR_GP  13
 #define RFLAGS_IF  BIT(9)
 
+#define RESET_SELECTOR 0xf000
+#define RESET_IP       0xfff0
+
 void vcpu_queue_exception(struct vcpu *vcpu, u8 vector, bool has_error, u32 error)
 {
 	vcpu->pending = (struct virt_event){
@@ -41,9 +44,16 @@ void vcpu_inject_ud(struct vcpu *vcpu)
 
 void vcpu_kick(struct vcpu *vcpu)
 {
-	__atomic_store_n(&vcpu->attention, true, __ATOMIC_RELEASE);
-	if (vcpu->home_cpu != this_cpu()->id)
-		irq_send_kick(vcpu->home_cpu);
+	u32 home;
+
+	__atomic_store_n(&vcpu->attention, true, __ATOMIC_SEQ_CST);
+	home = __atomic_load_n(&vcpu->home_cpu, __ATOMIC_SEQ_CST);
+	if (home != this_cpu()->id)
+		irq_send_kick(home);
+	else if (this_cpu()->loaded && this_cpu()->loaded != &vcpu->virt)
+		/* The one that runs here, if any does: its slice is over. It may wait for the
+		 * other. */
+		vcpu_of(this_cpu()->loaded)->run_until = 0;
 }
 
 /* Host TSC of the earlier of two guest times, one in guest TSC and one in ns; ~0 where there is
@@ -80,6 +90,51 @@ static void update_timers(struct vcpu *vcpu)
 	vcpu->virt.run_until_tsc = min(vcpu->run_until, vcpu->wake_tsc);
 }
 
+/* --- INIT and SIPI. The VM's lock is held, the vCPU this CPU's. ------------------------------- */
+
+void vcpu_init_registers(struct vcpu *vcpu)
+{
+	vcpu_release(vcpu);
+	hv_ops->vcpu_reset(&vcpu->virt);
+	vcpu->state = VCPU_OFF;
+	vcpu->wake_tsc = ~0ull;
+	vcpu->pending.valid = false;
+	vcpu->nmi_pending = false;
+}
+
+static void start_at(struct vcpu *vcpu, u16 selector, u16 ip)
+{
+	struct virt_sregs sregs;
+
+	vcpu_attach(vcpu);
+	hv_ops->get_sregs(&vcpu->virt, &sregs);
+	sregs.seg[SEG_CS].selector = selector;
+	sregs.seg[SEG_CS].base = (u64)selector << 4;
+	vcpu->virt.rip = ip;
+	vcpu->virt.state_dirty = true;
+	hv_ops->set_sregs(&vcpu->virt, &sregs);
+	vcpu->state = VCPU_RUNNABLE;
+}
+
+/* After INIT the first starts again at the reset vector (vm_boot.c), the others wait for a SIPI,
+ * which names a page below 1 MiB. */
+static void take_messages(struct vcpu *vcpu)
+{
+	enum vdev_start message;
+	u8 page = 0;
+
+	while ((message = vdev_start_take(vcpu->vm->vdev, vcpu->index, &page)) != VDEV_START_NONE) {
+		if (message == VDEV_START_INIT)
+			vcpu_init_registers(vcpu);
+		if (message == VDEV_START_INIT && vcpu->index == 0)
+			start_at(vcpu, RESET_SELECTOR, RESET_IP);
+		else if (message == VDEV_START_SIPI && vcpu->state == VCPU_OFF)
+			start_at(vcpu, (u16)(page << 8), 0);
+	}
+}
+
+/* --- Before an entry, or instead of one ------------------------------------------------------- */
+
 bool vcpu_has_event(struct vcpu *vcpu)
 {
 	struct vm *vm = vcpu->vm;
@@ -90,13 +145,30 @@ bool vcpu_has_event(struct vcpu *vcpu)
 	update_timers(vcpu);
 	__atomic_store_n(&vcpu->attention, false, __ATOMIC_SEQ_CST);
 	vcpu->nmi_pending |= vdev_nmi_take(vm->vdev, vcpu->index);
-	event = vcpu->nmi_pending ||
+	event = vcpu->nmi_pending || vdev_start_is_pending(vm->vdev, vcpu->index) ||
 		((vcpu->virt.rflags & RFLAGS_IF) &&
 			vdev_interrupt_peek(vm->vdev, vcpu->index, &blocked) >= 0);
 	spin_unlock(&vm->lock);
 	if (event || vcpu->pending.valid)
 		vcpu->attention = true;
 	return event || vcpu->pending.valid || vcpu->virt.reinject.valid;
+}
+
+void vcpu_wake(struct vcpu *vcpu)
+{
+	struct vm *vm = vcpu->vm;
+
+	if (vcpu->state == VCPU_OFF) {
+		spin_lock(&vm->lock);
+		__atomic_store_n(&vcpu->attention, false, __ATOMIC_SEQ_CST);
+		take_messages(vcpu);
+		spin_unlock(&vm->lock);
+		return;
+	}
+	if (vcpu->state == VCPU_PARKED)
+		vcpu->parked_tsc += time_tsc() - vcpu->parked_at;
+	if (vcpu->state == VCPU_PARKED || vcpu_has_event(vcpu))
+		vcpu->state = VCPU_RUNNABLE;
 }
 
 /* Deliver at most one event with the next entry. Returns the priority class that waits for a
@@ -138,8 +210,8 @@ static u8 deliver(struct vcpu *vcpu)
 	return blocked && virt->tpr >= blocked ? blocked : 0;
 }
 
-/* Before an entry, when something may have changed. */
-static void attend(struct vcpu *vcpu)
+/* Before an entry, when something may have changed. False: another vCPU switched it off. */
+static bool attend(struct vcpu *vcpu)
 {
 	struct vm *vm = vcpu->vm;
 	u8 window;
@@ -147,6 +219,11 @@ static void attend(struct vcpu *vcpu)
 	spin_lock(&vm->lock);
 	update_timers(vcpu);
 	__atomic_store_n(&vcpu->attention, false, __ATOMIC_SEQ_CST);
+	take_messages(vcpu);
+	if (vcpu->state == VCPU_OFF) {
+		spin_unlock(&vm->lock);
+		return false;
+	}
 	vcpu->tpr_class = vcpu->virt.tpr = vdev_tpr_get(vm->vdev, vcpu->index);
 	window = deliver(vcpu);
 	hv_ops->request_window(&vcpu->virt, window, vcpu->nmi_pending);
@@ -154,6 +231,7 @@ static void attend(struct vcpu *vcpu)
 	/* Still to come: an exception behind a re-injected event. */
 	if (vcpu->pending.valid)
 		vcpu->attention = true;
+	return true;
 }
 
 /* The guest moved its task priority by CR8, which causes no exit. */
@@ -168,17 +246,39 @@ static void sync_tpr(struct vcpu *vcpu)
 	vcpu->attention = true;
 }
 
-void vcpu_attach(struct vcpu *vcpu)
+/* From then on another CPU may load it, or the boot CPU free it. */
+static void unload(struct cpu *cpu)
 {
-	struct virt_vcpu *virt = &vcpu->virt;
+	struct vcpu *vcpu = vcpu_of(cpu->loaded);
+
+	hv_ops->unload(&vcpu->virt);
+	cpu->loaded = NULL;
+	__atomic_store_n(&vcpu->loaded_on, VCPU_UNLOADED, __ATOMIC_RELEASE);
+}
+
+void vcpu_release(struct vcpu *vcpu)
+{
 	struct cpu *cpu = this_cpu();
 
-	if (cpu->loaded != virt) {
-		if (cpu->loaded)
-			hv_ops->unload(cpu->loaded);
-		hv_ops->load(virt);
-		cpu->loaded = virt;
-	}
+	if (cpu->loaded != &vcpu->virt)
+		return;
+	if (cpu->fpu_owner)
+		fpu_save(&vcpu->virt.fpu);
+	cpu->fpu_owner = NULL;
+	unload(cpu);
+}
+
+void vcpu_attach(struct vcpu *vcpu)
+{
+	struct cpu *cpu = this_cpu();
+
+	if (cpu->loaded == &vcpu->virt)
+		return;
+	if (cpu->loaded)
+		vcpu_release(vcpu_of(cpu->loaded));
+	__atomic_store_n(&vcpu->loaded_on, cpu->id, __ATOMIC_RELAXED);
+	hv_ops->load(&vcpu->virt);
+	cpu->loaded = &vcpu->virt;
 }
 
 /* Also after an exit: a library may have used the registers. */
@@ -186,7 +286,7 @@ static void attach_fpu(struct virt_vcpu *virt, struct cpu *cpu)
 {
 	if (cpu->fpu_owner == virt)
 		return;
-	fpu_switch(cpu->fpu_owner ? &cpu->fpu_owner->fpu : NULL, &virt->fpu);
+	fpu_load(&virt->fpu);
 	cpu->fpu_owner = virt;
 }
 
@@ -194,13 +294,19 @@ void vcpu_detach(struct vcpu *vcpu)
 {
 	struct cpu *cpu = this_cpu();
 
-	if (cpu->loaded == &vcpu->virt) {
-		hv_ops->unload(&vcpu->virt);
-		cpu->loaded = NULL;
-	}
+	if (cpu->loaded != &vcpu->virt)
+		return;
 	/* Its registers are of no more use to anybody. */
-	if (cpu->fpu_owner == &vcpu->virt)
-		cpu->fpu_owner = NULL;
+	cpu->fpu_owner = NULL;
+	unload(cpu);
+}
+
+void vcpu_detach_ending(void)
+{
+	struct virt_vcpu *loaded = this_cpu()->loaded;
+
+	if (loaded && vm_is_ending(vcpu_of(loaded)->vm))
+		vcpu_detach(vcpu_of(loaded));
 }
 
 /*
@@ -231,7 +337,7 @@ static bool go_on(struct vcpu *vcpu, struct cpu *cpu)
 void vcpu_run(struct vcpu *vcpu, u64 slice_end)
 {
 	struct cpu *cpu = this_cpu();
-	u64 start = time_tsc();
+	u64 start = time_tsc(), ticks;
 	struct vm_exit exit;
 	bool running = true;
 
@@ -241,8 +347,8 @@ void vcpu_run(struct vcpu *vcpu, u64 slice_end)
 	fault_guard_use(vcpu->virt.space, vcpu->index);
 	vcpu->attention = true;
 	while (running) {
-		if (vcpu->attention)
-			attend(vcpu);
+		if (vcpu->attention && !attend(vcpu))
+			break;
 		attach_fpu(&vcpu->virt, cpu);
 		hv_ops->run(&vcpu->virt, &exit);
 		vcpu->exits[exit.kind]++;
@@ -261,5 +367,7 @@ void vcpu_run(struct vcpu *vcpu, u64 slice_end)
 	}
 	cpu->running = NULL;
 	fault_guard_use(NULL, 0);
-	vcpu->run_tsc += time_tsc() - start;
+	ticks = time_tsc() - start;
+	vcpu->run_tsc += ticks;
+	cpu->vcpu_ns += time_ns_from_tsc(ticks);
 }

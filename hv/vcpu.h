@@ -24,11 +24,23 @@ enum vcpu_state {
 	VCPU_PARKED,   /* waits for memory (FAULT_WAIT); re-executes when woken */
 };
 
+/* Where the scheduler has it: run_queue.h. */
+enum vcpu_place {
+	VCPU_NOWHERE, /* its VM does not run */
+	VCPU_IN_RUNNABLE,
+	VCPU_IN_SLEEPING,
+	VCPU_TAKEN, /* out of its queue: its home CPU runs it, or looks at it */
+};
+
+#define VCPU_UNLOADED (~0u)
+
 struct vcpu {
 	struct virt_vcpu virt; /* first: this_cpu()->fpu_owner and ->loaded point here */
 	struct vm *vm;         /* [I] */
 	u32 index;             /* [I] in its VM */
-	u32 home_cpu;          /* whose run queue it belongs to */
+	u32 home_cpu;          /* [a] whose run queue it belongs to; changes with that locked */
+	u32 loaded_on;         /* [a] the CPU whose hardware holds its state, or VCPU_UNLOADED */
+	enum vcpu_place place; /* home's run queue locked */
 	u32 state;             /* [a] enum vcpu_state */
 	u32 attention;         /* [a] */
 	u32 memory_came;       /* [a] what it is parked for may be there */
@@ -40,7 +52,7 @@ struct vcpu {
 	u64 wake_tsc;  /* host TSC of its next timer, ~0 if none; valid while attention is clear */
 	u64 run_until; /* host TSC: end of slice, as of the run under way */
 	u8 tpr_class;  /* as the local APIC has it */
-	bool nmi_pending;                    /* taken from the local APIC, not yet injected */
+	bool nmi_pending; /* taken from the local APIC, not yet injected */
 	struct recurrence recurrence;
 	struct virt_event pending;           /* an exception for the guest, not yet injected */
 	u64 wall_clock_msr, system_time_msr; /* pvclock.c */
@@ -65,17 +77,32 @@ void vcpu_inject_ud(struct vcpu *vcpu);
  */
 void vcpu_run(struct vcpu *vcpu, u64 slice_end);
 
-/* Make it the one whose state this CPU's hardware holds. */
+/* Make it the one whose state this CPU's hardware holds. No other CPU's does. */
 void vcpu_attach(struct vcpu *vcpu);
 
-/* Take it off this CPU's hardware for good: before its VM ends or is reset. */
+/* If this CPU's hardware holds its state, put that into memory: any CPU may run it next. */
+void vcpu_release(struct vcpu *vcpu);
+
+/* The same, and forget its floating-point state: before its VM ends or is reset. */
 void vcpu_detach(struct vcpu *vcpu);
+
+/* A VM that is ending is to have nothing left in this CPU. */
+void vcpu_detach_ending(void);
 
 /*
  * Run the timers that are due and say whether there is something that a HLT of this vCPU must not
  * sleep through. Sets wake_tsc. Locks: takes the VM's.
  */
 bool vcpu_has_event(struct vcpu *vcpu);
+
+/*
+ * A sleeper with a reason to look up: it becomes RUNNABLE, or sleeps on. On its home CPU. Locks:
+ * takes the VM's.
+ */
+void vcpu_wake(struct vcpu *vcpu);
+
+/* As INIT leaves it: OFF until a SIPI comes. Not loaded by another CPU. */
+void vcpu_init_registers(struct vcpu *vcpu);
 
 /* Something is there for it to look at: from a device, another vCPU, or memory that arrived. */
 void vcpu_kick(struct vcpu *vcpu);

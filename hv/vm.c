@@ -6,6 +6,7 @@
 #include "hv/console.h"
 #include "hv/guest_disk.h"
 #include "hv/hv_ops.h"
+#include "hv/run_queue.h"
 #include "hv/sched.h"
 #include "hv/share.h"
 #include "hv/vm_boot.h"
@@ -16,6 +17,7 @@
 #include "hv/x86/paging.h"
 #include "hv/x86/time.h"
 #include "mm/balloon.h"
+#include "mm/promise.h"
 #include "mm/reclaim.h"
 #include "mm/share.h"
 #include "mm/swap.h"
@@ -82,18 +84,34 @@ void vm_request_end(struct vm *vm, enum vm_request how)
 
 	__atomic_compare_exchange_n(
 		&vm->request, &none, how, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+	sched_call_boot_cpu();
 }
 
 void vm_break(struct vm *vm, const char *fmt, ...)
 {
 	va_list args;
 
-	if (vm->request == VM_REQUEST_STOP)
+	if (__atomic_exchange_n(&vm->is_broken, true, __ATOMIC_SEQ_CST))
 		return;
 	va_start(args, fmt);
 	fmt_vsnprintf(vm->why, sizeof(vm->why), fmt, args);
 	va_end(args);
 	__atomic_store_n(&vm->request, VM_REQUEST_STOP, __ATOMIC_SEQ_CST);
+	sched_call_boot_cpu();
+}
+
+/* From here on no vCPU of it runs, and none is in the hardware of another CPU. */
+static void halt(struct vm *vm)
+{
+	vm_request_end(vm, VM_REQUEST_POWER_OFF);
+	for (u32 i = 0; i < vm->vcpu_count; i++)
+		run_queue_stop(&vm->vcpus[i]);
+}
+
+static void forget_requests(struct vm *vm)
+{
+	__atomic_store_n(&vm->is_broken, false, __ATOMIC_RELAXED);
+	__atomic_store_n(&vm->request, VM_REQUEST_NONE, __ATOMIC_SEQ_CST);
 }
 
 /* --- Power-on -------------------------------------------------------------------------------- */
@@ -146,10 +164,41 @@ static struct space_config space_config_of(const struct vm *vm)
 	};
 }
 
+/* memsched's record of promises: vCPUs' words change it on any CPU, and starts and ends. */
+static struct spinlock promises = SPINLOCK(LOCK_RANK_PROMISES);
+
+u64 vm_promise(struct vm *vm, u64 pages)
+{
+	u64 promised;
+
+	spin_lock(&promises);
+	promised = promise_move(vm->space, &vm->admitted, pages);
+	spin_unlock(&promises);
+	return promised;
+}
+
+u64 vm_promise_most(const struct vm *vm)
+{
+	u64 most;
+
+	spin_lock(&promises);
+	most = promise_most(vm->space, &vm->admitted);
+	spin_unlock(&promises);
+	return most;
+}
+
+static void take_promise_back(struct vm *vm)
+{
+	spin_lock(&promises);
+	memsched_power_off(&vm->admitted);
+	spin_unlock(&promises);
+}
+
 static err_t admit(struct vm *vm)
 {
 	struct space_config space = space_config_of(vm);
 	const struct vm_config *config = vm->config;
+	err_t err;
 
 	vm->admitted = (struct memsched_request){
 		.memory_frames = frames_of(config->memory_bytes),
@@ -159,7 +208,10 @@ static err_t admit(struct vm *vm)
 			vm->vcpu_count *
 				(frames_of(sizeof(struct vcpu)) + frames_of(fpu_area_bytes()) + 4),
 	};
-	return memsched_power_on(&vm->admitted, vm->why, sizeof(vm->why));
+	spin_lock(&promises);
+	err = memsched_power_on(&vm->admitted, vm->why, sizeof(vm->why));
+	spin_unlock(&promises);
+	return err;
 }
 
 static err_t create_vcpu(struct vm *vm, u32 index)
@@ -170,6 +222,7 @@ static err_t create_vcpu(struct vm *vm, u32 index)
 	vcpu->vm = vm;
 	vcpu->index = index;
 	vcpu->state = VCPU_OFF;
+	vcpu->loaded_on = VCPU_UNLOADED;
 	vcpu->wake_tsc = ~0ull;
 	list_init(&vcpu->queue);
 	vcpu->virt.space = vm->space;
@@ -186,23 +239,24 @@ static err_t create_vcpu(struct vm *vm, u32 index)
 
 static void destroy_vcpus(struct vm *vm, u32 count)
 {
-	for (u32 i = 0; i < count; i++) {
-		struct vcpu *vcpu = &vm->vcpus[i];
+	struct vcpu *vcpus = vm->vcpus;
 
-		sched_remove(vcpu);
-		vcpu_detach(vcpu);
-		hv_ops->vcpu_destroy(&vcpu->virt);
-		fpu_state_destroy(&vcpu->virt.fpu);
+	sched_set_vcpus(vm, NULL);
+	for (u32 i = 0; i < count; i++) {
+		vcpu_detach(&vcpus[i]);
+		hv_ops->vcpu_destroy(&vcpus[i].virt);
+		fpu_state_destroy(&vcpus[i].virt.fpu);
 	}
-	kmem_free(vm->vcpus, vm->vcpu_count * sizeof(struct vcpu));
-	vm->vcpus = NULL;
+	kmem_free(vcpus, vm->vcpu_count * sizeof(struct vcpu));
 }
 
 static err_t create_vcpus(struct vm *vm)
 {
-	vm->vcpus = kmem_alloc(vm->vcpu_count * sizeof(struct vcpu));
-	if (!vm->vcpus)
+	struct vcpu *vcpus = kmem_alloc(vm->vcpu_count * sizeof(struct vcpu));
+
+	if (!vcpus)
 		return E_NOMEM;
+	sched_set_vcpus(vm, vcpus);
 	for (u32 i = 0; i < vm->vcpu_count; i++) {
 		err_t err = create_vcpu(vm, i);
 
@@ -250,15 +304,14 @@ static void start_time(struct vm *vm)
 	vdev_reset(vm->vdev, vm->origin_ns);
 	vm->abi_version = 0;
 	balloon_began(vm);
-	vm->request = VM_REQUEST_NONE;
+	forget_requests(vm);
 }
 
+/* All but the first are off, and wait for it to start them. */
 static void schedule(struct vm *vm)
 {
-	for (u32 i = 0; i < vm->vcpu_count; i++) {
-		if (vm->vcpus[i].state == VCPU_RUNNABLE)
-			sched_add(&vm->vcpus[i]);
-	}
+	for (u32 i = 0; i < vm->vcpu_count; i++)
+		run_queue_start(&vm->vcpus[i]);
 }
 
 /* Admission and memory done: the rest of power-on. */
@@ -329,7 +382,7 @@ static err_t try_start(struct vm *vm)
 destroy_space:
 	destroy_space(vm);
 take_back_promise:
-	memsched_power_off(&vm->admitted);
+	take_promise_back(vm);
 abandon_swap:
 	if (vm->swap)
 		swap_file_abandon(vm->swap);
@@ -362,7 +415,7 @@ err_t vm_start(struct vm *vm)
 	}
 	vm->ended = false;
 	vm->is_reset = false;
-	vm->request = VM_REQUEST_NONE;
+	forget_requests(vm);
 	vm->state = VM_STARTING;
 	return 0;
 }
@@ -390,7 +443,7 @@ void vm_release_some(struct vm *vm, u64 until)
 		return;
 	vm->space = NULL;
 	vm->swap = NULL;
-	memsched_power_off(&vm->admitted);
+	take_promise_back(vm);
 }
 
 static void not_started(struct vm *vm, const char *why)
@@ -438,8 +491,9 @@ void vm_continue_start(struct vm *vm, u64 until)
 		vm->resets++;
 	} else {
 		vm->starts++;
-		log_info("%s: started, %llu MiB, %u vCPU", vm_name(vm),
-			(unsigned long long)(vm->config->memory_bytes >> 20), vm->vcpu_count);
+		log_info("%s: started, %llu MiB, %u vCPU%s", vm_name(vm),
+			(unsigned long long)(vm->config->memory_bytes >> 20), vm->vcpu_count,
+			vm->vcpu_count == 1 ? "" : "s");
 	}
 	schedule(vm);
 }
@@ -457,6 +511,7 @@ static enum vm_verdict judge(const struct vm *vm)
 
 void vm_end(struct vm *vm, enum vm_state state, const char *why)
 {
+	halt(vm);
 	vm_figures_get(vm, &vm->last);
 	fmt_snprintf(vm->why, sizeof(vm->why), "%s", why);
 	if (state == VM_STOPPED)
@@ -464,7 +519,7 @@ void vm_end(struct vm *vm, enum vm_state state, const char *why)
 	else
 		log_info("%s: %s", vm_name(vm), why);
 	release(vm);
-	vm->request = VM_REQUEST_NONE;
+	forget_requests(vm);
 	vm->state = state;
 	vm->verdict = judge(vm);
 	vm->ended = true;
@@ -473,23 +528,20 @@ void vm_end(struct vm *vm, enum vm_state state, const char *why)
 
 static void reset_vcpu(struct vcpu *vcpu)
 {
-	sched_remove(vcpu);
 	vcpu_detach(vcpu);
-	hv_ops->vcpu_reset(&vcpu->virt);
+	vcpu_init_registers(vcpu);
 	fpu_state_reset(&vcpu->virt.fpu);
-	vcpu->state = VCPU_OFF;
-	vcpu->pending.valid = false;
-	vcpu->nmi_pending = false;
 	vcpu->wall_clock_msr = vcpu->system_time_msr = 0;
 }
 
 void vm_reset(struct vm *vm)
 {
+	halt(vm);
 	log_info("%s: reset", vm_name(vm));
 	for (u32 i = 0; i < vm->vcpu_count; i++)
 		reset_vcpu(&vm->vcpus[i]);
 	vm_disk_reset(vm);
-	vm->request = VM_REQUEST_NONE;
+	forget_requests(vm);
 	vm->output.reported_ok = false;
 	vm->is_reset = true;
 	vm->state = VM_STARTING;

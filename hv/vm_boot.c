@@ -244,6 +244,7 @@ static void start_vcpu(struct vcpu *vcpu, const struct virt_sregs *sregs)
 	vcpu_attach(vcpu);
 	vcpu->virt.state_dirty = true;
 	hv_ops->set_sregs(&vcpu->virt, sregs);
+	vcpu_release(vcpu); /* any CPU may be the one that it starts on */
 	vcpu->state = VCPU_RUNNABLE;
 }
 

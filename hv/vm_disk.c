@@ -140,12 +140,17 @@ void vm_disks_work(void)
 	}
 }
 
+bool vm_disk_is_urgent(const struct vm *vm)
+{
+	return vm->disk && guest_disk_is_urgent(vm->disk);
+}
+
 bool vm_disks_are_urgent(void)
 {
 	const struct vm *vm;
 
 	list_for_each_entry (vm, sched_vms(), all) {
-		if (vm->disk && guest_disk_is_urgent(vm->disk))
+		if (vm_disk_is_urgent(vm))
 			return true;
 	}
 	return false;

@@ -28,8 +28,9 @@ void vm_disk_close(struct vm *vm);
 
 /* Go on with the requests of all VMs. Often: the scheduler's loop. */
 void vm_disks_work(void);
-/* Is there more, that no interrupt will tell of: do not halt? */
+/* Is there more, that no interrupt will tell of: do not halt? Of any VM; of one that is on. */
 bool vm_disks_are_urgent(void);
+bool vm_disk_is_urgent(const struct vm *vm);
 
 /* Console: whose disk that partition is, and how it fares; nothing where it is no VM's. */
 void vm_disk_print(const struct disk_partition *partition);

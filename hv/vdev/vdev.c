@@ -296,6 +296,13 @@ void vdev_tpr_set(struct vdev *v, u32 index, u8 class)
 		*tpr = (u32)(class & 15u) << 4;
 }
 
+bool vdev_start_is_pending(const struct vdev *v, u32 index)
+{
+	const struct lapic *l = &v->lapics.all[index];
+
+	return l->init_pending || l->sipi_pending;
+}
+
 enum vdev_start vdev_start_take(struct vdev *v, u32 index, u8 *sipi_vector)
 {
 	struct lapic *l = &v->lapics.all[index];

@@ -79,8 +79,9 @@ bool vdev_nmi_take(struct vdev *vdev, u32 index);
 u8 vdev_tpr_get(struct vdev *vdev, u32 index); /* class for CR8 */
 void vdev_tpr_set(struct vdev *vdev, u32 index, u8 class);
 
-/* A SIPI or INIT that waits for vCPU @index (several vCPUs: a later issue uses it). */
+/* A SIPI or INIT that waits for vCPU @index: is there one, and take it. */
 enum vdev_start { VDEV_START_NONE, VDEV_START_INIT, VDEV_START_SIPI };
+bool vdev_start_is_pending(const struct vdev *vdev, u32 index);
 enum vdev_start vdev_start_take(struct vdev *vdev, u32 index, u8 *sipi_vector);
 
 /* Earliest time at which a timer of vCPU @index or a device wants vdev_tick(): guest TSC for the

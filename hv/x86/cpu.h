@@ -27,11 +27,12 @@ struct cpu {
 	struct x86_tables *tables; /* [I] */
 	u64 canary;		/* [I] at FS:0x28, where libraries look for it: library.h */
 	struct virt_vcpu *loaded;  /* vCPU whose state is in this CPU, or NULL */
-	struct virt_vcpu *fpu_owner; /* vCPU whose FPU state is in the registers, or NULL */
+	struct virt_vcpu *fpu_owner; /* .loaded, where its FPU state is in the registers; or NULL */
 	void *virt;		/* the backend's own: VMXON region, host save area, ASIDs */
 	const char *running;	/* name of the VM in progress, for a panic; or NULL */
 	u64 held_locks;		/* lock.c: ranks held */
-	u64 idle_ns, interrupts;
+	u64 idle_ns, vcpu_ns;	/* [a] in HLT, and running vCPUs; written by this CPU, as the next */
+	u64 interrupts, steals;	/* [a] steals: vCPUs taken from others' queues */
 	u64 timer_tsc;		/* time.c: what the timer is armed for; ~0 once it has come, or if for nothing */
 	bool in_library;	/* library.h */
 };

@@ -125,17 +125,13 @@ void fpu_save(struct fpu_state *state)
 		xsetbv(0, xcr0);
 }
 
-void fpu_switch(struct fpu_state *from, struct fpu_state *to)
+void fpu_load(struct fpu_state *state)
 {
-	if (from)
-		fpu_live_xcr0(from);
 	if (guest_mask)
 		xsetbv(0, guest_mask);
-	if (from)
-		registers_save(from);
-	registers_load(to);
+	registers_load(state);
 	if (guest_mask)
-		xsetbv(0, to->xcr0);
+		xsetbv(0, state->xcr0);
 }
 
 err_t fpu_set_xcr0(struct fpu_state *state, u64 value)

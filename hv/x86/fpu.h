@@ -1,7 +1,7 @@
 /*
  * Guests' floating-point and vector state. The hypervisor itself is compiled without vector registers, so
- * the registers keep the last vCPU's state until another vCPU is to run on this CPU, or a library wants them
- * (library.h); then XSAVE and XRSTOR switch it, explicitly. XCR0 (and IA32_XSS = 0) switch with it.
+ * the registers keep the last vCPU's state until it leaves this CPU, or a library wants them (library.h); then
+ * XSAVE and XRSTOR switch it, explicitly. XCR0 (and IA32_XSS = 0) switch with it.
  */
 #ifndef HV_X86_FPU_H
 #define HV_X86_FPU_H
@@ -33,8 +33,8 @@ void fpu_save(struct fpu_state *state);
 /* XCR0 of the guest whose state is in the registers, or was saved last, as the CPU has it; kept in @state too. */
 u64 fpu_live_xcr0(struct fpu_state *state);
 
-/* Put registers into @from (unless NULL), take @to's into registers, XCR0 included. */
-void fpu_switch(struct fpu_state *from, struct fpu_state *to);
+/* Take the state into the registers, XCR0 included; nobody's is in them. */
+void fpu_load(struct fpu_state *state);
 
 /* XSETBV by the guest whose state is in the registers. E_INVAL: the value deserves #GP. */
 must_check err_t fpu_set_xcr0(struct fpu_state *state, u64 value);

@@ -182,12 +182,22 @@ void irq_send_ipi(u32 apic_id, u32 icr_low)
 	lapic_write(LAPIC_ICR_LOW, icr_low);
 }
 
-void irq_send_kick(u32 cpu_id)
+static void send_vector(u32 cpu_id, u8 vector)
 {
 	struct cpu *cpu = cpu_by_id(cpu_id);
 
 	if (__atomic_load_n(&cpu->state, __ATOMIC_ACQUIRE) == CPU_ONLINE)
-		irq_send_ipi(cpu->apic_id, VECTOR_KICK | LAPIC_ICR_ASSERT);
+		irq_send_ipi(cpu->apic_id, vector | LAPIC_ICR_ASSERT);
+}
+
+void irq_send_kick(u32 cpu_id)
+{
+	send_vector(cpu_id, VECTOR_KICK);
+}
+
+void irq_send_flush(u32 cpu_id)
+{
+	send_vector(cpu_id, VECTOR_FLUSH);
 }
 
 void irq_broadcast_nmi_to_others(void)

@@ -11,6 +11,7 @@
 enum {
 	VECTOR_TIMER = 0xf0,
 	VECTOR_KICK = 0xf1,
+	VECTOR_FLUSH = 0xf2,
 	VECTOR_DEVICE_FIRST = 0x30, /* handed out by irq_alloc_vector() from here */
 	VECTOR_SPURIOUS = 0xff,
 };
@@ -27,7 +28,10 @@ void irq_window(void);
 /* A device's vector; @handler runs with interrupts off, must be short. */
 must_check err_t irq_alloc_vector(void (*handler)(void *context), void *context, u8 *vector);
 
+/* To look what there is to do: out of the guest or HLT, and to the end of the vCPU's slice. */
 void irq_send_kick(u32 cpu_id);
+/* Out of the guest and in again, no more: what must be flushed is seen on the way in (mm/tlb.c). */
+void irq_send_flush(u32 cpu_id);
 void irq_send_ipi(u32 apic_id, u32 icr_low);
 void irq_broadcast_nmi_to_others(void);
 

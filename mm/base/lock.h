@@ -10,14 +10,16 @@
 #include "mm/base/types.h"
 
 enum lock_rank {
-	LOCK_RANK_VM_LIST = 1, /* hv: the list of VMs */
-	LOCK_RANK_VM,          /* hv: one VM's life cycle and devices */
-	LOCK_RANK_VCPU,        /* hv: run queue */
-	LOCK_RANK_SHARE_SCAN,  /* mm: who scans for pages to share */
-	LOCK_RANK_RECLAIM,     /* mm: who reclaims in the background */
-	LOCK_RANK_JOIN,        /* mm: who rejoins a space's regions */
-	LOCK_RANK_SPACE,       /* mm: which spaces there are */
-	LOCK_RANK_REGION,      /* mm: entries of one 2 MiB region */
+	LOCK_RANK_LIVES = 1,  /* hv: VMs' life cycles, and who works on their memory */
+	LOCK_RANK_VM_LIST,    /* hv: which VMs have vCPUs */
+	LOCK_RANK_VM,         /* hv: one VM's life cycle and devices */
+	LOCK_RANK_VCPU,       /* hv: run queue */
+	LOCK_RANK_PROMISES,   /* hv: what memsched knows of the VMs */
+	LOCK_RANK_SHARE_SCAN, /* mm: who scans for pages to share */
+	LOCK_RANK_RECLAIM,    /* mm: who reclaims in the background */
+	LOCK_RANK_JOIN,       /* mm: who rejoins a space's regions */
+	LOCK_RANK_SPACE,      /* mm: which spaces there are */
+	LOCK_RANK_REGION,     /* mm: entries of one 2 MiB region */
 	LOCK_RANK_SHARE,
 	LOCK_RANK_ZCACHE,
 	LOCK_RANK_SWAP,
@@ -30,6 +32,7 @@ enum lock_rank {
 	LOCK_RANK_DISK,        /* drivers: the state of a disk's controller */
 	LOCK_RANK_DISK_QUEUE,  /* drivers: one of its queues */
 	LOCK_RANK_LOG,
+	LOCK_RANK_CONSOLE, /* hv: the console's line under way */
 	LOCK_RANK_UART,
 	LOCK_RANK_COUNT
 };

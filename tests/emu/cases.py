@@ -21,6 +21,7 @@ import session
 import swap_cases
 import swap_fault_cases
 import share_cases
+import smp_cases
 import tools_cases
 import virtio_cases
 
@@ -87,10 +88,10 @@ def workload(seed=1, mib=48, ops=8000, profile="mixed", **more):
                                   dict(profile=profile, mib=mib, ops=ops, seed=seed, **more).items() if value is not None)
 
 
-def hostile_config(seed, deeds, linux=False, trace=False):
+def hostile_config(seed, deeds, linux=False, trace=False, vcpus=1):
     """A hostile VM and its neighbours: (the configuration, the neighbours' names)."""
     text = host(autostop="no") + bare("bad", f"hostile=ops={deeds}" + (",trace=1" if trace else ""), kernel=PVH,
-                                      extra=f"seed={seed}")
+                                      extra=f"seed={seed}", vcpus=vcpus)
     text += bare("n1", workload(seed=11, mib=8, ops=20000, profile="unique"), "16M", PVH)
     text += bare("n2", workload(seed=12, mib=16, ops=20000), "24M", MULTIBOOT)
     if linux:
@@ -98,8 +99,8 @@ def hostile_config(seed, deeds, linux=False, trace=False):
     return text, ("n1", "n2", *(("n3",) if linux else ()))
 
 
-def hostile_case(name, seed, seconds, linux=False, **more):
-    config, neighbours = hostile_config(seed, 2000, linux)
+def hostile_case(name, seed, seconds, linux=False, vcpus=1, **more):
+    config, neighbours = hostile_config(seed, 2000, linux, vcpus=vcpus)
 
     def watcher(machine, timeout, slow):
         return hostile.Watcher(machine, timeout, seed, seconds * (2 if slow > 1 else 1), neighbours, slow)
@@ -221,6 +222,7 @@ CASES = [
 
     # Everything that a guest must not do, at random; the seeds are the same each time, so a fault comes again.
     hostile_case("hostile", 1000, 20),
+    hostile_case("hostile-vcpus", 3000, 20, vcpus=2),  # it sends INIT and SIPI, too
     hostile_case("hostile-beside-linux", 2000, 120, linux=True, timeout=300, long=True),
 
     # The console.
@@ -298,7 +300,9 @@ CASES = [
     *(Case(**arguments) for arguments in reclaim_fault_cases.cases(host, bare, workload, PROMPT, PANIC, PVH)),
     *(Case(**arguments) for arguments in monitor_cases.cases(host, bare, workload, PROMPT, PANIC, PVH)),
     *(Case(**arguments) for arguments in sched_cases.cases(host, bare, PROMPT, PANIC, PVH)),
+    *(Case(**arguments) for arguments in smp_cases.cases(host, vm, bare, workload, PROMPT, PANIC, PVH)),
 ]
+CASES += smp_cases.again(CASES)
 
 
 def judge(case, outcome):

@@ -42,7 +42,7 @@ static void check_vm(const struct vm_config *vm)
 	require(vm->name[0] && vm->kernel[0]);
 	require(vm->memory_bytes >= CONFIG_VM_MEMORY_MIN && vm->memory_bytes <= SPACE_MEMORY_MAX);
 	require(IS_ALIGNED(vm->memory_bytes, PAGE_BYTES));
-	require(vm->vcpus == 1);
+	require(vm->vcpus >= 1 && vm->vcpus <= CONFIG_VCPUS_MAX);
 	require(vm->reservation_bytes <= vm->limit_bytes && vm->limit_bytes <= vm->memory_bytes);
 	require(vm->min_bytes <= vm->startup_bytes && vm->startup_bytes <= vm->memory_bytes);
 	require(vm->shares > 0);

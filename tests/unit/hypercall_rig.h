@@ -46,6 +46,16 @@ u64 time_now_ns(void)
 	return rig.now_ns;
 }
 
+u64 vm_promise(struct vm *vm, u64 pages)
+{
+	return promise_move(vm->space, &vm->admitted, pages);
+}
+
+u64 vm_promise_most(const struct vm *vm)
+{
+	return promise_most(vm->space, &vm->admitted);
+}
+
 /* A VM of so much memory, admitted and with no reservation, on a host of so many frames. */
 static inline void rig_start(u64 memory_bytes, u64 host_frames)
 {

@@ -132,9 +132,8 @@ static void each_kind_of_bad_value_says_what_is_allowed(void **state)
 		const char *line, *says;
 	} bad[] = {
 		{"memory = 4M", "4: memory is given twice, first in line 2"},
-		{"vcpus = 2",
-			"4: vcpus = 2: allowed is 1; VMs with several virtual CPUs are not supported yet"},
-		{"vcpus = 0", "vcpus = 0: allowed is 1"},
+		{"vcpus = 65", "4: vcpus = 65: allowed is a number from 1 to 64"},
+		{"vcpus = 0", "vcpus = 0: allowed is a number from 1"},
 		{"autostart = perhaps", "allowed is yes or no"},
 		{"sched.mem.shares = many", "allowed is low, normal, high, or a number"},
 		{"sched.mem.shares = 0", "allowed is low, normal, high, or a number"},

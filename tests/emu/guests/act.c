@@ -4,6 +4,7 @@
  *
  * Prints "ACTION name ok" or "ACTION name FAIL why" after each; the bad ones never return.
  */
+#include "tests/emu/guests/act.h"
 #include <fcntl.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -238,6 +239,7 @@ static const struct {
 	{"ports", act_ports},
 	{"avx", act_avx},
 	{"clock", act_clock},
+	{"cpus", act_cpus},
 	{"hang", act_hang},
 	{"idle", act_idle},
 	{"sleep", act_sleep},

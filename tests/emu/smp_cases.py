@@ -1,0 +1,50 @@
+"""Cases of several CPUs, each of which runs guests. QEMU has its two in every case where its version is sound
+(machine.default_cpus()); so here are Bochs's: some of the others again, with two, and what only several show."""
+import dataclasses
+
+from disk import Disk
+
+TWICE = (
+    # Scans, batches and shoot-downs on one CPU, for guests that write and die on the other.
+    "share-death-and-reset", "swap-reset-and-end", "hostile-vcpus")
+TWICE_LONG = (
+    "share-four", "share-write-storm", "share-join", "reclaim-command-swapped", "reclaim-everything-swapped", "hostile",
+    "vectors-of-two-guests", "guest-resets", "events-through-absent-pages", "hostile-beside-linux", "linux-four")
+
+
+def again(cases):
+    """Those of TWICE and TWICE_LONG with two CPUs, on Bochs."""
+    known = {case.name: case for case in cases}
+    for name in (*TWICE, *TWICE_LONG):
+        yield dataclasses.replace(known[name], name=f"two-cpus-{name}", cpus=2, targets=("bochs",),
+                                  long=known[name].long or name in TWICE_LONG)
+
+
+def cases(host, vm, bare, workload, prompt, panic, pvh):
+    # Two guests that never halt: each has a CPU. Two more, and each CPU runs two.
+    spin = host(autostop="no") + "".join(bare(f"g{i}", "spin", kernel=pvh) for i in (1, 2)) + \
+        bare("g3", workload(mib=8, ops=4000), "16M", pvh, autostart="no") + \
+        bare("g4", workload(mib=8, ops=4000, seed=2), "16M", pvh, autostart="no")
+    both_run = "".join(rf"^ *{cpu} +\d+ online +\d+ ms +[1-9]\d* ms .*\n" for cpu in (0, 1))
+    yield dict(name="two-cpus-run-guests", config=spin, cpus=2, targets=("bochs",), verdict="stopped", forbid=(panic,),
+               script=((r"g2: started", "\r"), (prompt, "start g3\r"), (r"g3: started", "\r"), (prompt, "start g4\r"),
+                       (r"g[34]\] WORKLOAD ok(?:.|\n)*g[34]\] WORKLOAD ok", "\r"), (prompt, "cpus\r"),
+                       (r"STEALS", "\r"), (prompt, "stop g1\r"), (r"g1: powered off", "\r"), (prompt, "stop g2\r"),
+                       (r"g2: powered off", "\r"), (prompt, "frames\r"), (r"all accounted for", "\r"),
+                       (prompt, "poweroff\r")),
+               expect=(both_run, r"powered off"))
+
+    # Six guests on too little memory for two and a half of them, all techniques on: all finish, every byte verifies.
+    six = host(**{"Mem.ShareForceSalting": 0}) + "".join(
+        bare(f"g{i}", workload(seed=i, mib=24, ops=1500), "40M", pvh, **{"sched.mem.min": 0}) for i in range(1, 7))
+    yield dict(name="two-cpus-reclaim-six", config=six, cpus=2, targets=("bochs",), memory=128, forbid=(panic,),
+               disks=(Disk(name="swap", mib=320, partitions=(("swap", "swap", 300),)),),
+               expect=(r"(?:^g\d .*verdict ok(?:.|\n)*?){6}",))
+
+    # Guests with two CPUs, on one and on two of the host's: writes of both to the same pages, and resets meanwhile.
+    def two_vcpus(ops, **keys):
+        return vm("g1", "action=cpus", "128M", extra=f"bellows.{workload(mib=16, ops=ops)}", vcpus=2, **keys)
+
+    for name, cpus, targets in (("vcpus-on-one-cpu", None, ("qemu", "bochs")), ("vcpus-on-two-cpus", 2, ("bochs",))):
+        yield dict(name=name, config=host() + two_vcpus(500), cpus=cpus, targets=targets, forbid=(panic,), timeout=240,
+                   expect=(r"g1: started, 128 MiB, 2 vCPUs", r"ACTION cpus online=2", r"ACTION cpus ok"))
