@@ -144,7 +144,7 @@ def cases(host, bare, prompt, panic, pvh):
         stages = (*stages, ("the end", lambda answer, watcher: True, "poweroff\r"))
         return dict(name=f"sched-{name}", config=config, verdict="stopped", forbid=bad, expect=("^powering off",),
                     watcher=lambda machine, timeout, slow: Watcher(machine, timeout, stages, always, since),
-                    **{"timeout": 600, "disks": (volume,), **more})
+                    **{"timeout": 600, "disks": (volume,), "targets": ("qemu",), **more})
 
     def pages(name, mib, memory, seed, idle=0, **more):
         return bare(name, f"pages=mib={mib},seed={seed},idle={idle}", memory, pvh, **unshared, **more)
@@ -181,7 +181,7 @@ def cases(host, bare, prompt, panic, pvh):
         ("the idle one pays", steadily(lambda a, w: a.i1.out > 18 and a.w1.out < 3), "console i1\rx\x1d"),
         ("it is awake", lambda a, w: w.note_decisions(a) and re.search(r"\[i1\] PAGES works", w.text), None),
         ("it has its part", lambda a, w: a.i1.has >= 0.85 * a.w1.has, None),
-        ("that was soon", lambda a, w: a.decisions - w.decisions < 120, None)), memory=160)
+        ("that was soon", lambda a, w: a.decisions - w.decisions < 120, None)), memory=160, long=True)
 
     # Each state, entered by VMs whose memory is reserved, and left; with its techniques and no others.
     steps = [f"e{i}" for i in range(1, 10)]
@@ -205,7 +205,7 @@ def cases(host, bare, prompt, panic, pvh):
          *(f"stop {name}\r" for name in ("x2", "x1", *steps))),
         ("the balloon is let out", said(r"\[t1\] WORKLOAD ok profile=balloon"), None),
         ("what was out is back before it is used", lambda a, w: a.w1.out == 0, "console w1\rx\x1d"),
-        ("with all its bytes", said(r"\[w1\] PAGES round 1"), None)), memory=192)
+        ("with all its bytes", said(r"\[w1\] PAGES round 1"), None)), memory=192, long=True)
 
     # A VM may begin with less than its memory: its balloon takes the rest; who has no tools is kept to what it was
     # granted, which grows while memory is free.
