@@ -54,6 +54,7 @@ class Case:
     bochs_cpu: str = machines.BOCHS_CPU
     disks: tuple = ()                    # of disk.Disk
     monitor: bool = False                # with a second serial line, for the watcher
+    real_time: bool = False              # QEMU's disk is throttled, which goes by the real clock: the machine too, then
     tcg_only: bool = False               # has a reason not to run under KVM
     long: bool = False                   # make test-all only
     check: object = None                 # (text) -> what is wrong with what was printed, as lines
@@ -344,7 +345,7 @@ def run(case, target, directory):
     cpus = case.cpus or (machines.default_cpus(target) if target == "qemu" else 1)
     spec = machines.Spec(target, directory, case.config, case.memory, cpus, files,
                          qemu_cpu=case.qemu_cpu, bochs_cpu=case.bochs_cpu, disks=case.disks, monitor=case.monitor,
-                         qemu_args=(*case.qemu_args, *(COUNTED_TIME if target == "qemu" else ())))
+                         qemu_args=(*case.qemu_args, *(COUNTED_TIME if target == "qemu" and not case.real_time else ())))
     timeout = case.timeout * (BOCHS_PATIENCE if target == "bochs" else 1)
     with machines.Machine(spec) as machine:
         if case.watcher:
@@ -356,5 +357,5 @@ def run(case, target, directory):
     if not problems:
         return "passed", ""
     tail = "\n".join(outcome.text.rstrip().split("\n")[-60:])
-    return "failed" if is_hard(case, outcome) else "timing", "\n".join([tail, outcome.detail, f"log: {directory}/serial.log",
-                                *[f"PROBLEM: {problem}" for problem in problems]])
+    return "failed" if is_hard(case, outcome) else "timing", "\n".join([
+        tail, outcome.detail, f"log: {directory}/serial.log", *[f"PROBLEM: {problem}" for problem in problems]])
