@@ -357,28 +357,32 @@ bool swap_slot_is_busy(struct swap_file *file, u64 slot)
 	return (used_word(file, slot) & WORD_BUSY) != 0;
 }
 
-static bool is_readable(const struct swap_file *file, u64 slot)
+static bool is_readable(u64 word)
 {
-	return (*word_of(file, slot) & (WORD_USED | WORD_BUSY)) == WORD_USED;
+	return (word & (WORD_USED | WORD_BUSY)) == WORD_USED;
 }
 
 void swap_neighbours(struct swap_file *file, u64 slot, u32 most, struct swap_run *out)
 {
-	u64 extent_first;
-	const struct swap_extent *extent = extent_of(file, slot, &extent_first);
-	u64 end = slot, first = slot;
+	u64 low, chunk = ALIGN_DOWN(slot, (u64)SWAP_CHUNK_SLOTS);
+	const struct swap_extent *extent = extent_of(file, slot, &low);
+	const u64 *word = word_of(file, slot), *first = word, *end = word;
 
 	most = min(most, file->volume->cluster_pages);
+	CHECK(most > 0);
+	const u64 *highest = word + (min(low + extent->count, chunk + SWAP_CHUNK_SLOTS) - slot);
+	const u64 *lowest = word - (slot - max(low, chunk));
+
 	spin_lock(&file->lock);
-	CHECK(most > 0 && is_readable(file, slot));
-	while (end < extent_first + extent->count && end - first < most && is_readable(file, end))
+	CHECK(is_readable(*word));
+	while (end < highest && end < word + most && is_readable(*end))
 		end++;
-	while (first > extent_first && end - first < most && is_readable(file, first - 1))
+	while (first > lowest && end < first + most && is_readable(first[-1]))
 		first--;
-	out->first = first;
+	out->first = slot - (u64)(word - first);
 	out->count = (u32)(end - first);
 	for (u32 i = 0; i < out->count; i++)
-		out->gfns[i] = GFN(*word_of(file, first + i) & WORD_GFN_MASK);
+		out->gfns[i] = GFN(first[i] & WORD_GFN_MASK);
 	spin_unlock(&file->lock);
 }
 
@@ -391,7 +395,7 @@ void swap_file_begin(struct swap_file *file, struct swap_io *io, bool write)
 		struct swap_page *page = &io->pages[i];
 		u64 *word = word_of(file, page->slot);
 
-		CHECK(is_readable(file, page->slot));
+		CHECK(is_readable(*word));
 		if (write) {
 			*word = (*word & ~WORD_SUM_MASK) | (u64)io->sums[i] << WORD_SUM_SHIFT;
 		} else {
