@@ -46,11 +46,12 @@ void fault_guard_moved_on(void)
 
 static bool has(const struct fault_guard *guard, gfn_t gfn)
 {
-	/* Each fault looks, and mostly in vain. */
-#pragma GCC unroll 8
+	/* A ring fills from its beginning: behind the first free place there is nothing. */
 	for (u32 i = 0; i < FAULT_GUARD_PAGES; i++) {
-		if (__atomic_load_n(&guard->pages[i], __ATOMIC_RELAXED) == gfn.v + 1)
-			return true;
+		u64 page = __atomic_load_n(&guard->pages[i], __ATOMIC_RELAXED);
+
+		if (page == gfn.v + 1 || page == 0)
+			return page != 0;
 	}
 	return false;
 }
