@@ -77,8 +77,3 @@ u32 slat_rights(const struct slat_format *f, u64 entry)
 		rights |= SLAT_EXEC;
 	return rights;
 }
-
-pfn_t slat_pfn(const struct slat_format *f, u64 entry)
-{
-	return PFN((entry & f->address_mask) >> PAGE_SHIFT);
-}

@@ -129,6 +129,9 @@ u64 slat_payload(u64 absent_entry);
 enum page_state slat_state(const struct slat_format *f, u64 entry);
 /* What a present leaf allows: SLAT_*; 0 if absent. */
 u32 slat_rights(const struct slat_format *f, u64 entry);
-pfn_t slat_pfn(const struct slat_format *f, u64 entry);
+static inline pfn_t slat_pfn(const struct slat_format *f, u64 entry)
+{
+	return PFN((entry & f->address_mask) >> PAGE_SHIFT);
+}
 
 #endif

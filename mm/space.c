@@ -43,9 +43,9 @@ static u64 region_count(const struct space_config *config)
 /* Frames for the struct, its guards, its locks and what sharing counts by region. */
 static u64 struct_frames(const struct space_config *config)
 {
-	u64 bytes = sizeof(struct space) + config->vcpu_count * sizeof(struct fault_guard) +
-		    region_count(config) *
-			    (sizeof(struct space_region_lock) + sizeof(struct share_gain));
+	u64 bytes =
+		sizeof(struct space) + config->vcpu_count * sizeof(struct fault_guard) +
+		region_count(config) * (sizeof(struct space_region) + sizeof(struct share_gain));
 
 	return div_up(bytes, PAGE_BYTES);
 }
@@ -96,10 +96,10 @@ static void space_fill_in(struct space *space, const struct space_config *config
 	space->frame_count = struct_frames(config);
 	space->guards = (struct fault_guard *)(space + 1);
 	space->guard_count = config->vcpu_count;
-	space->region_locks = (struct space_region_lock *)&space->guards[space->guard_count];
+	space->regions = (struct space_region *)&space->guards[space->guard_count];
 	for (u64 i = 0; i < space->region_count; i++)
-		spin_init(&space->region_locks[i].lock, LOCK_RANK_REGION);
-	space->share.gains = (struct share_gain *)&space->region_locks[space->region_count];
+		spin_init(&space->regions[i].lock, LOCK_RANK_REGION);
+	space->share.gains = (struct share_gain *)&space->regions[space->region_count];
 	space->share.salt = config->share_salt;
 	space->orders = (struct space_orders){
 		.bound_pages = ~0ull, .entitled_pages = ~0ull, .evict_to_pages = ~0ull};
@@ -132,6 +132,7 @@ static err_t upper_tables_build(struct space *space)
 			}
 			table = platform_frame_va(slat_pfn(space->format, slat_load(entry)));
 		}
+		space->regions[index / REGION_PAGE_COUNT].entry = &table[slat_index(gfn, 2)];
 	}
 	return E_OK;
 }

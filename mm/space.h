@@ -98,8 +98,9 @@ struct zcache;
 struct swap_file;
 
 /* In a cache line of its own: neighbouring regions are used by different CPUs. */
-struct space_region_lock {
-	struct spinlock lock;
+struct space_region {
+	struct spinlock lock; /* for all entries of the region */
+	u64 *entry;           /* [I] its level-2 entry: saves each fault the walk there */
 } __attribute__((aligned(CACHE_LINE_BYTES)));
 
 struct space {
@@ -113,9 +114,9 @@ struct space {
 	u32 number;                            /* [I] space_registry.h */
 	u64 serial;                            /* [I] */
 	struct tlb_domain tlb;
-	struct space_region_lock *region_locks; /* [I] one for each 2 MiB region of RAM */
-	u64 region_count;              /* [I] */
-	u64 frame_count;               /* [I] frames that this struct and its locks lie in */
+	struct space_region *regions; /* [I] each 2 MiB of RAM */
+	u64 region_count;             /* [I] */
+	u64 frame_count;              /* [I] frames that this struct and its locks lie in */
 	struct spinlock tables_lock;
 	u64 table_reserve_head;  /* [tables] frames set aside, linked through their owner word; ~0
 				    ends */

@@ -26,9 +26,14 @@ gfn_t space_page_gfn(const struct space *space, u64 index)
 						 : index - space->low_page_count + HIGH_BASE_PAGES);
 }
 
+static struct space_region *region_of(const struct space *space, gfn_t gfn)
+{
+	return &space->regions[space_page_index(space, gfn) / REGION_PAGE_COUNT];
+}
+
 struct spinlock *space_region_lock(struct space *space, gfn_t gfn)
 {
-	return &space->region_locks[space_page_index(space, gfn) / REGION_PAGE_COUNT].lock;
+	return &region_of(space, gfn)->lock;
 }
 
 static u64 *table_at(const struct space *space, u64 entry)
@@ -38,11 +43,7 @@ static u64 *table_at(const struct space *space, u64 entry)
 
 u64 *space_region_entry(const struct space *space, gfn_t gfn)
 {
-	u64 *table = platform_frame_va(space->root);
-
-	for (u32 level = 4; level > 2; level--)
-		table = table_at(space, slat_load(&table[slat_index(gfn, level)]));
-	return &table[slat_index(gfn, 2)];
+	return region_of(space, gfn)->entry;
 }
 
 u64 *space_page_entry(const struct space *space, gfn_t gfn)

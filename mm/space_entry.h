@@ -17,7 +17,7 @@ struct spinlock *space_region_lock(struct space *space, gfn_t gfn);
 /*
  * The level-2 entry for @gfn's region: absent, of the state that all its pages are in (UNTOUCHED or
  * BALLOONED), a table, or a 2 MiB leaf. @gfn is RAM. The levels above are made with the space and
- * never change, so the walk needs no lock; the entry needs the region's.
+ * never change, so finding it needs no lock; the entry needs the region's. O(1).
  */
 u64 *space_region_entry(const struct space *space, gfn_t gfn);
 
