@@ -55,7 +55,7 @@ u64 balloon_floor_of(const struct vm *vm);
 enum balloon_status balloon_status_of(const struct vm *vm, u64 *since_ns);
 
 /* Now and then, from the scheduler's loop: targets move, and guests are told. */
-void balloon_work(void);
+void balloon_work(u64 now_ns);
 
 /* balloon; balloon NAME SIZE|off */
 void command_balloon(u32 count, char **words);

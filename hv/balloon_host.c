@@ -65,9 +65,8 @@ static void target_move(struct vm *vm, u64 now, const struct balloon_rates *rate
 		b->kept_up_ns = now;
 }
 
-void balloon_work(void)
+void balloon_work(u64 now)
 {
-	u64 now = time_now_ns();
 	struct vm *vm;
 
 	if (now < due_ns)

@@ -197,10 +197,10 @@ void disks_init(void)
 /* --- Running -----------------------------------------------------------------------------------
  */
 
-void disks_poll(void)
+void disks_poll(u64 now)
 {
 	for (struct nvme_controller *c = nvme_pci_first(); c; c = c->next)
-		nvme_poll(c->nvme, time_now_ns());
+		nvme_poll(c->nvme, now);
 }
 
 bool disks_must_poll(void)

@@ -19,7 +19,7 @@ struct disk_partition {
 void disks_init(void);
 
 /* Hand back what is done. Often: any CPU's loop. */
-void disks_poll(void);
+void disks_poll(u64 now_ns);
 /* Something is under way that no interrupt will tell of: poll, do not halt. */
 bool disks_must_poll(void);
 

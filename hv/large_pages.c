@@ -26,9 +26,8 @@ static void slice(struct vm *vm)
 	vm->join.rest_until_ns = time_now_ns() + REST_NS;
 }
 
-bool large_pages_work(bool idle)
+bool large_pages_work(u64 now, bool idle)
 {
-	u64 now = time_now_ns();
 	struct vm *vm;
 
 	if (!idle && now < busy_due_ns)

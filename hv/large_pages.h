@@ -9,6 +9,6 @@
 #include "mm/base/types.h"
 
 /* Some work, if any is due; whether there was. @idle: nothing else wants this CPU. */
-bool large_pages_work(bool idle);
+bool large_pages_work(u64 now_ns, bool idle);
 
 #endif

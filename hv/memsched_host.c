@@ -369,10 +369,8 @@ static void each_second(u64 now)
 	say_state();
 }
 
-void memsched_turn(void)
+void memsched_turn(u64 now)
 {
-	u64 now = time_now_ns();
-
 	if (now < sched.look_due_ns && !sched.decide_soon)
 		return;
 	sched.look_due_ns = now + LOOK_NS;

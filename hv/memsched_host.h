@@ -93,7 +93,7 @@ void memsched_look(struct vm *vm, struct mem_vm *out);
 must_check err_t memsched_host_init(u32 vm_count);
 
 /* A turn of the loop: mostly a look at the clock. */
-void memsched_turn(void);
+void memsched_turn(u64 now_ns);
 
 /* @vm, running, began or was reset. */
 void memsched_vm_began(struct vm *vm);

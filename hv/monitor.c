@@ -311,10 +311,8 @@ bool monitor_is_busy(void)
 				       (send_queue_bytes(&queue) && now - sent_ns < PRESENT_NS));
 }
 
-void monitor_work(void)
+void monitor_work(u64 now)
 {
-	u64 now = time_now_ns();
-
 	if (!uart.present || now < poll_due_ns)
 		return;
 	hear(now);

@@ -15,7 +15,7 @@ void monitor_open(void);
 
 /* Hear, answer, send what the line takes. Each turn of the loop; bounded; cheap when it is not due.
  */
-void monitor_work(void);
+void monitor_work(u64 now_ns);
 
 /* Is somebody there, or something to send? Then the loop shall come round in MONITOR_TURN_NS: the
  * line's FIFOs hold 16 bytes, which come or go in 1.4 ms, and there is other work in between. */

@@ -128,10 +128,9 @@ static bool fetch_slice(void)
 	return false;
 }
 
-bool fetch_turn(bool idle)
+bool fetch_turn(u64 now, bool idle)
 {
 	static u64 busy_due_ns;
-	u64 now = time_now_ns();
 
 	if (!idle && now < busy_due_ns)
 		return false;

@@ -11,7 +11,7 @@
 bool reclaim_turn(void);
 
 /* What is to be brought back ahead of need; where the CPU is never idle, a little. */
-bool fetch_turn(bool idle);
+bool fetch_turn(u64 now_ns, bool idle);
 
 /* reclaim NAME SIZE */
 void command_reclaim(u32 count, char **words);

@@ -254,9 +254,12 @@ static bool work_on_memory(bool idle)
 
 	if (!spin_trylock(&lives_lock))
 		return false;
+	u64 now = time_now_ns();
+
 	more = reclaim_turn();
 	if (!more || !idle)
-		more = fetch_turn(idle) || share_work(idle) || large_pages_work(idle);
+		more = fetch_turn(now, idle) || share_work(now, idle) ||
+		       large_pages_work(now, idle);
 	spin_unlock(&lives_lock);
 	return more;
 }
@@ -279,7 +282,7 @@ noreturn_fn static void finish(void)
 }
 
 /* What may change VMs' lives. Returns whether there are some that end or start. */
-static bool look_after_vms(u64 *console_due)
+static bool look_after_vms(u64 now, u64 *console_due)
 {
 	static bool have_begun;
 	bool is_busy;
@@ -290,11 +293,11 @@ static bool look_after_vms(u64 *console_due)
 		*console_due = time_tsc() + console_ticks;
 	}
 	terminal_send();
-	monitor_work();
-	watch_turn();
+	monitor_work(now);
+	watch_turn(now);
 	carry_out_requests();
-	memsched_turn();
-	balloon_work();
+	memsched_turn(now);
+	balloon_work(now);
 	if (config.host.autostop && all_ended())
 		finish();
 	if (!have_begun && vm_swap_is_settled()) {
@@ -309,7 +312,7 @@ static bool look_after_vms(u64 *console_due)
 static void serve_monitor(void)
 {
 	spin_lock(&lives_lock);
-	monitor_work();
+	monitor_work(time_now_ns());
 	spin_unlock(&lives_lock);
 }
 
@@ -318,14 +321,15 @@ noreturn_fn static void loop(void)
 	u64 console_due = 0, start_turn_end = 0;
 
 	for (;;) {
+		u64 now = time_now_ns();
 		bool is_busy; /* with VMs that end or start */
 		struct vcpu *vcpu;
 
 		cpu_take_pending();
-		disks_poll();
+		disks_poll(now);
 		swap_volumes_poll();
 		vm_disks_work();
-		is_busy = look_after_vms(&console_due);
+		is_busy = look_after_vms(now, &console_due);
 		run_queue_wake();
 		if (is_busy && time_tsc() < start_turn_end)
 			continue;

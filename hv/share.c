@@ -211,9 +211,8 @@ static u32 vm_count(void)
 	return count;
 }
 
-bool share_work(bool idle)
+bool share_work(u64 now, bool idle)
 {
-	u64 now = time_now_ns();
 	bool worked = false;
 
 	for (u32 i = 0; i < NOW_SLICES && any_by_command(); i++)

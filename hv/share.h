@@ -28,7 +28,7 @@ const char *share_note(const struct vm *vm);
 void share_vm_began(struct vm *vm);
 
 /* Some work, if any is due; whether there was. @idle: nothing else wants this CPU. */
-bool share_work(bool idle);
+bool share_work(u64 now_ns, bool idle);
 
 /* share; share scan now NAME|all; share audit */
 void command_share(u32 count, char **words);

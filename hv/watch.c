@@ -81,9 +81,8 @@ static void look_at(struct vm *vm, u64 now)
 	say_aloud(vm, now);
 }
 
-void watch_turn(void)
+void watch_turn(u64 now)
 {
-	u64 now = time_now_ns();
 	struct vm *vm;
 
 	if (now < due_ns)

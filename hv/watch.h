@@ -23,7 +23,7 @@ struct vm_watch {
 void watch_vm_began(struct vm *vm);
 
 /* A turn of the loop: mostly a look at the clock. */
-void watch_turn(void);
+void watch_turn(u64 now_ns);
 
 /* What its vCPUs waited for pages between the last two looks: per mille of that time. */
 u32 watch_waited_permille(const struct vm *vm);
