@@ -18,6 +18,7 @@
 
 /* A slot's word; 0: free. */
 #define WORD_GFN_MASK  BITS(27, 0)
+#define WORD_REGION    BITS(27, 9) /* the 2 MiB that the page lies in */
 #define WORD_USED      BIT(28)
 #define WORD_OBJECT    BIT(29)
 #define WORD_BUSY      BIT(30)
@@ -362,6 +363,12 @@ static bool is_readable(u64 word)
 	return (word & (WORD_USED | WORD_BUSY)) == WORD_USED;
 }
 
+/* Both readable, if one is, and of one region. */
+static bool is_akin(u64 word, u64 other)
+{
+	return ((word ^ other) & (WORD_REGION | WORD_USED | WORD_BUSY)) == 0;
+}
+
 void swap_neighbours(struct swap_file *file, u64 slot, u32 most, struct swap_run *out)
 {
 	u64 low, chunk = ALIGN_DOWN(slot, (u64)SWAP_CHUNK_SLOTS);
@@ -375,9 +382,9 @@ void swap_neighbours(struct swap_file *file, u64 slot, u32 most, struct swap_run
 
 	spin_lock(&file->lock);
 	CHECK(is_readable(*word));
-	while (end < highest && end < word + most && is_readable(*end))
+	while (end < highest && end < word + most && is_akin(*end, *word))
 		end++;
-	while (first > lowest && end < first + most && is_readable(first[-1]))
+	while (first > lowest && end < first + most && is_akin(first[-1], *word))
 		first--;
 	out->first = slot - (u64)(word - first);
 	out->count = (u32)(end - first);

@@ -103,9 +103,9 @@ struct swap_run {
 };
 
 /**
- * For read-ahead: the slots about @slot, itself included, that are in use and not busy, up to @most
- * in all: those that follow it first, then those before. Not beyond the extent, the 512 slots that
- * are counted together, nor what the disk moves at once.
+ * For read-ahead: the slots about @slot, itself included, that are in use and not busy, and were
+ * written for the same 2 MiB, up to @most in all: those that follow it first, then those before.
+ * Not beyond the extent, the 512 slots that are counted together, nor what the disk moves at once.
  * @slot: in use, not busy. Cost: O(most).
  */
 void swap_neighbours(struct swap_file *file, u64 slot, u32 most, struct swap_run *out);

@@ -159,6 +159,22 @@ static void test_neighbours_are_the_used_slots_about_one(void **state)
 	assert_int_equal(run.count, 15);
 }
 
+static void test_neighbours_were_written_for_the_same_2_mib(void **state)
+{
+	struct swap_file *file = rig_file("a.vswp", 16);
+	struct swap_run run;
+	u64 first;
+
+	(void)state;
+	take(file, 12, 506, &first);
+	swap_neighbours(file, 4, 8, &run);
+	assert_int_equal(run.first, 0);
+	assert_int_equal(run.count, 6);
+	swap_neighbours(file, 7, 8, &run);
+	assert_int_equal(run.first, 6);
+	assert_int_equal(run.count, 6);
+}
+
 static void test_neighbours_end_with_the_extent_and_the_transfer_limit(void **state)
 {
 	struct swap_file *file = file_in_two_pieces(40, 30);
@@ -231,6 +247,7 @@ int main(void)
 		TEST(test_the_last_free_slot_is_found_among_thousands),
 		TEST(test_a_cluster_does_not_cross_extents),
 		TEST(test_neighbours_are_the_used_slots_about_one),
+		TEST(test_neighbours_were_written_for_the_same_2_mib),
 		TEST(test_neighbours_end_with_the_extent_and_the_transfer_limit),
 		TEST(test_page_numbers_are_hints_of_28_bits),
 		TEST(test_freeing_a_free_slot_or_none_is_a_bug),
