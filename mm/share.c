@@ -15,6 +15,7 @@
 #include "mm/frame.h"
 #include "mm/memsched.h"
 #include "mm/platform.h"
+#include "mm/reclaim.h"
 #include "mm/share_hash.h"
 #include "mm/space_entry.h"
 #include "mm/space_registry.h"
@@ -441,23 +442,33 @@ static bool page_unshare(struct space *space, gfn_t gfn, u64 *entry)
 	return true;
 }
 
+/* Region not held. There was no frame: may it have one now, as a fault would? By its orders it may
+ * have to give up a page of its own. */
+static bool find_frame(struct space *space)
+{
+	return reclaim_for_fault(space, 0) == FAULT_DONE;
+}
+
 static void unshare_some(struct space *space, struct scan *scan)
 {
 	struct space_share *s = &space->share;
 
 	while (s->next_page < space->page_count && !scan->done.no_memory) {
 		gfn_t gfn = space_page_gfn(space, s->next_page);
+		bool unshared = true;
 
 		spin_lock(space_region_lock(space, gfn));
 		u64 *entry = space_page_entry(space, gfn);
 
 		if (entry)
-			scan->done.no_memory = !page_unshare(space, gfn, entry);
+			unshared = page_unshare(space, gfn, entry);
 		else if (slat_is_large(space->format, slat_load(space_region_entry(space, gfn))))
 			slat_clear_bits(space_region_entry(space, gfn), SLAT_SEEN);
 		spin_unlock(space_region_lock(space, gfn));
-		if (!scan->done.no_memory)
+		if (unshared)
 			s->next_page = entry ? s->next_page + 1 : region_last(space, s->next_page);
+		else
+			scan->done.no_memory = !find_frame(space);
 		if (platform_now_ns() >= scan->end_ns)
 			return;
 	}

@@ -288,8 +288,7 @@ static void shared_spaces(struct space *spaces[2], u64 pages, u64 slots)
 			.format = &slat_ept,
 			.share_salt = 1};
 
-		assert_int_equal(
-			swap_file_create(rig.volume, config.name, slots, &config.swap), 0);
+		assert_int_equal(swap_file_create(rig.volume, config.name, slots, &config.swap), 0);
 		assert_int_equal(space_create(&spaces[i], &config), 0);
 		for (u64 page = 0; page < pages; page++)
 			rig_fill(spaces[i], page, RIG_RANDOM);
@@ -378,6 +377,29 @@ static void at_its_bound_a_space_pays_for_each_page_with_its_own(void **state)
 	rig_end(space);
 }
 
+static void at_its_bound_a_space_is_unshared_by_what_it_gives_up(void **state)
+{
+	struct space *spaces[2];
+
+	(void)state;
+	shared_spaces(spaces, 20, 512);
+	for (u64 page = 100; page < 200; page++)
+		rig_fill(spaces[0], page, RIG_RANDOM);
+	reclaim_order(spaces[0], space_held_pages(spaces[0]), ~0ull, ~0ull);
+	share_set_salt(spaces[0], 2);
+	for (u32 turns = 0; share_is_unsharing(spaces[0]); turns++) {
+		assert_true(turns < 100);
+		share_scan(spaces[0], 1, 1000000);
+		rig_complete();
+	}
+	assert_int_equal(space_pages_in_state(spaces[0], PAGE_SHARED), 0);
+	assert_true(space_held_pages(spaces[0]) <= 100);
+	for (u64 page = 0; page < 20; page++)
+		rig_verify(spaces[0], page, RIG_RANDOM);
+	rig_end(spaces[0]);
+	rig_end(spaces[1]);
+}
+
 static void a_bound_that_cannot_be_kept_is_exceeded_while_frames_are_free(void **state)
 {
 	struct space *space = rig_space("nowhere", 600, 0, 0);
@@ -460,6 +482,7 @@ int main(void)
 		CASE(a_shared_page_on_its_way_out_is_unshared_with_the_others),
 		CASE(shared_pages_that_find_no_slot_end_in_no_memory_not_in_waiting),
 		CASE(at_its_bound_a_space_pays_for_each_page_with_its_own),
+		CASE(at_its_bound_a_space_is_unshared_by_what_it_gives_up),
 		CASE(a_bound_that_cannot_be_kept_is_exceeded_while_frames_are_free),
 		CASE(what_is_ordered_goes_though_memory_is_free),
 		CASE(who_is_above_its_entitlement_loses_before_who_has_more),
