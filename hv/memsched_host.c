@@ -70,9 +70,11 @@ static u64 demand_of(const struct mem_vm *d)
 	return min(d->consumed - d->cache_frames + out, d->claims.memory);
 }
 
+/* Also where it has just asked for its end, which any CPU can find at any moment: who runs stays the
+ * same for a turn, and its memory is its own until then. */
 static bool runs(const struct vm *vm)
 {
-	return vm->state == VM_RUNNING && !vm_is_ending(vm);
+	return vm->state == VM_RUNNING;
 }
 
 static u64 cache_frames(const struct vm *vm)

@@ -11,6 +11,7 @@
  * them are known to be found elsewhere, or large pages can no longer be afforded.
  */
 #include "mm/share_batch.h"
+#include "mm/evicted.h"
 #include "mm/frame.h"
 #include "mm/memsched.h"
 #include "mm/platform.h"
@@ -412,6 +413,14 @@ static void scan_some(struct space *space, struct scan *scan)
 
 /* --- Unsharing ------------------------------------------------------------------------------- */
 
+/* Region held. Is it a page of a shared frame that this space may not share any more? */
+static bool is_stray(const struct space *space, u64 leaf)
+{
+	pfn_t frame = slat_pfn(space->format, leaf);
+
+	return frame_kind(frame) == FRAME_SHARED && share_index_salt(frame) != share_salt(space);
+}
+
 /* Region held. Returns false where there was no frame. */
 static bool page_unshare(struct space *space, gfn_t gfn, u64 *entry)
 {
@@ -420,8 +429,12 @@ static bool page_unshare(struct space *space, gfn_t gfn, u64 *entry)
 
 	if (!slat_is_present(f, leaf))
 		return true;
-	if (slat_state(f, leaf) == PAGE_SHARED &&
-		share_index_salt(slat_pfn(f, leaf)) != share_salt(space))
+	/* On its way out it may come back: its command is told that it comes too late. */
+	if (slat_state(f, leaf) == PAGE_WRITING && is_stray(space, leaf)) {
+		evicted_keep(space, entry);
+		leaf = slat_load(entry);
+	}
+	if (slat_state(f, leaf) == PAGE_SHARED && is_stray(space, leaf))
 		return share_break(space, gfn, entry) == FAULT_DONE;
 	if (slat_state(f, leaf) == PAGE_PRIVATE)
 		slat_clear_bits(entry, SLAT_SEEN); /* its hint stands under the old salt */
