@@ -49,7 +49,7 @@
 
 static struct list vms; /* [I] after create_vms(); which of them have vCPUs: [lock] */
 static struct spinlock vms_lock = SPINLOCK(LOCK_RANK_VM_LIST);
-static struct config config; /* [I] */
+static struct config config; /* [I], but for values that settings.c changes, under lives_lock */
 /* [I] */
 static u64 slice_ticks, console_ticks, park_ticks, send_ticks, monitor_ticks, work_ticks,
 	start_turn_ticks;
