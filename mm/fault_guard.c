@@ -46,12 +46,18 @@ void fault_guard_moved_on(void)
 
 static bool has(const struct fault_guard *guard, gfn_t gfn)
 {
-	/* A ring fills from its beginning: behind the first free place there is nothing. */
-	for (u32 i = 0; i < FAULT_GUARD_PAGES; i++) {
-		u64 page = __atomic_load_n(&guard->pages[i], __ATOMIC_RELAXED);
-
-		if (page == gfn.v + 1 || page == 0)
-			return page != 0;
+	/*
+	 * Each fault looks, and mostly in vain. A ring fills from its beginning, so where eight
+	 * places begin with a free one there is nothing from there on.
+	 */
+	for (u32 i = 0; i < FAULT_GUARD_PAGES; i += 8) {
+		if (__atomic_load_n(&guard->pages[i], __ATOMIC_RELAXED) == 0)
+			return false;
+#pragma GCC unroll 8
+		for (u32 j = 0; j < 8; j++) {
+			if (__atomic_load_n(&guard->pages[i + j], __ATOMIC_RELAXED) == gfn.v + 1)
+				return true;
+		}
 	}
 	return false;
 }
