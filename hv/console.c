@@ -33,7 +33,8 @@ static struct vm *attached;  /* [lock]; changed by the boot CPU only */
 static u64 attached_at;      /* [lock] position in its output up to which it was shown */
 static int typed_ahead = -1; /* a byte the attached guest had no room for */
 
-static void (*asker)(const char *text, size_t bytes); /* for whom a command runs; NULL: for us */
+/* Boot CPU's: for whom a command runs; NULL: for who sits at the terminal. */
+static void (*asker)(const char *text, size_t bytes);
 
 static void raw(const char *text, size_t bytes)
 {
@@ -75,20 +76,36 @@ static void show_lines(const char *text, size_t bytes)
 	spin_unlock(&lock);
 }
 
-void console_printf(const char *fmt, ...)
+/* @to: whose eyes it is for. */
+static void put(void (*to)(const char *text, size_t bytes), const char *fmt, va_list args)
 {
 	char text[512];
-	va_list args;
-	int bytes;
+	int bytes = fmt_vsnprintf(text, sizeof(text), fmt, args);
 
-	va_start(args, fmt);
-	bytes = fmt_vsnprintf(text, sizeof(text), fmt, args);
-	va_end(args);
 	if (bytes >= (int)sizeof(text)) {
 		bytes = sizeof(text) - 1;
 		text[bytes - 1] = '\n';
 	}
-	(asker ? asker : show_lines)(text, (size_t)bytes);
+	to(text, (size_t)bytes);
+}
+
+void console_printf(const char *fmt, ...)
+{
+	va_list args;
+
+	va_start(args, fmt);
+	put(asker ? asker : show_lines, fmt, args);
+	va_end(args);
+}
+
+/* The same for the terminal, whoever a command runs for; from any CPU. */
+printf_like(1, 2) static void say_here(const char *fmt, ...)
+{
+	va_list args;
+
+	va_start(args, fmt);
+	put(show_lines, fmt, args);
+	va_end(args);
 }
 
 void console_run_for(char *line, void (*answer)(const char *text, size_t bytes))
@@ -142,7 +159,7 @@ static void detach(void)
 	const char *name = vm_name(attached);
 
 	attach(NULL);
-	console_printf("-- detached from %s --\n", name);
+	say_here("-- detached from %s --\n", name);
 }
 
 void console_attach(struct vm *vm)
@@ -175,7 +192,7 @@ void console_guest_line(struct vm *vm)
 		return;
 	/* It is in the guest's ring: no VM shall wait until another's line has been sent. */
 	if (terminal_has_room_for_guests())
-		console_printf("[%s] %s\n", vm_name(vm), vm->output.line);
+		say_here("[%s] %s\n", vm_name(vm), vm->output.line);
 	else
 		__atomic_fetch_add(&lines_dropped, 1, __ATOMIC_RELAXED);
 }

@@ -1,6 +1,6 @@
 /*
- * Numbers in, orders out: see memsched_host.h. A VM's numbers are gathered in memsched_look(), and what was
- * decided is handed on in apply(); between stands mem_decide(), which is pure.
+ * Numbers in, orders out: see memsched_host.h. A VM's numbers are gathered in memsched_look(), and
+ * what was decided is handed on in apply(); between stands mem_decide(), which is pure.
  *
  * Reclaim counts pages of a VM's own, the decision frames that it costs: its compression cache is
  * added before and taken off after. Shared pages are left out of both, for they are nobody's.
@@ -70,9 +70,11 @@ static u64 demand_of(const struct mem_vm *d)
 	return min(d->consumed - d->cache_frames + out, d->claims.memory);
 }
 
+/* Also where it has just asked for its end, which any CPU can find at any moment: who runs stays
+ * the same for a turn, and its memory is its own until then. */
 static bool runs(const struct vm *vm)
 {
-	return vm->state == VM_RUNNING && !vm_is_ending(vm);
+	return vm->state == VM_RUNNING;
 }
 
 static u64 cache_frames(const struct vm *vm)

@@ -87,7 +87,7 @@ void monitor_stats_vm(struct json_write *j, const struct vm *vm)
 	for (u32 kind = 0; kind < EXIT_KIND_COUNT; kind++)
 		exits += f.exits[kind];
 	json_write_u64(j, "exits", exits);
-	json_write_bool(j, "blocked", vm->memory.blocked);
+	json_write_bool(j, "blocked", vm->state == VM_RUNNING && vm->memory.blocked);
 	json_write_u64(j, "run_ns", f.run_ns);
 	put_health(j, vm);
 }

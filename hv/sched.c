@@ -49,7 +49,7 @@
 
 static struct list vms; /* [I] after create_vms(); which of them have vCPUs: [lock] */
 static struct spinlock vms_lock = SPINLOCK(LOCK_RANK_VM_LIST);
-static struct config config; /* [I] */
+static struct config config; /* [I], but for values that settings.c changes, under lives_lock */
 /* [I] */
 static u64 slice_ticks, console_ticks, park_ticks, send_ticks, monitor_ticks, work_ticks,
 	start_turn_ticks;
@@ -217,11 +217,16 @@ static u64 turn_end(u64 otherwise)
 	return terminal_is_sending() ? min(otherwise, time_tsc() + send_ticks) : otherwise;
 }
 
+static void note_parked(struct vcpu *vcpu)
+{
+	__atomic_store_n(&vcpu->parked_at, time_tsc(), __ATOMIC_RELAXED);
+}
+
 static void run_one(struct vcpu *vcpu, u64 until)
 {
 	if (vm_is_blocked(vcpu->vm)) {
 		vcpu->state = VCPU_PARKED;
-		vcpu->parked_at = time_tsc();
+		note_parked(vcpu);
 		run_queue_put(vcpu);
 		return;
 	}
@@ -232,7 +237,7 @@ static void run_one(struct vcpu *vcpu, u64 until)
 		vcpu_run(vcpu, until);
 	}
 	if (vcpu->state == VCPU_PARKED) {
-		vcpu->parked_at = time_tsc();
+		note_parked(vcpu);
 		vcpu->wake_tsc = vcpu->parked_at + park_ticks;
 		vcpu->parks++;
 	}

@@ -98,6 +98,7 @@ void vcpu_init_registers(struct vcpu *vcpu)
 	hv_ops->vcpu_reset(&vcpu->virt);
 	vcpu->state = VCPU_OFF;
 	vcpu->wake_tsc = ~0ull;
+	__atomic_store_n(&vcpu->parked_at, 0, __ATOMIC_RELAXED);
 	vcpu->pending.valid = false;
 	vcpu->nmi_pending = false;
 }
@@ -165,8 +166,10 @@ void vcpu_wake(struct vcpu *vcpu)
 		spin_unlock(&vm->lock);
 		return;
 	}
-	if (vcpu->state == VCPU_PARKED)
+	if (vcpu->state == VCPU_PARKED) {
 		vcpu->parked_tsc += time_tsc() - vcpu->parked_at;
+		__atomic_store_n(&vcpu->parked_at, 0, __ATOMIC_RELAXED);
+	}
 	if (vcpu->state == VCPU_PARKED || vcpu_has_event(vcpu))
 		vcpu->state = VCPU_RUNNABLE;
 }

@@ -47,7 +47,7 @@ struct vcpu {
 	u64 guarded_rip;       /* whose pages are protected: mm/fault_guard.h */
 	u64 parks;             /* how often it had to wait for memory */
 	u64 parked_tsc;        /* ticks that took; without the wait under way */
-	u64 parked_at;         /* host TSC: when that began */
+	u64 parked_at;         /* [a] host TSC: when that began; 0: none is */
 	struct list queue;     /* in a run queue */
 	u64 wake_tsc;  /* host TSC of its next timer, ~0 if none; valid while attention is clear */
 	u64 run_until; /* host TSC: end of slice, as of the run under way */

@@ -107,7 +107,7 @@ static void count_memory(const struct vm *vm, u64 *c)
 
 static void count_vcpus(const struct vm *vm, struct vm_figures *out)
 {
-	u64 ticks = 0, waited = 0, now = time_tsc();
+	u64 ticks = 0, waited = 0, now = time_tsc(), parked_at;
 
 	for (u32 i = 0; i < vm->vcpu_count; i++) {
 		const struct vcpu *vcpu = &vm->vcpus[i];
@@ -116,8 +116,10 @@ static void count_vcpus(const struct vm *vm, struct vm_figures *out)
 			out->exits[kind] += vcpu->exits[kind];
 		ticks += vcpu->run_tsc;
 		waited += vcpu->parked_tsc;
-		if (vcpu->state == VCPU_PARKED)
-			waited += now - vcpu->parked_at;
+		/* Its CPU may park it, or wake it, at this moment. */
+		parked_at = __atomic_load_n(&vcpu->parked_at, __ATOMIC_RELAXED);
+		if (parked_at && parked_at < now)
+			waited += now - parked_at;
 		out->counters[VM_WAITS] += vcpu->parks;
 	}
 	out->run_ns = time_ns_from_tsc(ticks);

@@ -20,8 +20,7 @@ void reclaim_choose_randomly(bool randomly)
 	__atomic_store_n(&is_random, randomly, __ATOMIC_RELAXED);
 }
 
-/* Has it a place to put pages, as far as is known? */
-static bool can_lose(const struct space *space)
+bool reclaim_can_lose(const struct space *space)
 {
 	return (space->zcache || space->swap) &&
 	       platform_now_ns() >= __atomic_load_n(&space->rests_until_ns, __ATOMIC_RELAXED);
@@ -32,7 +31,7 @@ u64 reclaim_space_pages(const struct space *space)
 	u64 kept = promise_pages(space) + space_pages_in_state(space, PAGE_WRITING);
 	u64 consumed = space_consumed_pages(space);
 
-	if (!can_lose(space))
+	if (!reclaim_can_lose(space))
 		return 0;
 	return consumed > kept ? consumed - kept : 0;
 }
@@ -185,5 +184,5 @@ u32 reclaim_choose(
 u32 reclaim_choose_to_pay(
 	struct space *space, struct evict_batch *batch, u32 want, enum reclaim_effort effort)
 {
-	return choose(space, batch, can_lose(space) ? want : 0, effort);
+	return choose(space, batch, reclaim_can_lose(space) ? want : 0, effort);
 }

@@ -11,6 +11,9 @@ enum reclaim_effort {
 	RECLAIM_ANY,    /* any that may go at all; the guest's page tables among them */
 };
 
+/* Has @space a place to put pages, as far as is known? */
+bool reclaim_can_lose(const struct space *space);
+
 /*
  * May @space lose pages now, and how many: those above its reservation, less what is leaving. 0
  * where it has neither compression cache nor swap file, or both are full.

@@ -21,12 +21,13 @@ void reclaim_shared_init(void)
 	sweep.next_page = 0;
 }
 
-/* May it lose shared pages: has it a swap file, and more than its reservation? */
+/* May it lose shared pages: has it a swap file with room, and more than its reservation? */
 static bool may_lose(const struct space *space)
 {
 	u64 shared = space_pages_in_state(space, PAGE_SHARED);
 
-	return space->swap && shared && space_consumed_pages(space) + shared > promise_pages(space);
+	return space->swap && shared && reclaim_can_lose(space) &&
+	       space_consumed_pages(space) + shared > promise_pages(space);
 }
 
 /* Pages of one region. Returns how many were taken. */

@@ -11,9 +11,11 @@
  * them are known to be found elsewhere, or large pages can no longer be afforded.
  */
 #include "mm/share_batch.h"
+#include "mm/evicted.h"
 #include "mm/frame.h"
 #include "mm/memsched.h"
 #include "mm/platform.h"
+#include "mm/reclaim.h"
 #include "mm/share_hash.h"
 #include "mm/space_entry.h"
 #include "mm/space_registry.h"
@@ -412,6 +414,14 @@ static void scan_some(struct space *space, struct scan *scan)
 
 /* --- Unsharing ------------------------------------------------------------------------------- */
 
+/* Region held. Is it a page of a shared frame that this space may not share any more? */
+static bool is_stray(const struct space *space, u64 leaf)
+{
+	pfn_t frame = slat_pfn(space->format, leaf);
+
+	return frame_kind(frame) == FRAME_SHARED && share_index_salt(frame) != share_salt(space);
+}
+
 /* Region held. Returns false where there was no frame. */
 static bool page_unshare(struct space *space, gfn_t gfn, u64 *entry)
 {
@@ -420,12 +430,23 @@ static bool page_unshare(struct space *space, gfn_t gfn, u64 *entry)
 
 	if (!slat_is_present(f, leaf))
 		return true;
-	if (slat_state(f, leaf) == PAGE_SHARED &&
-		share_index_salt(slat_pfn(f, leaf)) != share_salt(space))
+	/* On its way out it may come back: its command is told that it comes too late. */
+	if (slat_state(f, leaf) == PAGE_WRITING && is_stray(space, leaf)) {
+		evicted_keep(space, entry);
+		leaf = slat_load(entry);
+	}
+	if (slat_state(f, leaf) == PAGE_SHARED && is_stray(space, leaf))
 		return share_break(space, gfn, entry) == FAULT_DONE;
 	if (slat_state(f, leaf) == PAGE_PRIVATE)
 		slat_clear_bits(entry, SLAT_SEEN); /* its hint stands under the old salt */
 	return true;
+}
+
+/* Region not held. There was no frame: may it have one now, as a fault would? By its orders it may
+ * have to give up a page of its own. */
+static bool find_frame(struct space *space)
+{
+	return reclaim_for_fault(space, 0) == FAULT_DONE;
 }
 
 static void unshare_some(struct space *space, struct scan *scan)
@@ -434,17 +455,20 @@ static void unshare_some(struct space *space, struct scan *scan)
 
 	while (s->next_page < space->page_count && !scan->done.no_memory) {
 		gfn_t gfn = space_page_gfn(space, s->next_page);
+		bool unshared = true;
 
 		spin_lock(space_region_lock(space, gfn));
 		u64 *entry = space_page_entry(space, gfn);
 
 		if (entry)
-			scan->done.no_memory = !page_unshare(space, gfn, entry);
+			unshared = page_unshare(space, gfn, entry);
 		else if (slat_is_large(space->format, slat_load(space_region_entry(space, gfn))))
 			slat_clear_bits(space_region_entry(space, gfn), SLAT_SEEN);
 		spin_unlock(space_region_lock(space, gfn));
-		if (!scan->done.no_memory)
+		if (unshared)
 			s->next_page = entry ? s->next_page + 1 : region_last(space, s->next_page);
+		else
+			scan->done.no_memory = !find_frame(space);
 		if (platform_now_ns() >= scan->end_ns)
 			return;
 	}

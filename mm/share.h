@@ -38,7 +38,8 @@ struct share_progress {
 /*
  * Scan @space a little: until @hash_most pages are hashed, or @most_ns have passed (by one page's
  * work at most), or the pass ends. @space exists when this is called. Returns at once where another
- * CPU is scanning. Locks: none held; takes region locks, one at a time.
+ * CPU is scanning. Locks: none held; takes region locks, one at a time, and unsharing what a fault
+ * takes that finds no frame (reclaim_for_fault()).
  */
 struct share_progress share_scan(struct space *space, u64 hash_most, u64 most_ns);
 

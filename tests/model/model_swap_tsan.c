@@ -133,7 +133,7 @@ static struct swap_io *make_io(struct worker *w, struct command *c, u32 count, b
 
 		if (pfn_is_none(frame))
 			fail("no frame");
-		io->pages[i] = (struct swap_page){GFN(i), frame, 0, PAGE_BYTES, 0};
+		io->pages[i] = (struct swap_page){.gfn = GFN(i), .frame = frame, .bytes = PAGE_BYTES};
 	}
 	return io;
 }

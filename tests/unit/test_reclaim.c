@@ -5,6 +5,7 @@
 #include "tests/unit/reclaim_rig.h"
 #include "mm/promise.h"
 #include "mm/reclaim_age.h"
+#include "mm/reclaim_shared.h"
 #include "mm/share.h"
 
 #define FRAMES 3000u
@@ -278,6 +279,76 @@ static void shared_pages_go_when_nothing_else_is_left(void **state)
 		rig_end(spaces[i]);
 }
 
+/* Two spaces that share all of their first @pages pages, and can swap @slots out. */
+static void shared_spaces(struct space *spaces[2], u64 pages, u64 slots)
+{
+	for (u32 i = 0; i < 2; i++) {
+		struct space_config config = {.name = i ? "b" : "a",
+			.memory_bytes = 512 * PAGE_BYTES,
+			.format = &slat_ept,
+			.share_salt = 1};
+
+		assert_int_equal(swap_file_create(rig.volume, config.name, slots, &config.swap), 0);
+		assert_int_equal(space_create(&spaces[i], &config), 0);
+		for (u64 page = 0; page < pages; page++)
+			rig_fill(spaces[i], page, RIG_RANDOM);
+	}
+	for (u32 pass = 0; pass < 8; pass++)
+		share_scan(spaces[pass % 2], ~0ull, 1000000000);
+	assert_int_equal(frame_kind_count(FRAME_SHARED), pages);
+}
+
+static void a_shared_page_on_its_way_out_is_unshared_with_the_others(void **state)
+{
+	struct space *spaces[2], *leaver;
+	struct evict_batch batch;
+
+	(void)state;
+	shared_spaces(spaces, 20, 512);
+	while (reclaim_choose_shared(&batch, &leaver) != RECLAIM_SWEPT_SOME)
+		;
+	share_set_salt(leaver, 2);
+	while (share_is_unsharing(leaver))
+		share_scan(leaver, ~0ull, 1000000000);
+	/* It could not be written: it would stay, and shared with those that were left. */
+	rig.disk.fail_nth = 1;
+	evict_some(&batch, leaver, ~0ull);
+	rig_complete();
+	space_release(leaver);
+	assert_int_equal(space_pages_in_state(leaver, PAGE_SHARED), 0);
+	assert_int_equal(space_pages_in_state(leaver, PAGE_PRIVATE), 20);
+	for (u64 page = 0; page < 20; page++)
+		rig_verify(leaver, page, RIG_RANDOM);
+	rig_end(spaces[0]);
+	rig_end(spaces[1]);
+}
+
+static void shared_pages_that_find_no_slot_end_in_no_memory_not_in_waiting(void **state)
+{
+	static pfn_t hoard[FRAMES];
+	enum fault_result result;
+	struct space *spaces[2];
+	u32 hoarded = 0, waits = 0;
+	u64 value = 1;
+
+	(void)state;
+	shared_spaces(spaces, 300, 5);
+	while (!pfn_is_none(hoard[hoarded] = frame_alloc(FRAME_HV)))
+		hoarded++;
+	while ((result = fake_guest_access(
+			spaces[0], gfn_to_gpa(GFN(400)), SLAT_WRITE, &value, 8)) == FAULT_WAIT) {
+		fake_guest_leave();
+		rig_complete();
+		assert_true(++waits < 2000);
+	}
+	fake_guest_leave();
+	assert_int_equal(result, FAULT_NOMEM);
+	while (hoarded)
+		frame_free(hoard[--hoarded]);
+	rig_end(spaces[0]);
+	rig_end(spaces[1]);
+}
+
 /* --- By the memory scheduler's orders --------------------------------------------------------- */
 
 static void at_its_bound_a_space_pays_for_each_page_with_its_own(void **state)
@@ -304,6 +375,29 @@ static void at_its_bound_a_space_pays_for_each_page_with_its_own(void **state)
 		assert_true(space_held_pages(space) <= 300);
 	}
 	rig_end(space);
+}
+
+static void at_its_bound_a_space_is_unshared_by_what_it_gives_up(void **state)
+{
+	struct space *spaces[2];
+
+	(void)state;
+	shared_spaces(spaces, 20, 512);
+	for (u64 page = 100; page < 200; page++)
+		rig_fill(spaces[0], page, RIG_RANDOM);
+	reclaim_order(spaces[0], space_held_pages(spaces[0]), ~0ull, ~0ull);
+	share_set_salt(spaces[0], 2);
+	for (u32 turns = 0; share_is_unsharing(spaces[0]); turns++) {
+		assert_true(turns < 100);
+		share_scan(spaces[0], 1, 1000000);
+		rig_complete();
+	}
+	assert_int_equal(space_pages_in_state(spaces[0], PAGE_SHARED), 0);
+	assert_true(space_held_pages(spaces[0]) <= 100);
+	for (u64 page = 0; page < 20; page++)
+		rig_verify(spaces[0], page, RIG_RANDOM);
+	rig_end(spaces[0]);
+	rig_end(spaces[1]);
 }
 
 static void a_bound_that_cannot_be_kept_is_exceeded_while_frames_are_free(void **state)
@@ -385,7 +479,10 @@ int main(void)
 		CASE(chosen_at_random_the_hot_ones_go_too),
 		CASE(with_everything_reclaimed_after_each_access_a_guest_finishes),
 		CASE(shared_pages_go_when_nothing_else_is_left),
+		CASE(a_shared_page_on_its_way_out_is_unshared_with_the_others),
+		CASE(shared_pages_that_find_no_slot_end_in_no_memory_not_in_waiting),
 		CASE(at_its_bound_a_space_pays_for_each_page_with_its_own),
+		CASE(at_its_bound_a_space_is_unshared_by_what_it_gives_up),
 		CASE(a_bound_that_cannot_be_kept_is_exceeded_while_frames_are_free),
 		CASE(what_is_ordered_goes_though_memory_is_free),
 		CASE(who_is_above_its_entitlement_loses_before_who_has_more),
