@@ -144,7 +144,7 @@ def cases(host, bare, prompt, panic, pvh):
         stages = (*stages, ("the end", lambda answer, watcher: True, "poweroff\r"))
         return dict(name=f"sched-{name}", config=config, verdict="stopped", forbid=bad, expect=("^powering off",),
                     watcher=lambda machine, timeout, slow: Watcher(machine, timeout, stages, always, since),
-                    **{"timeout": 600, "disks": (volume,), "targets": ("qemu",), **more})
+                    **{"timeout": 600, "disks": (volume,), **more})
 
     def pages(name, mib, memory, seed, idle=0, **more):
         return bare(name, f"pages=mib={mib},seed={seed},idle={idle}", memory, pvh, **unshared, **more)
