@@ -58,8 +58,10 @@ static void put_sizes(struct json_write *j, const struct vm_figures *f)
 
 static void put_health(struct json_write *j, const struct vm *vm)
 {
-	u64 now = time_now_ns(), since;
-	enum health_finding finding = health_find(&vm->watch.health, now, &since);
+	u64 now = time_now_ns(), since = now;
+	enum health_finding finding = vm->state == VM_RUNNING
+					      ? health_find(&vm->watch.health, now, &since)
+					      : HEALTH_NOTHING;
 
 	json_write_string(j, "health", health_grade_name(health_grade_of(finding)));
 	json_write_string(j, "finding", health_what(finding));

@@ -512,7 +512,7 @@ static enum vm_verdict judge(const struct vm *vm)
 void vm_end(struct vm *vm, enum vm_state state, const char *why)
 {
 	halt(vm);
-	vm_figures_get(vm, &vm->last);
+	vm_figures_keep(vm);
 	fmt_snprintf(vm->why, sizeof(vm->why), "%s", why);
 	if (state == VM_STOPPED)
 		log_error("%s: stopped: %s", vm_name(vm), why);

@@ -146,6 +146,21 @@ void vm_figures_get(const struct vm *vm, struct vm_figures *out)
 	out->counters[VM_GUEST_MAJOR_FAULTS] = guest->major_faults;
 }
 
+void vm_figures_keep(struct vm *vm)
+{
+	struct vm_figures f;
+
+	vm_figures_get(vm, &f);
+	vm->last = (struct vm_figures){
+		.peak_consumed_pages = f.peak_consumed_pages,
+		.run_ns = f.run_ns,
+	};
+	memcpy(vm->last.swap_in_us, f.swap_in_us, sizeof(f.swap_in_us));
+	memcpy(vm->last.disk_us, f.disk_us, sizeof(f.disk_us));
+	memcpy(vm->last.counters, f.counters, sizeof(f.counters));
+	memcpy(vm->last.exits, f.exits, sizeof(f.exits));
+}
+
 const char *vm_counter_name(enum vm_counter counter)
 {
 	static const char *const names[VM_COUNTER_COUNT] = {

@@ -1,6 +1,7 @@
 /*
  * A VM in numbers: what memtop, the second serial line and the verdict show of it. Sizes are of the
- * moment; counters only grow while the VM is on, and begin anew when it starts.
+ * moment, so of a VM that is off there are none; counters only grow while the VM is on, stay when
+ * it has ended, and begin anew when it starts.
  */
 #ifndef HV_VM_FIGURES_H
 #define HV_VM_FIGURES_H
@@ -48,8 +49,11 @@ struct vm_figures {
 	u64 run_ns; /* time on a CPU */
 };
 
-/* The figures of the run under way, or of the last one. Cost: O(VMs). */
+/* The figures of the run under way, or what was kept of the last one. Cost: O(VMs). */
 void vm_figures_get(const struct vm *vm, struct vm_figures *out);
+
+/* The run is about to end: keep all but the sizes; the peak stays too. */
+void vm_figures_keep(struct vm *vm);
 
 /* "swapped_out" and so on. */
 const char *vm_counter_name(enum vm_counter counter);

@@ -83,6 +83,10 @@ def talk_sense(line, slow):
     need(line.request({"unsubscribe": "stats", "id": "end"}, ("ok",), wait)["id"] == "end", "the id of an answer")
     need(line.command("stop g2", wait) is not None, "stop")
     need("powered off by command" in line.command("log", wait), "the log does not tell of it")
+    line.request({"subscribe": "stats", "period_ms": 100}, ("ok",), wait)
+    off = line.sample(wait)[1][1]
+    need(off["state"] == "off" and off["granted_bytes"] == off["consumed_bytes"] == off["overhead_bytes"] == 0 and
+         off["exits"] > 0, f"g2 is off: {off}")
     need("powering off" in line.request({"command": "poweroff"}, ("output",), wait)["text"], "no last words")
 
 
@@ -104,7 +108,8 @@ def swap_and_see(line, slow):
     grade = found[1].split(":")[0]
     need(re.search(rf"^g2: awesome: nothing is taken from it$(.|\n)*^health: {grade}$", out, re.M), out)
     need("nothing was ever taken" in line.command("why g2", wait), "why g2")
-    line.command("set g1 sched.mem.max 24M", wait)
+    # However much was taken by now, it has more than this.
+    line.command(f"set g1 sched.mem.max {max(g1['consumed_bytes'] >> 21, 1)}M", wait)
     while not re.search(r"^ +\d+ s ago for \d+ s: above its limit \(memory was high\): evict, \d+\.\d MiB; went: ",
                         line.command("why g1", wait), re.M):
         pass

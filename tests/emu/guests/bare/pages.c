@@ -9,9 +9,16 @@
  */
 #include "tests/emu/guests/bare/bare.h"
 
-#define PAGE_WORDS    (PAGE_BYTES / 8)
-#define LOOK_EVERY    64u /* pages between looks at the serial line */
-#define PAUSES        20000u
+#define PAGE_WORDS     (PAGE_BYTES / 8)
+#define LOOK_EVERY     64u /* pages between looks at the serial line */
+#define LAPIC_EOI      0xfee000b0ul
+#define LAPIC_SPURIOUS 0xfee000f0ul
+#define LAPIC_TIMER    0xfee00320ul
+#define LAPIC_INITIAL  0xfee00380ul
+#define LAPIC_ENABLE   0x1ff
+#define TIMER_PERIODIC (1u << 17)
+#define TIMER_VECTOR   0x60
+#define TIMER_COUNT    5000000u /* 10 ms: of a clock of 1 GHz, halved */
 
 /* Primes that divide no count of pages in use here: steps of theirs come to each page once. */
 static const uint64_t steps[] = {104729, 15485863, 1299709, 32452843, 7368787};
@@ -42,13 +49,29 @@ static void look_at(uint64_t *words, uint64_t seed, uint64_t page, uint64_t roun
 	words[0] = round + 1;
 }
 
+static void lapic_write(uintptr_t address, uint32_t value)
+{
+	*(volatile uint32_t *)address = value;
+}
+
+static void on_timer(struct frame *frame)
+{
+	(void)frame;
+	lapic_write(LAPIC_EOI, 0);
+}
+
+/* Asleep but for a look at the serial line now and then. */
 static void rest(void)
 {
 	print("PAGES rests\n");
-	while (!key_pressed()) {
-		for (uint32_t i = 0; i < PAUSES; i++)
-			asm volatile("pause");
-	}
+	interrupts_init();
+	interrupt_handler = on_timer;
+	lapic_write(LAPIC_SPURIOUS, LAPIC_ENABLE);
+	lapic_write(LAPIC_TIMER, TIMER_PERIODIC | TIMER_VECTOR);
+	lapic_write(LAPIC_INITIAL, TIMER_COUNT);
+	while (!key_pressed())
+		asm volatile("sti; hlt; cli");
+	lapic_write(LAPIC_INITIAL, 0);
 }
 
 _Noreturn void pages_run(const struct bare_boot *boot, const char *arguments)
