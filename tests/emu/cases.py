@@ -27,9 +27,6 @@ import virtio_cases
 
 # Bochs runs about a tenth as fast as QEMU, but the firmware comes up sooner.
 BOCHS_PATIENCE = 4
-# QEMU's clock counts instructions too, as Bochs' does: how fast or busy this machine is, no guest can tell, and no case.
-# 16 ns each is about what TCG takes for one here.
-COUNTED_TIME = ("-icount", "shift=4")
 # The kernel's self-tests of its ciphers take as long as all the rest of its start.
 FAST_BOOT = "console=ttyS0 quiet nokaslr cryptomgr.notests"
 PROMPT = r"^bellows> "
@@ -54,7 +51,6 @@ class Case:
     bochs_cpu: str = machines.BOCHS_CPU
     disks: tuple = ()                    # of disk.Disk
     monitor: bool = False                # with a second serial line, for the watcher
-    real_time: bool = False              # QEMU's disk is throttled, which goes by the real clock: the machine too, then
     tcg_only: bool = False               # has a reason not to run under KVM
     long: bool = False                   # make test-all only
     check: object = None                 # (text) -> what is wrong with what was printed, as lines
@@ -345,7 +341,7 @@ def run(case, target, directory):
     cpus = case.cpus or (machines.default_cpus(target) if target == "qemu" else 1)
     spec = machines.Spec(target, directory, case.config, case.memory, cpus, files,
                          qemu_cpu=case.qemu_cpu, bochs_cpu=case.bochs_cpu, disks=case.disks, monitor=case.monitor,
-                         qemu_args=(*case.qemu_args, *(COUNTED_TIME if target == "qemu" and not case.real_time else ())))
+                         qemu_args=case.qemu_args)
     timeout = case.timeout * (BOCHS_PATIENCE if target == "bochs" else 1)
     with machines.Machine(spec) as machine:
         if case.watcher:

@@ -78,7 +78,7 @@ def cases(host, bare, workload, prompt, panic, pvh):
     def case(name, target, faults=("", ""), waiting=NAMES, goes_wrong=(), pressed=NAMES, disks=(), swap=(), **verdicts):
         verdicts = {**dict.fromkeys((*NAMES, "g6"), "ok "), **verdicts}
         return dict(
-            name=f"reclaim-six-{name}", real_time=True, config=config, targets=(target,), memory=112, forbid=(panic,),
+            name=f"reclaim-six-{name}", config=config, targets=(target,), memory=112, forbid=(panic,),
             verdict="stopped", timeout=150, disks=tuple(
                 Disk(name=disk, mib=mib + 4, partitions=((disk, "swap", mib),),
                      **{"blkdebug" if target == "qemu" else "faults": fault})

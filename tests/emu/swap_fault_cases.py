@@ -58,7 +58,7 @@ def cases(host, bare, workload, prompt, panic, pvh):
     slow = Disk(name="swap", mib=96, partitions=(("swap", "swap", 80),), faults="delay 3000000\n",
                 qemu_drive=",throttling.iops-total=300")
     yield dict(
-        name="swap-reset-and-end", real_time=True, config=config, disks=(slow,), forbid=(panic,), timeout=60, verdict="stopped", script=(
+        name="swap-reset-and-end", config=config, disks=(slow,), forbid=(panic,), timeout=60, verdict="stopped", script=(
             both_wait, *typed(prompt, OUT), (r"g1: reclaimed \d+\.\d MiB of 16\.0", "\r"),
             *typed(prompt, "swap"), (r"g1\.vswp .* [1-9]\d* of 12288 slots used", "\r"),
             *typed(prompt, "reset g1"), (r"\[g1\] WORKLOAD waiting", "\r"),

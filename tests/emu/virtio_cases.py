@@ -99,7 +99,6 @@ def cases(host, vm, bare, well, prompt, panic):
     # Ends and resets while requests are at the disk, which is slow: what comes afterwards is right all the same.
     yield case("-resets", alone + guest("g1", "disk=mib=4,ops=60"),
                one("g1", faults="delay 30000000\n", qemu_drive=",throttling.iops-total=60"), verdict="stopped",
-               real_time=True,
                script=((r"\[g1\] DISK under way", "\r"), *typed(prompt, "reset g1"), (r"g1: reset", "\r"),
                        *typed(prompt, "disks"), (r"left behind by resets", "\r"), (r"\[g1\] DISK under way", "\r"),
                        *typed(prompt, "stop g1"), (r"g1: powered off by command", "\r"),
