@@ -132,7 +132,7 @@ def emulator_tests():
     for case in cases.CASES:
         for target in case.targets:
             yield Test(f"{target}/{case.name}", lambda c=case, t=target: run_case(c, t),
-                       (str(BUILD / ".all"),), case.long)
+                       (str(BUILD / ".all"),), case.long or target in case.long_on)
         if "qemu" in case.targets and not case.tcg_only:
             yield Test(f"kvm/{case.name}", lambda c=case: run_case(c, "kvm"), (), case.long)
 

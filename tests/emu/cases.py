@@ -53,6 +53,7 @@ class Case:
     monitor: bool = False                # with a second serial line, for the watcher
     tcg_only: bool = False               # has a reason not to run under KVM
     long: bool = False                   # make test-all only
+    long_on: tuple = ()                  # the same, on these targets
     check: object = None                 # (text) -> what is wrong with what was printed, as lines
     watcher: object = None               # makes another session.Watcher: (machine, timeout, slowness)
 

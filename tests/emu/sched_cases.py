@@ -183,7 +183,7 @@ def cases(host, bare, prompt, panic, pvh):
         ("samples take longer", said(r"Mem\.SamplePeriod = 60, by command"), "console i1\rx\x1d"),
         ("it is awake", lambda a, w: w.note_decisions(a) and re.search(r"\[i1\] PAGES works", w.text), None),
         ("it has its part", lambda a, w: a.i1.has >= 0.85 * a.w1.has, None),
-        ("that was soon", lambda a, w: a.decisions - w.decisions < 120, None)), memory=160)
+        ("that was soon", lambda a, w: a.decisions - w.decisions < 120, None)), memory=160, long_on=("bochs",))
 
     # Each state, entered by VMs whose memory is reserved, and left; with its techniques and no others.
     steps = [f"e{i}" for i in range(1, 10)]
@@ -208,7 +208,7 @@ def cases(host, bare, prompt, panic, pvh):
         ("with nothing reserved any more the balloon is let out", said(r"\[t1\] WORKLOAD ok profile=balloon"), None,
          *(f"stop {name}\r" for name in ("x1", *steps))),
         ("what was out is back before it is used", lambda a, w: a.w1.out == 0, "console w1\rx\x1d"),
-        ("with all its bytes", said(r"\[w1\] PAGES round 1"), None)), memory=192)
+        ("with all its bytes", said(r"\[w1\] PAGES round 1"), None)), memory=192, long_on=("bochs",))
 
     # A VM may begin with less than its memory: its balloon takes the rest; who has no tools is kept to what it was
     # granted, which grows while memory is free.

@@ -118,7 +118,7 @@ def leaving(guest, case, prompt, neighbour):
         (r"\[g1\] WORKLOAD ok profile=unique mib=100 .* wrong=0", "balloon"),
         (r"g1 +48\.0 +\d+\.\d +\d+\.\d +\d+\.\d +0 ", None), (r"\[g1\] TOOLS size 49152", None),
         (r"\[g1\] TOOLS kexeced", "frames"), (r"all accounted for", "poweroff")),
-        timeout=300, files={"bellows/kexec.img": machines.BUILD / "guests/kexec.img"})
+        timeout=300, long_on=("bochs",), files={"bellows/kexec.img": machines.BUILD / "guests/kexec.img"})
     # The image was written with the balloon empty, and may be woken up where there is none.
     yield case("hibernated", guest("hibernate", initrd=r"\bellows\hibernate.img", disk="g1"), steps(
         prompt, (r"\[g1\] TOOLS loaded", "balloon g1 80M"), (r"\[g1\] TOOLS size 81920", None),
@@ -126,7 +126,7 @@ def leaving(guest, case, prompt, neighbour):
         (r"\[g1\] TOOLS size 81920", "balloon"), (r"g1 +80\.0 +80\.0 .* ok$", "balloon g1 off"),
         (r"\[g1\] WORKLOAD ok .* wrong=0", None), (r"\[g1\] TOOLS unloaded", "frames"),
         (r"all accounted for", "poweroff")), timeout=300,
-        files={"bellows/hibernate.img": machines.BUILD / "guests/hibernate.img"},
+        long_on=("bochs",), files={"bellows/hibernate.img": machines.BUILD / "guests/hibernate.img"},
         disks=(Disk(name="g1", mib=140, partitions=(("g1", "disk", 128),)),))
 
 
