@@ -1,8 +1,9 @@
 /*
  * The host's side of the balloons: ten times a second each target takes a step towards what is
- * asked for by the administrator or the memory scheduler, whoever wants more, and a guest whose target is another now gets an interrupt. What a VM without a
- * reservation has given up is promised to it no longer, so that another may start with it; where
- * one has, that much stays in the balloon.
+ * asked for by the administrator or the memory scheduler, whoever wants more, and a guest whose
+ * target is another now gets an interrupt. What a VM without a reservation has given up is promised
+ * to it no longer, so that another may start with it; where one has, that much stays in the
+ * balloon.
  */
 #include "hv/balloon.h"
 #include "hv/console.h"
@@ -21,9 +22,6 @@
 #define STATUS_BYTES 100
 
 typedef unsigned long long ull;
-
-/* A size in MiB with one decimal, as two numbers for "%llu.%llu". */
-#define MIB_OF(pages) (ull)((pages) >> 8), (ull)(((pages)&0xff) * 10 >> 8)
 
 static u64 due_ns;
 

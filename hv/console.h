@@ -16,6 +16,10 @@ void console_start(void);
 /* Read what was typed and act on it. A bounded number of bytes. */
 void console_poll(void);
 
+/* So many pages in MiB with one decimal, as two numbers for "%llu.%llu". */
+#define MIB_OF(pages)                                                                              \
+	(unsigned long long)((pages) >> 8), (unsigned long long)(((pages)&0xff) * 10 >> 8)
+
 /* Text on the console; "\n" ends a line. At most 512 bytes at once. */
 void console_printf(const char *fmt, ...) printf_like(1, 2);
 

@@ -19,9 +19,6 @@
 
 typedef unsigned long long ull;
 
-/* A size in MiB with one decimal, as two numbers for "%llu.%llu". */
-#define MIB_OF(pages) (ull)((pages) >> 8), (ull)(((pages)&0xff) * 10 >> 8)
-
 /* --- frames ---------------------------------------------------------------------------------- */
 
 static u64 own_frames(const struct frame_account *account)

@@ -7,9 +7,6 @@
 
 typedef unsigned long long ull;
 
-/* A size in MiB with one decimal, as two numbers for "%llu.%llu". */
-#define MIB_OF(pages) (ull)((pages) >> 8), (ull)(((pages)&0xff) * 10 >> 8)
-
 static void show_host(const struct memsched_figures *f)
 {
 	console_printf("memory is %s for %llu s, %llu.%llu MiB free, minFree %llu.%llu\n",

@@ -23,9 +23,6 @@
 
 typedef unsigned long long ull;
 
-/* A size in MiB with one decimal, as two numbers for "%llu.%llu". */
-#define MIB_OF(pages) (ull)((pages) >> 8), (ull)(((pages)&0xff) * 10 >> 8)
-
 static struct {
 	struct space *space; /* only compared; NULL: there is none */
 	u64 serial;

@@ -26,7 +26,8 @@ void run_queue_start(struct vcpu *vcpu);
 /*
  * Boot CPU: nobody runs it, has it in a queue, or has its state in hardware, this CPU excepted. Its
  * VM is ending (vm_is_ending()), so that nobody takes it again. Waits for the CPU that has it, for
- * as long as an exit takes; no lock may be held. Harmless for one that was never started.
+ * as long as an exit takes, which may want any lock but the one that the boot CPU's loop holds
+ * while VMs' lives change (sched.c: others only try it). Harmless for one that was never started.
  */
 void run_queue_stop(struct vcpu *vcpu);
 

@@ -279,8 +279,6 @@ const char *share_note(const struct vm *vm)
 
 /* --- The command ----------------------------------------------------------------------------- */
 
-#define MIB_OF(pages) (ull)((pages) >> 8), (ull)(((pages)&0xff) * 10 >> 8)
-
 static void print_sharing(const struct vm *vm)
 {
 	struct share_figures f;

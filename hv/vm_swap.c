@@ -13,9 +13,6 @@
 
 typedef unsigned long long ull;
 
-/* Slots as MiB with one decimal, as two numbers for "%llu.%llu". */
-#define MIB_OF(slots) (ull)((slots) >> 8), (ull)(((slots)&0xff) * 10 >> 8)
-
 /* --- Volumes --------------------------------------------------------------------------------- */
 
 void vm_swap_open_volumes(void)

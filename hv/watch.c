@@ -13,9 +13,6 @@
 
 typedef unsigned long long ull;
 
-/* A size in MiB with one decimal, as two numbers for "%llu.%llu". */
-#define MIB_OF(pages) (ull)((pages) >> 8), (ull)(((pages)&0xff) * 10 >> 8)
-
 static u64 due_ns;
 
 void watch_vm_began(struct vm *vm)

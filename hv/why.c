@@ -14,9 +14,6 @@
 
 typedef unsigned long long ull;
 
-/* A size in MiB with one decimal, as two numbers for "%llu.%llu". */
-#define MIB_OF(pages) (ull)((pages) >> 8), (ull)(((pages)&0xff) * 10 >> 8)
-
 static void print_order(const struct memory_order *order, u64 now)
 {
 	console_printf("%6llu s ago for %llu s: %s (memory was %s): %s, %llu.%llu MiB",

@@ -30,7 +30,6 @@ struct cpu {
 	struct virt_vcpu *fpu_owner; /* .loaded, where its FPU state is in the registers; or NULL */
 	void *virt;		/* the backend's own: VMXON region, host save area, ASIDs */
 	const char *running;	/* name of the VM in progress, for a panic; or NULL */
-	u64 held_locks;		/* lock.c: ranks held */
 	u64 idle_ns, vcpu_ns;	/* [a] in HLT, and running vCPUs; written by this CPU, as the next */
 	u64 interrupts, steals;	/* [a] steals: vCPUs taken from others' queues */
 	u64 timer_tsc;		/* time.c: what the timer is armed for; ~0 once it has come, or if for nothing */

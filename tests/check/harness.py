@@ -73,9 +73,15 @@ def check_second_try():
     late = session.Outcome("timeout", "one\n", 1.0)
     yield "what was late may be tried again", not cases.is_hard(CASE, late)
     for what, end, text in (("a panic", "panic", "BELLOWS PANIC: x\n"), ("a lost guest", "failed", GOOD.text),
+                            ("a guest lost on the way", "timeout", "[ 1.0] g1: stopped: its page was lost\n"),
                             ("a wrong byte", "timeout", "WORKLOAD FAIL profile=mixed wrong=1\n"),
                             ("what is forbidden", "timeout", "three\n")):
         yield f"{what} has no second try", cases.is_hard(CASE, session.Outcome(end, text, 1.0))
+    wanted = cases.Case("sample", "", expect=("g1: stopped",))
+    yield "a guest that is to be stopped is not lost", not cases.is_hard(
+        wanted, session.Outcome("timeout", "[ 1.0] g1: stopped: its page was lost\n", 1.0))
+    yield "nor is one that says so itself", not cases.is_hard(
+        CASE, session.Outcome("timeout", "[g1] g2: stopped: no\n", 1.0))
     tests = make_test()
     slow = [(tests.Test(f"qemu/{end}", lambda end=end: tests.Result(end)), tests.Result("timing", "late"))
             for end in ("passed", "timing", "failed")]

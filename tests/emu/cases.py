@@ -327,10 +327,18 @@ def judge(case, outcome):
 
 # Of a run that did not go as wanted: signs of an error that may be rare, and of which one is enough.
 HARD = re.compile(r"BELLOWS PANIC|Kernel panic - |WORKLOAD FAIL|NOT ALL|wrong=[1-9]")
+LOST = re.compile(session.OWN + r"\b[\w.-]+: stopped: ", re.M)
+
+
+def wants_a_lost_vm(case):
+    waits = [wait for wait, _ in case.script if isinstance(wait, str)]
+    return any("stopped" in pattern for pattern in (*case.expect, *waits))
 
 
 def is_hard(case, outcome):
     """Was it more than that the machine was late, or ahead of what was typed to it?"""
+    if LOST.search(outcome.text) and not wants_a_lost_vm(case):
+        return True
     return HARD.search(outcome.text) or (outcome.end == "failed" != case.verdict) or any(
         re.search(pattern, outcome.text, re.M) for pattern in case.forbid)
 
