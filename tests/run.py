@@ -26,6 +26,7 @@ import guest_tools
 import live_tools
 import machine as machines
 import report_test
+import swap
 import terminal
 import tools_cases
 import usb_image
@@ -170,8 +171,8 @@ def live_watch_test():
 def costs_test():
     """What make bench says of an exit, faults and the balloon, against the issues' targets."""
     def run():
-        found = [emulated.bench_cpuid("bochs"), emulated.bench_touch("bochs"), balloon.bench_inflate_4k(),
-                 balloon.bench_inflate_2m(), zcache.bench_fault()]
+        found = [emulated.bench_cpuid("bochs"), emulated.bench_touch("bochs"), emulated.bench_cow("bochs"),
+                 balloon.bench_inflate_4k(), balloon.bench_inflate_2m(), zcache.bench_fault(), swap.bench_fault()]
         return Result("passed" if all(one.is_within for one in found) else "failed",
                       "\n".join(one.limit_line for one in found))
     return Test("bochs/exit-costs", run, tuple(str(BUILD / need) for need in emulated.NEEDS))
