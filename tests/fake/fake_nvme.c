@@ -395,7 +395,7 @@ void fake_nvme_init(struct fake_nvme *f)
 		.alloc = bus_alloc,
 		.cut_off = bus_cut_off,
 		.register_bytes = 0x4000,
-		.vector_count = 4,
+		.vector_count = 5,
 		.has_msix = true,
 	};
 	f->cap = NVME_CAP_CSS_NVM | 4u << 24 | 63;

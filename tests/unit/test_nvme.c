@@ -1,4 +1,4 @@
-/* SRCS: drivers/nvme.c drivers/nvme_admin.c drivers/nvme_queue.c drivers/nvme_request.c
+/* SRCS: drivers/nvme.c drivers/nvme_admin.c drivers/nvme_queue.c drivers/nvme_request.c drivers/nvme_facts.c
    tests/fake/fake_nvme.c mm/base/lock.c mm/base/log.c mm/base/check.c mm/base/fmt.c
    mm/base/err.c */
 /*
