@@ -119,6 +119,7 @@ static u16 create(struct fake_nvme *f, const struct nvme_command *c)
 		f->cq[queue].base = c->prp1;
 		f->cq[queue].entries = entries;
 		f->cq[queue].phase = 1;
+		f->cq[queue].vector = c->dword11 >> 16;
 		f->cq[queue].exists = true;
 		return 0;
 	}
