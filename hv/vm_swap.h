@@ -20,7 +20,7 @@ void vm_swap_open_volumes(void);
 
 /*
  * Is each of them ready or refused? It takes no longer than the disks' driver gives three requests;
- * disks_poll() must be called meanwhile.
+ * disks_turn() must be called meanwhile.
  */
 bool vm_swap_is_settled(void);
 

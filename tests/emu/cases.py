@@ -14,6 +14,7 @@ import host_cases
 import hostile
 import machine as machines
 import monitor_cases
+import nvme_cases
 import reclaim_cases
 import reclaim_fault_cases
 import sched_cases
@@ -298,6 +299,7 @@ CASES = [
     *(Case(**arguments) for arguments in reclaim_fault_cases.cases(host, bare, workload, PROMPT, PANIC, PVH)),
     *(Case(**arguments) for arguments in monitor_cases.cases(host, bare, workload, PROMPT, PANIC, PVH)),
     *(Case(**arguments) for arguments in sched_cases.cases(host, bare, PROMPT, PANIC, PVH)),
+    *(Case(**arguments) for arguments in nvme_cases.cases(host, vm, PROMPT, PANIC)),
     *(Case(**arguments) for arguments in smp_cases.cases(host, vm, bare, workload, PROMPT, PANIC, PVH)),
 ]
 CASES += smp_cases.again(CASES)
