@@ -382,8 +382,8 @@ static void x2apic_registers_refuse_each_reserved_bit(void **state)
 		for (u32 bit = 0; bit < 64; bit++) {
 			err_t expected = registers[i].valid >> bit & 1 ? 0 : E_INVAL;
 
-			assert_int_equal(lapic_msr_write(&set, 2, X2(registers[i].reg), BIT(bit)),
-				expected);
+			assert_int_equal(
+				lapic_msr_write(&set, 2, X2(registers[i].reg), BIT(bit)), expected);
 		}
 	}
 }
@@ -543,6 +543,24 @@ static void illegal_vectors_are_errors_noted_once(void **state)
 	assert_int_equal(msr_read(0, X2(LAPIC_ICR)), 0x51); /* another register */
 }
 
+static void one_call_sends_to_each_id_of_a_bitmap(void **state)
+{
+	(void)state;
+	to_x2apic(1);
+	assert_int_equal(lapic_send_each(&set, 0xb, 0, DELIVER_FIXED, 0x55), 3);
+	for (u32 i = 0; i < COUNT; i++)
+		assert_int_equal(take(i), i == 2 ? -1 : 0x55);
+	assert_int_equal(lapic_send_each(&set, ~0ull, 2, DELIVER_NMI, 0), 2);
+	for (u32 i = 0; i < COUNT; i++)
+		assert_int_equal(lapics[i].nmi_pending, i >= 2);
+	/* Nobody, by numbers that would wrap around. */
+	assert_int_equal(lapic_send_each(&set, ~0ull, COUNT, DELIVER_FIXED, 0x66), 0);
+	assert_int_equal(lapic_send_each(&set, ~0ull, ~0ull, DELIVER_FIXED, 0x66), 0);
+	assert_int_equal(lapic_send_each(&set, ~0ull, ~0ull - 62, DELIVER_FIXED, 0x66), 0);
+	for (u32 i = 0; i < COUNT; i++)
+		assert_int_equal(take(i), -1);
+}
+
 static void init_keeps_place_and_id(void **state)
 {
 	(void)state;
@@ -599,6 +617,7 @@ int main(void)
 		TEST(lowest_priority_goes_to_one_who_is_least_busy),
 		TEST(init_and_sipi_start_a_waiting_vcpu_once),
 		TEST(illegal_vectors_are_errors_noted_once),
+		TEST(one_call_sends_to_each_id_of_a_bitmap),
 		TEST(init_keeps_place_and_id),
 		TEST(odd_mmio_accesses_do_no_harm),
 	};
