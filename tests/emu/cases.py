@@ -24,6 +24,7 @@ import swap_fault_cases
 import share_cases
 import smp_cases
 import tools_cases
+import vcpu_cases
 import virtio_cases
 
 # Bochs runs about a tenth as fast as QEMU, but the firmware comes up sooner.
@@ -301,6 +302,7 @@ CASES = [
     *(Case(**arguments) for arguments in sched_cases.cases(host, bare, PROMPT, PANIC, PVH)),
     *(Case(**arguments) for arguments in nvme_cases.cases(host, vm, PROMPT, PANIC)),
     *(Case(**arguments) for arguments in smp_cases.cases(host, vm, bare, workload, PROMPT, PANIC, PVH)),
+    *(Case(**arguments) for arguments in vcpu_cases.cases(host, vm, workload, PROMPT, PANIC)),
 ]
 CASES += smp_cases.again(CASES)
 
