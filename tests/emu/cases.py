@@ -13,6 +13,7 @@ import disk_cases
 import host_cases
 import hostile
 import machine as machines
+import matrix_cases
 import monitor_cases
 import reclaim_cases
 import reclaim_fault_cases
@@ -44,6 +45,7 @@ class Case:
     targets: tuple = ("qemu", "bochs")
     memory: int = 768
     cpus: object = None
+    needs_sound_smp: bool = False        # skipped on a QEMU whose several CPUs are not (machine.smp_problem())
     timeout: int = 180                   # seconds of a CPU that QEMU may take
     files: dict = dataclasses.field(default_factory=dict)   # more or other files on the ESP
     qemu_cpu: str = "max,-la57"
@@ -299,6 +301,7 @@ CASES = [
     *(Case(**arguments) for arguments in monitor_cases.cases(host, bare, workload, PROMPT, PANIC, PVH)),
     *(Case(**arguments) for arguments in sched_cases.cases(host, bare, PROMPT, PANIC, PVH)),
     *(Case(**arguments) for arguments in smp_cases.cases(host, vm, bare, workload, PROMPT, PANIC, PVH)),
+    *(Case(**arguments) for arguments in matrix_cases.cases(host, vm, bare, workload, PROMPT, PANIC, PVH)),
 ]
 CASES += smp_cases.again(CASES)
 
