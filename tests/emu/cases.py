@@ -23,6 +23,7 @@ import swap_cases
 import swap_fault_cases
 import share_cases
 import smp_cases
+import soak_cases
 import tools_cases
 import virtio_cases
 
@@ -301,6 +302,7 @@ CASES = [
     *(Case(**arguments) for arguments in monitor_cases.cases(host, bare, workload, PROMPT, PANIC, PVH)),
     *(Case(**arguments) for arguments in sched_cases.cases(host, bare, PROMPT, PANIC, PVH)),
     *(Case(**arguments) for arguments in smp_cases.cases(host, vm, bare, workload, PROMPT, PANIC, PVH)),
+    *(Case(**arguments) for arguments in soak_cases.cases(host, vm, bare, PANIC, PVH)),
     *(Case(**arguments) for arguments in matrix_cases.cases(host, vm, bare, workload, PROMPT, PANIC, PVH)),
 ]
 CASES += smp_cases.again(CASES)
