@@ -52,6 +52,12 @@ fuzz-guest: setup ## a hostile guest for SECONDS=600 beside neighbours that veri
 	@BELLOWS_BUILD=$(BUILD) $(PY) tests/emu/fuzz_guest.py --target $(or $(TARGET),qemu) \
 		--seconds $(or $(SECONDS),600) $(if $(SEED),--seed $(SEED)) $(FUZZ_ARGS)
 
+.PHONY: soak
+soak: setup ## random operations on guests that verify their memory, for MIN=30 minutes (TARGET=qemu|bochs, SEED=N)
+	$(build_locked) $(BUILD)/.all
+	@BELLOWS_BUILD=$(BUILD) $(PY) tests/emu/soak.py --target $(or $(TARGET),qemu) \
+		--minutes $(or $(MIN),30) $(if $(SEED),--seed $(SEED)) $(SOAK_ARGS)
+
 .PHONY: sim
 sim: setup ## simulate the memory scheduler: 10000 random hosts, one of thousands of VMs for hours, one drawn (SEED=N)
 	$(build_locked) $(BUILD)/tests/sim/worlds

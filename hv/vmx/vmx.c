@@ -403,6 +403,11 @@ static u64 vmx_get_cr4(struct virt_vcpu *vcpu)
 	return vmx_cr4_get();
 }
 
+static void vmx_flush_tlb(struct virt_vcpu *vcpu)
+{
+	vmx_flush_linear(vmx_of(vcpu));
+}
+
 const struct virt_ops vmx_ops = {
 	.name = "VT-x",
 	.slat = &slat_ept,
@@ -428,5 +433,6 @@ const struct virt_ops vmx_ops = {
 	.get_cpl = vmx_get_cpl,
 	.msr_read = vmx_msr_read,
 	.msr_write = vmx_msr_write,
+	.flush_tlb = vmx_flush_tlb,
 	.dump = vmx_dump,
 };

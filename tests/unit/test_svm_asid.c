@@ -146,6 +146,37 @@ static void two_vcpus_of_a_vm_on_one_cpu_both_flush(void **state)
 	enter(0, VM_COUNT);
 }
 
+/* As where another vCPU of the guest's asked for it. */
+static void a_vcpu_s_own_flush_is_done_once_and_hits_no_other(bool flush_by_asid)
+{
+	start(flush_by_asid);
+	enter(0, 0);
+	enter(0, 1);
+	svm_asid_flush(&vcpus[0]);
+	for (u32 tag = 0; tag < ASID_COUNT; tag++) {
+		if (tlb[0][tag].vcpu == 0)
+			tlb[0][tag].generation = 0; /* must not be used any more */
+	}
+	enter(0, 0);
+	keep_count = 0;
+	enter(0, 0);
+	enter(0, 1);
+	assert_int_equal(keep_count, 2);
+	assert_int_equal(flush_all_count, 1);
+}
+
+static void a_flush_on_demand_with_flush_by_asid(void **state)
+{
+	(void)state;
+	a_vcpu_s_own_flush_is_done_once_and_hits_no_other(true);
+}
+
+static void a_flush_on_demand_without_flush_by_asid(void **state)
+{
+	(void)state;
+	a_vcpu_s_own_flush_is_done_once_and_hits_no_other(false);
+}
+
 static void a_vcpu_that_stays_keeps_its_translations(void **state)
 {
 	(void)state;
@@ -175,6 +206,8 @@ int main(void)
 		cmocka_unit_test(no_vcpu_uses_a_stale_translation_with_flush_by_asid),
 		cmocka_unit_test(no_vcpu_uses_a_stale_translation_without_flush_by_asid),
 		cmocka_unit_test(two_vcpus_of_a_vm_on_one_cpu_both_flush),
+		cmocka_unit_test(a_flush_on_demand_with_flush_by_asid),
+		cmocka_unit_test(a_flush_on_demand_without_flush_by_asid),
 		cmocka_unit_test(a_vcpu_that_stays_keeps_its_translations),
 		cmocka_unit_test(what_a_failed_entry_did_not_flush_is_flushed_later),
 	};

@@ -1,0 +1,26 @@
+"""Cases of guests with several vCPUs: how Linux finds and starts them, and what it uses of what it is offered."""
+import machine as machines
+
+ONLINE = r"ACTION cpus online=2(?:.|\n)*?ACTION cpus ok"
+X2APIC = rf"Switched APIC routing to physical x2apic(?:.|\n)*?{ONLINE}"
+
+
+def cases(host, vm, workload, prompt, panic):
+    # The kernel says on the console what it chose.
+    def guest(does, extra, memory="128M", **keys):
+        return vm("g1", does, memory, extra=f"loglevel=7 bellows.{extra}", vcpus=2, **keys)
+
+    def case(name, config, **more):
+        return dict(name=f"vcpus-{name}", config=config, forbid=(panic, "ACTION cpus FAIL", *more.pop("forbid", ())),
+                    timeout=240, **more)
+
+    # By itself, again after a reset, and where the kernel before left the mode on.
+    yield case("x2apic", host(autostop="no") + guest("action=cpus", "halt=stay"), verdict="stopped",
+               script=((X2APIC, "\r"), (prompt, "reset g1\r"), (X2APIC, "\r"), (prompt, "stop g1\r"),
+                       (r"g1: powered off", "\r"), (prompt, "poweroff\r")), forbid=("x2apic: enabled by BIOS",))
+    yield case("kexec", host(autostop="no") + guest("action=cpus,kexec", "halt=stay", "192M", initrd=r"\bellows\kexec.img"),
+               verdict="stopped", script=((X2APIC, None), (r"x2apic: enabled by BIOS", None), (X2APIC, "\r"),
+                                          (prompt, "stop g1\r"), (r"g1: powered off", "\r"), (prompt, "poweroff\r")),
+               files={"bellows/kexec.img": machines.BUILD / "guests/kexec.img"}, long_on=("bochs",))
+    yield case("xapic", host() + guest("action=cpus", f"{workload(mib=16, ops=500)} nox2apic"),
+               expect=(r"APIC: Switch to symmetric I/O mode", ONLINE), forbid=("x2apic enabled", "APIC routing to .*x2apic"))
