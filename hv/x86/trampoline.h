@@ -14,6 +14,7 @@
 #define TRAMPOLINE_STACK (TRAMPOLINE_ARGS + 0x18)
 #define TRAMPOLINE_ENTRY (TRAMPOLINE_ARGS + 0x20) /* void entry(struct cpu *) */
 #define TRAMPOLINE_CPU   (TRAMPOLINE_ARGS + 0x28)
+#define TRAMPOLINE_APIC_ID (TRAMPOLINE_ARGS + 0x30) /* whose the arguments are */
 #define TRAMPOLINE_GDT   (TRAMPOLINE_ARGS + 0x40) /* null, 64-bit code, data */
 
 #ifndef __ASSEMBLER__

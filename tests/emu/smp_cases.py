@@ -3,6 +3,7 @@
 import dataclasses
 
 from disk import Disk
+from machine import BUILD
 
 TWICE = (
     # Scans, batches and shoot-downs on one CPU, for guests that write and die on the other.
@@ -48,3 +49,18 @@ def cases(host, vm, bare, workload, prompt, panic, pvh):
     for name, cpus, targets in (("vcpus-on-one-cpu", None, ("qemu", "bochs")), ("vcpus-on-two-cpus", 2, ("bochs",))):
         yield dict(name=name, config=host() + two_vcpus(500), cpus=cpus, targets=targets, forbid=(panic,), timeout=240,
                    expect=(r"g1: started, 128 MiB, 2 vCPUs", r"ACTION cpus online=2", r"ACTION cpus ok"))
+
+    # Firmware that lists a CPU which is not there, before those that are: it is left out, and the others work.
+    absent = {"EFI/BOOT/BOOTX64.EFI": BUILD / "absent_cpu.efi", "EFI/BOOT/BELLOWS.EFI": BUILD / "BOOTX64.EFI"}
+    for target, cpus, source in (("qemu", 1, "the MADT"), ("bochs", 2, "the firmware's MP services")):
+        yield dict(name="absent-cpu", targets=(target,), cpus=cpus, files=absent, memory=128, forbid=(panic,),
+                   verdict="stopped", disks=(Disk(name="swap", mib=140, partitions=(("swap", "swap", 130),)),),
+                   config=host(**{"Mem.ShareForceSalting": 0, "autostop": "no"}) + "".join(
+                       bare(f"g{i}", workload(seed=i, mib=24, ops=800), "40M", pvh, **{"sched.mem.min": 0})
+                       for i in range(1, 4)),
+                   script=((r"(g\d\] WORKLOAD ok(?:.|\n)*){3}", "\r"), (prompt, "cpus\r"), (r"is left out", "\r"),
+                           (prompt, "disks\r"), (r"requests:", "\r"), (prompt, "poweroff\r")),
+                   expect=(r"a CPU is listed that is not there", r"CPU 1 \(APIC 13\) is left out: it did not answer",
+                           rf"{cpus} of {cpus + 1} CPUs online .*, listed by {source}", r"^ +1 +13 failed +0 ms +0 ms ",
+                           *((r"^ +2 +1 online +\d+ ms +[1-9]\d* ms ",) if cpus > 1 else ()),
+                           r"CPU 1 \(APIC 13\) is left out: it did not answer", r" 0 failed; commands: 0 retried"))
