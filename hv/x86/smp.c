@@ -218,8 +218,7 @@ static void wait_for(const struct cpu *cpu)
 	bool has_answered = false;
 
 	while (!cpu_start_is_settled(&cpu->state) && time_tsc() < end) {
-		if (!has_answered &&
-			__atomic_load_n(&cpu->state, __ATOMIC_RELAXED) == CPU_COMING) {
+		if (!has_answered && __atomic_load_n(&cpu->state, __ATOMIC_RELAXED) == CPU_COMING) {
 			has_answered = true;
 			end = time_tsc() + wait;
 		}

@@ -22,25 +22,31 @@ def again(cases):
 
 
 def cases(host, vm, bare, workload, prompt, panic, pvh):
-    # Two guests that never halt: each has a CPU. Two more, and each CPU runs two.
-    spin = host(autostop="no") + "".join(bare(f"g{i}", "spin", kernel=pvh) for i in (1, 2)) + \
-        bare("g3", workload(mib=8, ops=4000), "16M", pvh, autostart="no") + \
-        bare("g4", workload(mib=8, ops=4000, seed=2), "16M", pvh, autostart="no")
-    both_run = "".join(rf"^ *{cpu} +\d+ online +\d+ ms +[1-9]\d* ms .*\n" for cpu in (0, 1))
-    yield dict(name="two-cpus-run-guests", config=spin, cpus=2, targets=("bochs",), verdict="stopped", forbid=(panic,),
-               script=((r"g2: started", "\r"), (prompt, "start g3\r"), (r"g3: started", "\r"), (prompt, "start g4\r"),
-                       (r"g[34]\] WORKLOAD ok(?:.|\n)*g[34]\] WORKLOAD ok", "\r"), (prompt, "cpus\r"),
-                       (r"STEALS", "\r"), (prompt, "stop g1\r"), (r"g1: powered off", "\r"), (prompt, "stop g2\r"),
-                       (r"g2: powered off", "\r"), (prompt, "frames\r"), (r"all accounted for", "\r"),
-                       (prompt, "poweroff\r")),
-               expect=(both_run, r"powered off"))
+    # A guest that never halts for each CPU; two more, and some CPUs run two.
+    for name, cpus in (("two", 2), ("four", 4)):
+        spinning, more = range(1, cpus + 1), (cpus + 1, cpus + 2)
+        both = "|".join(map(str, more))
+        spin = host(autostop="no") + "".join(bare(f"g{i}", "spin", kernel=pvh) for i in spinning) + "".join(
+            bare(f"g{i}", workload(mib=8, ops=4000, seed=i), "16M", pvh, autostart="no") for i in more)
+        yield dict(name=f"{name}-cpus-run-guests", config=spin, cpus=cpus, targets=("bochs",), verdict="stopped",
+                   forbid=(panic,), timeout=180 * cpus // 2,
+                   script=((rf"g{cpus}: started", "\r"),
+                           *(step for i in more for step in ((prompt, f"start g{i}\r"), (rf"g{i}: started", "\r"))),
+                           (rf"g({both})\] WORKLOAD ok(?:.|\n)*g({both})\] WORKLOAD ok", "\r"), (prompt, "cpus\r"),
+                           (r"STEALS", "\r"),
+                           *(step for i in spinning for step in (
+                               (prompt, f"stop g{i}\r"), (rf"g{i}: powered off", "\r"))),
+                           (prompt, "frames\r"), (r"all accounted for", "\r"), (prompt, "poweroff\r")),
+                   expect=("".join(rf"^ *{cpu} +\d+ online +\d+ ms +[1-9]\d* ms .*\n" for cpu in range(cpus)),
+                           r"powered off"))
 
     # Six guests on too little memory for two and a half of them, all techniques on: all finish, every byte verifies.
     six = host(**{"Mem.ShareForceSalting": 0}) + "".join(
         bare(f"g{i}", workload(seed=i, mib=24, ops=1500), "40M", pvh, **{"sched.mem.min": 0}) for i in range(1, 7))
-    yield dict(name="two-cpus-reclaim-six", config=six, cpus=2, targets=("bochs",), memory=128, forbid=(panic,),
-               disks=(Disk(name="swap", mib=320, partitions=(("swap", "swap", 300),)),),
-               expect=(r"(?:^g\d .*verdict ok(?:.|\n)*?){6}",))
+    for name, cpus in (("two", 2), ("four", 4)):
+        yield dict(name=f"{name}-cpus-reclaim-six", config=six, cpus=cpus, targets=("bochs",), memory=128,
+                   forbid=(panic,), disks=(Disk(name="swap", mib=320, partitions=(("swap", "swap", 300),)),),
+                   expect=(r"(?:^g\d .*verdict ok(?:.|\n)*?){6}",), long=cpus > 2, timeout=90 * cpus)
 
     # Guests with two CPUs, on one and on two of the host's: writes of both to the same pages, and resets meanwhile.
     def two_vcpus(ops, **keys):
