@@ -179,6 +179,8 @@ err_t __wrap_space_peek(struct space *of, gfn_t gfn, struct space_peek *peek)
 	assert_ptr_equal(of, space);
 	if (!space_is_ram(of, gfn))
 		return E_RANGE;
+	/* Whoever brings the page after this look must see that it is waited for. */
+	assert_true(wants & GUEST_DISK_AT_WORK);
 	switch (absent.where[gfn.v]) {
 	case IN_MEMORY:
 		return E_EXIST;
