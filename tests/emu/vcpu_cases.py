@@ -24,3 +24,10 @@ def cases(host, vm, workload, prompt, panic):
                files={"bellows/kexec.img": machines.BUILD / "guests/kexec.img"}, long_on=("bochs",))
     yield case("xapic", host() + guest("action=cpus", f"{workload(mib=16, ops=500)} nox2apic"),
                expect=(r"APIC: Switch to symmetric I/O mode", ONLINE), forbid=("x2apic enabled", "APIC routing to .*x2apic"))
+    # Where both share a CPU, a flush waits for nobody, and the time that each waits for the other is told.
+    offered = (r"setup pv remote TLB flush", r"PV spinlocks enabled", r"setup PV IPIs")
+    for name, cpus, stolen, targets in (("flush-on-one-cpu", 1, r"[1-9]\d*", ("qemu", "bochs")),
+                                        ("flush-on-two-cpus", 2, r"\d+", ("bochs",))):
+        yield case(name, host() + guest("action=flush", workload(mib=16, ops=500)), cpus=cpus, targets=targets, expect=(
+            *offered, rf"ACTION flush rounds=1000 us=\d+ stolen={stolen}\b", r"ACTION flush ok"),
+            forbid=("ACTION flush FAIL",))
