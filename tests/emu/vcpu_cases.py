@@ -1,5 +1,6 @@
 """Cases of guests with several vCPUs: how Linux finds and starts them, and what it uses of what it is offered."""
 import machine as machines
+from disk import Disk
 
 ONLINE = r"ACTION cpus online=2(?:.|\n)*?ACTION cpus ok"
 X2APIC = rf"Switched APIC routing to physical x2apic(?:.|\n)*?{ONLINE}"
@@ -31,3 +32,8 @@ def cases(host, vm, workload, prompt, panic):
         yield case(name, host() + guest("action=flush", workload(mib=16, ops=500)), cpus=cpus, targets=targets, expect=(
             *offered, rf"ACTION flush rounds=1000 us=\d+ stolen={stolen}\b", r"ACTION flush ok"),
             forbid=("ACTION flush FAIL",))
+    # The same while all that is not needed just now, the records of preempted vCPUs with it, is evicted again and again.
+    yield case("flush-evicted", host(**{"Mem.AllocGuestLargePage": 0, "Mem.MemZipMaxPct": 5}) + guest(
+        "action=flush", workload(mib=16, ops=500), **{"sched.mem.min": 0, "debug.reclaim": 10000}), cpus=1, long=True,
+        disks=(Disk(name="swap", mib=160, partitions=(("swap", "swap", 144),)),), forbid=("ACTION flush FAIL",),
+        expect=(offered[0], r"ACTION flush ok"))
