@@ -191,6 +191,8 @@ def run_case(case, target):
         problem = machines.kvm_problem()
         if problem:
             return Result("skipped", problem)
+    if case.needs_sound_smp and machines.smp_problem(target):
+        return Result("skipped", machines.smp_problem(target))
     return Result(*cases.run(case, target, BUILD / "runs" / f"{target}-{case.name}"))
 
 

@@ -12,8 +12,8 @@
 
 /*
  * KICK_CPU: RCX = APIC id of one whose HLT ends, also with interrupts off. Answer: 0.
- * SEND_IPI: RBX, RCX = a bitmap of APIC ids from RDX on, RSI = as the low half of ICR, fixed or NMI.
- * Answer: how many of those there are.
+ * SEND_IPI: RBX, RCX = a bitmap of APIC ids from RDX on, RSI = as the low half of ICR, fixed or
+ * NMI. Answer: how many of those there are.
  */
 #define KVM_HC_KICK_CPU 5u
 #define KVM_HC_SEND_IPI 10u
@@ -36,7 +36,8 @@ struct steal_time_record {
 };
 _Static_assert(sizeof(struct steal_time_record) == 64, "as KVM's guests expect it");
 
-/* PREEMPTED: it does not run, and does not before it has flushed its TLB if FLUSH_TLB is set too. */
+/* PREEMPTED: it does not run, and does not before it has flushed its TLB if FLUSH_TLB is set too.
+ */
 #define STEAL_TIME_PREEMPTED 1u
 #define STEAL_TIME_FLUSH_TLB 2u
 

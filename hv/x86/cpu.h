@@ -32,6 +32,7 @@ struct cpu {
 	const char *running;	/* name of the VM in progress, for a panic; or NULL */
 	u64 idle_ns, vcpu_ns;	/* [a] in HLT, and running vCPUs; written by this CPU, as the next */
 	u64 interrupts, steals;	/* [a] steals: vCPUs taken from others' queues */
+	u64 disk_requests;	/* [a] handed back here when their disk was done */
 	u64 timer_tsc;		/* time.c: what the timer is armed for; ~0 once it has come, or if for nothing */
 	bool in_library;	/* library.h */
 };
@@ -41,7 +42,7 @@ static inline struct cpu *this_cpu(void)
 {
 	struct cpu *cpu;
 
-	__asm__("movq %%gs:0, %0" : "=r"(cpu));
+	__asm__ volatile("movq %%gs:0, %0" : "=r"(cpu));
 	return cpu;
 }
 

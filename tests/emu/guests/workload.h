@@ -62,12 +62,16 @@ void workload_init(struct workload *w, enum workload_profile profile, uint64_t s
 
 /** Write the first content of every page. Zero pages are written too, so that they exist. */
 void workload_fill(struct workload *w);
+void workload_fill_page(struct workload *w, uint32_t page);
 
 /**
  * One operation: pick a page, verify it, and if its kind is written to, rewrite 64 bytes of it.
  * Returns false if the page was wrong; it is then made anew, so that each fault counts once.
  */
 bool workload_op(struct workload *w);
+
+/** The same with a page that workload_pick_page() has picked. */
+bool workload_op_on(struct workload *w, uint32_t page);
 
 /** Verify every page. Returns how many were wrong. */
 uint32_t workload_verify_all(struct workload *w);
