@@ -231,7 +231,7 @@ $(BUILD)/guests/workload: $(addprefix $(GUEST_DIR)/,workload.c workload_linux.c 
 	@mkdir -p $(@D)
 	@gcc $(GUEST_FLAGS) -o $@ $(filter %.c,$^)
 
-$(BUILD)/guests/act: $(addprefix $(GUEST_DIR)/,act.c act_cpus.c act.h)
+$(BUILD)/guests/act: $(addprefix $(GUEST_DIR)/,act.c act_cpus.c act_flush.c act.h)
 	@echo "  CC      $@"
 	@mkdir -p $(@D)
 	@gcc $(GUEST_FLAGS) -o $@ $(filter %.c,$^)
