@@ -12,7 +12,7 @@ from disk import Disk
 
 HOST_MIB, HOST_MIB_WITH_LINUX = 128, 208
 SWAP_MIB = 480
-OPERATIONS = 80          # of the short one in make test
+OPERATIONS = 60          # of the short one in make test
 ANSWER_SECONDS, TRIES = 20.0, 4  # for one command; a slow machine has more
 END_SECONDS = 180.0      # for all to have ended
 KEEP = 1 << 16           # of the text: it is searched again and again
