@@ -212,7 +212,9 @@ GUEST_FLAGS := -std=gnu11 -O2 -static -s -Wall -Wextra -Werror -I.
 $(BUILD)/.guests: $(BUILD)/guests/.kernel $(addprefix $(BUILD)/guests/,initrd.img kexec.img hibernate.img disk.img) $$(BARE_IMAGES)
 	@touch $@
 
-$(BUILD)/.all: $(BUILD)/bellows.elf $(BUILD)/bellows-debug.elf $(BUILD)/BOOTX64.EFI $(BUILD)/.guests $(BUILD)/x2apic_on.efi
+FIRMWARE_PROGRAMS := $(patsubst tests/emu/firmware/%.c,$(BUILD)/%.efi,$(wildcard tests/emu/firmware/*.c))
+
+$(BUILD)/.all: $(BUILD)/bellows.elf $(BUILD)/bellows-debug.elf $(BUILD)/BOOTX64.EFI $(BUILD)/.guests $(FIRMWARE_PROGRAMS)
 	@touch $@
 
 # The kernel lies in the cache, and is fetched again if it went from there; links lead to it.
@@ -229,7 +231,7 @@ $(BUILD)/guests/workload: $(addprefix $(GUEST_DIR)/,workload.c workload_linux.c 
 	@mkdir -p $(@D)
 	@gcc $(GUEST_FLAGS) -o $@ $(filter %.c,$^)
 
-$(BUILD)/guests/act: $(addprefix $(GUEST_DIR)/,act.c act_cpus.c act.h)
+$(BUILD)/guests/act: $(addprefix $(GUEST_DIR)/,act.c act_cpus.c act_flush.c act.h)
 	@echo "  CC      $@"
 	@mkdir -p $(@D)
 	@gcc $(GUEST_FLAGS) -o $@ $(filter %.c,$^)
@@ -310,15 +312,15 @@ $(BUILD)/guests/hibernate.img: $(BUILD)/guests/initrd.img
 	@echo "  INITRD  $@"
 	@$(GUEST_DIR)/initrd.sh $@ $(GUEST_DIR)/init $(INITRD_HOLDS) $(disk_modules)
 
-# A program between firmware and loader, for machines whose firmware leaves x2APIC mode on.
-$(BUILD)/x2apic_on.efi: tests/emu/firmware/x2apic_on.c
+# Programs between firmware and loader, for machines whose firmware leaves x2APIC mode on, or lists a CPU too many.
+$(FIRMWARE_PROGRAMS): $(BUILD)/%.efi: tests/emu/firmware/%.c tests/emu/firmware/start_loader.h
 	@echo "  CC      $@"
 	@mkdir -p $(BUILD)/firmware
-	@gcc $(LOADER_FLAGS) -c -o $(BUILD)/firmware/x2apic_on.o $<
+	@gcc $(LOADER_FLAGS) -c -o $(BUILD)/firmware/$*.o $<
 	@ld -nostdlib -znocombreloc -shared -Bsymbolic -T /usr/lib/elf_x86_64_efi.lds --no-warn-rwx-segments \
-		-z noexecstack --no-undefined -o $(BUILD)/firmware/x2apic_on.so /usr/lib/crt0-efi-x86_64.o \
-		$(BUILD)/firmware/x2apic_on.o -L /usr/lib -lefi -lgnuefi
-	@objcopy $(addprefix -j ,$(EFI_SECTIONS)) --target efi-app-x86_64 --subsystem=10 $(BUILD)/firmware/x2apic_on.so $@
+		-z noexecstack --no-undefined -o $(BUILD)/firmware/$*.so /usr/lib/crt0-efi-x86_64.o \
+		$(BUILD)/firmware/$*.o -L /usr/lib -lefi -lgnuefi
+	@objcopy $(addprefix -j ,$(EFI_SECTIONS)) --target efi-app-x86_64 --subsystem=10 $(BUILD)/firmware/$*.so $@
 
 # --- The guest tools' package --------------------------------------------------------------------
 

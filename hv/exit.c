@@ -250,7 +250,10 @@ static bool on_hlt(struct vcpu *vcpu, const struct vm_exit *exit)
 static bool on_pause(struct vcpu *vcpu, const struct vm_exit *exit)
 {
 	step_over(vcpu, exit, 2);
-	return vcpu->vm->vcpu_count == 1 || !run_queue_has_waiting();
+	if (vcpu->vm->vcpu_count == 1 || !run_queue_has_waiting())
+		return true;
+	run_queue_lend(vcpu);
+	return false;
 }
 
 /*

@@ -79,6 +79,13 @@ void command_cpus(u32 count, char **words)
 			(ull)(cpu->vcpu_ns / 1000000), (ull)cpu->interrupts, (ull)cpu->steals,
 			(ull)cpu->disk_requests);
 	}
+	for (u32 id = 0; id < cpu_count(); id++) {
+		const struct cpu *cpu = cpu_by_id(id);
+
+		if (cpu->why)
+			console_printf(
+				"CPU %u (APIC %u) is left out: %s\n", id, cpu->apic_id, cpu->why);
+	}
 }
 
 /* --- pci ------------------------------------------------------------------------------------- */

@@ -359,6 +359,7 @@ static void each_second(u64 now)
 			continue;
 		sample(vm, now);
 		grant(vm);
+		memsched_log_note_faults(&vm->memory, vm->space, now);
 	}
 	say_state();
 }

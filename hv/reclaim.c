@@ -5,6 +5,7 @@
  */
 #include "hv/reclaim.h"
 #include "hv/console.h"
+#include "hv/memsched_log.h"
 #include "hv/sched.h"
 #include "hv/vm.h"
 #include "hv/x86/cpu.h"
@@ -44,6 +45,13 @@ static struct vm *command_vm(void)
 	return NULL;
 }
 
+/* The entry that tells of the command; it ends with @cause MEMORY_NOTHING. */
+static void note(struct vm *vm, enum memory_cause cause)
+{
+	memsched_log_note(&vm->memory, vm->space, time_now_ns(), MEMORY_EVICT_COMMAND, cause,
+		command.wanted_frames);
+}
+
 static void say_done(const struct vm *vm, u64 freed)
 {
 	const struct space_stats *s = &vm->space->stats, *b = &command.before;
@@ -76,7 +84,9 @@ static bool command_slice(void)
 	u64 freed = now > command.freed_before ? now - command.freed_before : 0;
 	u64 leaving = space_pages_in_state(vm->space, PAGE_WRITING);
 
+	note(vm, MEMORY_COMMAND);
 	if (freed >= command.wanted_frames || (command.nothing_left && leaving == 0)) {
+		note(vm, MEMORY_NOTHING);
 		say_done(vm, freed);
 		return false;
 	}

@@ -357,7 +357,7 @@ noreturn_fn static void loop(void)
 	u64 console_due = 0, start_turn_end = 0;
 
 	for (;;) {
-		u64 now = time_now_ns();
+		u64 now = time_now_ns(), until;
 		bool is_busy; /* with VMs that end or start */
 		struct vcpu *vcpu;
 
@@ -370,9 +370,10 @@ noreturn_fn static void loop(void)
 		run_queue_wake();
 		if (is_busy && time_tsc() < start_turn_end)
 			continue;
-		vcpu = run_queue_take();
+		until = time_tsc() + slice_ticks;
+		vcpu = run_queue_take(&until);
 		if (vcpu) {
-			run_one(vcpu, turn_end(time_tsc() + slice_ticks));
+			run_one(vcpu, turn_end(until));
 			serve_monitor();
 			start_turn_end = time_tsc() + start_turn_ticks;
 			work_on_memory(false);
@@ -391,6 +392,7 @@ noreturn_fn void sched_work(void)
 	}
 	for (;;) {
 		struct vcpu *vcpu;
+		u64 until;
 
 		cpu_take_pending();
 		vcpu_detach_ending();
@@ -399,9 +401,10 @@ noreturn_fn void sched_work(void)
 		if (disks_must_poll())
 			sched_call_boot_cpu();
 		run_queue_wake();
-		vcpu = run_queue_take();
+		until = time_tsc() + slice_ticks;
+		vcpu = run_queue_take(&until);
 		if (vcpu) {
-			run_one(vcpu, time_tsc() + slice_ticks);
+			run_one(vcpu, until);
 			work_on_memory(false);
 		} else if (!work_on_memory(true)) {
 			run_queue_idle(time_tsc() + console_ticks);

@@ -12,6 +12,7 @@
 #include "hv/x86/cpu.h"
 #include "hv/x86/paging.h"
 #include "hv/x86/panic.h"
+#include "hv/x86/smp.h"
 #include "hv/x86/time.h"
 #include "mm/share.h"
 #include "mm/share_audit.h"
@@ -83,7 +84,7 @@ static u64 earn(struct vm *vm, u64 now)
 	struct share_rate_limits limits = {host->share_scan_time_min,
 		host->share_scan_mib_s_per_ghz, host->share_rate_max_pages_s};
 	u64 rate = share_rate_pages_s(
-		&limits, vm->space->page_count, all_pages(), time_tsc_khz(), cpu_count());
+		&limits, vm->space->page_count, all_pages(), time_tsc_khz(), smp_online_count());
 	u64 passed_ns = min(now - vm->share.earned_ns, SECOND_NS);
 	u64 earned = rate * passed_ns / SECOND_NS;
 

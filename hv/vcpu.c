@@ -7,6 +7,7 @@
 #include "hv/vcpu.h"
 #include "hv/exit.h"
 #include "hv/hv_ops.h"
+#include "hv/run_queue.h"
 #include "hv/vm.h"
 #include "hv/x86/cpu.h"
 #include "hv/x86/irq.h"
@@ -44,16 +45,22 @@ void vcpu_inject_ud(struct vcpu *vcpu)
 
 void vcpu_kick(struct vcpu *vcpu)
 {
+	struct vcpu *here;
 	u32 home;
 
 	__atomic_store_n(&vcpu->attention, true, __ATOMIC_SEQ_CST);
 	home = __atomic_load_n(&vcpu->home_cpu, __ATOMIC_SEQ_CST);
-	if (home != this_cpu()->id)
+	if (home != this_cpu()->id) {
 		irq_send_kick(home);
-	else if (this_cpu()->loaded && this_cpu()->loaded != &vcpu->virt)
-		/* The one that runs here, if any does: its slice is over. It may wait for the
-		 * other. */
-		vcpu_of(this_cpu()->loaded)->run_until = 0;
+		return;
+	}
+	if (!this_cpu()->running || this_cpu()->loaded == &vcpu->virt)
+		return;
+	/* The slice of the one that runs here is over: it may wait for the other. */
+	here = vcpu_of(this_cpu()->loaded);
+	if (here->vm == vcpu->vm && here->run_until)
+		run_queue_lend(here);
+	here->run_until = 0;
 }
 
 /* Host TSC of the earlier of two guest times, one in guest TSC and one in ns; ~0 where there is

@@ -81,8 +81,11 @@ static bool is_spent(struct scan *scan)
 		return true;
 	if (work < scan->look_at)
 		return false;
+	/* Once it is, it stays so, whoever asks. */
+	if (platform_now_ns() >= scan->end_ns)
+		return true;
 	scan->look_at = work + LOOK_WORK;
-	return platform_now_ns() >= scan->end_ns;
+	return false;
 }
 
 /* --- Sweeping D bits ------------------------------------------------------------------------- */
@@ -425,7 +428,8 @@ static void slice(struct space *space, struct scan *scan)
 struct share_progress share_scan(struct space *space, u64 hash_most, u64 most_ns)
 {
 	u64 start = platform_now_ns();
-	struct scan scan = {.hash_most = hash_most, .end_ns = start + most_ns};
+	struct scan scan = {
+		.hash_most = hash_most, .end_ns = start + most_ns, .look_at = LOOK_WORK};
 	u32 number = space->number;
 	u64 serial = space->serial;
 

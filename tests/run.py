@@ -27,6 +27,7 @@ import live_tools
 import machine as machines
 import report_test
 import swap
+import table_test
 import terminal
 import tools_cases
 import usb_image
@@ -145,6 +146,11 @@ def image_test():
 
 def terminal_test():
     return Test("qemu/make-run", lambda: Result(*terminal.run(BUILD / "runs/qemu-make-run")), (str(BUILD / ".all"),))
+
+
+def table_test_of_run():
+    return Test("qemu/run-table",
+                lambda: Result(*watch_tools.passes(table_test.run)(BUILD / "runs/qemu-run-table")), (str(BUILD / ".all"),))
 
 
 def stranger_test():
@@ -297,7 +303,7 @@ def main():
     tests = [*host_tests(), Test("unit/include-order", check_include_order),
              Test("unit/harness", check_harness, (str(BUILD / "guests/workload"),)),
              Test("unit/bench", check_bench), *fuzz_tests(options), package_test(), *watch_tests(), *emulator_tests(), image_test(),
-             terminal_test(), stranger_test(), live_watch_test(), costs_test()]
+             terminal_test(), table_test_of_run(), stranger_test(), live_watch_test(), costs_test()]
     tests = [test for test in tests
              if matches(test.name, options.match) and (options.all or not test.long)]
     if options.list:

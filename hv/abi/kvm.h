@@ -10,10 +10,13 @@
 
 #include <stdint.h>
 
-#define KVM_HC_KICK_CPU 5u  /* RCX: APIC id; its HLT ends, also with interrupts off */
-#define KVM_HC_SEND_IPI 10u /* RBX, RCX: a bitmap of APIC ids from RDX on; RSI: as ICR's low half  \
-			     */
-#define KVM_HC_SCHED_YIELD 11u /* RBX: APIC id of one that should rather run */
+/*
+ * KICK_CPU: RCX = APIC id of one whose HLT ends, also with interrupts off. Answer: 0.
+ * SEND_IPI: RBX, RCX = a bitmap of APIC ids from RDX on, RSI = as the low half of ICR, fixed or
+ * NMI. Answer: how many of those there are.
+ */
+#define KVM_HC_KICK_CPU 5u
+#define KVM_HC_SEND_IPI 10u
 
 #define KVM_E_NOSYS (-1000)
 #define KVM_E_PERM  (-1)
@@ -33,8 +36,9 @@ struct steal_time_record {
 };
 _Static_assert(sizeof(struct steal_time_record) == 64, "as KVM's guests expect it");
 
-#define STEAL_TIME_PREEMPTED                                                                       \
-	1u /* it does not run; a flush that is asked for comes before it does */
+/* PREEMPTED: it does not run, and does not before it has flushed its TLB if FLUSH_TLB is set too.
+ */
+#define STEAL_TIME_PREEMPTED 1u
 #define STEAL_TIME_FLUSH_TLB 2u
 
 #endif

@@ -5,6 +5,7 @@ CPUs write the same pages at once while those are merged, and VMs that end while
 `make test-all` all of them."""
 from disk import Disk
 from disk_cases import typed
+from tools_cases import Repeating
 
 COUNTS = (1, 2, 4)
 NO_LARGE = {"Mem.AllocGuestLargePage": 0}
@@ -84,6 +85,57 @@ def stress(host, bare, prompt, panic, pvh):
                              "wrong=1 sum, cpus=2 page=8") if wanted not in text])
 
 
+def disk_is(delay_ticks, bytes_a_second):
+    """A step of a script: the swap disk is as slow as that, on Bochs or QEMU; 0: as fast as it can."""
+    def slow(machine):
+        if machine.spec.target == "bochs":
+            (machine.directory / "nvme.control").write_text(f"delay {delay_ticks}\n")
+        else:
+            machine.monitor(f"block_set_io_throttle swap {bytes_a_second} 0 0 0 0 0")
+    return slow
+
+
+def ends(host, bare, prompt, panic, pvh):
+    """A VM has a CPU in each state (tests/emu/guests/bare/roles.c), and is stopped and reset again and again: while it
+    starts, while it waits for memory of its own or the host's, and while the scheduler makes it stand still. Another
+    one's memory is as it was, and of the first's nothing is left."""
+    # Its vCPU 3 writes to 24 MiB. With a limit of 12 it waits, for pages or for a frame, whenever one looks; with all
+    # other memory promised to x1 the VM has too much.
+    guest = bare("g1", "roles=mib=24", "40M", pvh, autostart="no", vcpus=6, **{"sched.mem.min": 0, "sched.mem.max": "12M"})
+    neighbours = bare("n1", cpus(2, 512), "16M", pvh, vcpus=2, **{"sched.mem.min": "16M"}) + \
+        bare("x1", "pages=mib=8,idle=1", "90M", pvh, autostart="no", **{"sched.mem.min": "90M"})
+
+    def typed_all(*lines):
+        # The machine goes on while somebody types.
+        return tuple(step for line in lines for step in typed(prompt, line))
+
+    off, taken = (r"g1: powered off by command", "\r"), (r"ROLES taken", "\r")
+    waits = (
+        *typed_all("start g1", "stop g1"), off,
+        *typed_all("start g1", "reset g1"), taken, *typed_all("reset g1", "stop g1"), off,
+        *typed_all("start g1"), taken, *typed_all("reset g1"), taken, *typed_all("vms", "stop g1", "start g1"),
+        taken, *typed_all("reclaim g1 12M", "reset g1"), taken, *typed_all("reclaim g1 12M", "stop g1"), off)
+    uses_24, stands_still = r"^g1( +\S+){4} +2[4-9]\.\d ", r"^g1 .* stands still$"
+
+    def still(*then):
+        return (*typed_all("start g1"), taken, (uses_24, "\r"), (prompt, disk_is(40000000, 1 << 20)), ("", "\r"),
+                *typed_all("start x1"), (r"x1: started", "\r"), (stands_still, "\r"), *then, *typed_all("stop x1"),
+                (prompt, disk_is(0, 0)), ("", "\r"))
+
+    script = ((r"CPUS work 2", "\r"), *waits, *typed_all("set g1 sched.mem.max 40M", "set Mem.MemMinFreePct 20"),
+              *still(*typed_all("stop g1"), off),
+              *still(*typed_all("reset g1")), taken, *typed_all("stop g1"), off, *press(prompt, "n1"), (r"WORKLOAD ok", "\r"),
+              *typed(prompt, "frames"), (r"accounted for", "\r"), *typed(prompt, "poweroff"))
+    for target, host_cpus in (("qemu", None), ("bochs", 2)):
+        yield dict(
+            name="vcpus-end-in-every-state", targets=(target,), cpus=host_cpus, verdict="stopped", memory=128, timeout=90,
+            forbid=(panic, "NOT ALL", "FAIL"), expect=(r"n1\] WORKLOAD ok",), disks=SWAP,
+            config=host(autostop="no", **NO_LARGE, **{"Mem.MemZipEnable": 0}) + guest + neighbours,
+            watcher=lambda machine, timeout, slow: Repeating(
+                machine, timeout, script, dict.fromkeys((uses_24, stands_still), "memsched\r")))
+
+
 def cases(host, vm, bare, workload, prompt, panic, pvh):
     yield from matrix(host, vm, bare, workload, prompt, panic, pvh)
     yield from stress(host, bare, prompt, panic, pvh)
+    yield from ends(host, bare, prompt, panic, pvh)

@@ -5,14 +5,15 @@ import collections
 import re
 import time
 
+import monitor
 import monitor_cases
 import soak_plan
 from disk import Disk
 
 HOST_MIB, HOST_MIB_WITH_LINUX = 128, 208
 SWAP_MIB = 480
-OPERATIONS = 80          # of the short one in make test
-ANSWER_SECONDS = 60.0    # for one command; a slow machine has more
+OPERATIONS = 60          # of the short one in make test
+ANSWER_SECONDS, TRIES = 20.0, 4  # for one command; a slow machine has more
 END_SECONDS = 180.0      # for all to have ended
 KEEP = 1 << 16           # of the text: it is searched again and again
 GUEST = re.compile(r"^(?:bellows> .*?)?\[([A-Za-z][\w.-]*)\] (.*)")
@@ -60,17 +61,12 @@ class Watcher(monitor_cases.Talker):
         self.done = collections.Counter()
         self.effects = collections.Counter()
         self.verified = collections.Counter()
-        self.parsed = 0
+        self.parsed = self.number = 0
         self.has_ended_well = False
 
     # --- What is done, by a thread on the second serial line ---
 
     def _soak(self, line, slow):
-        def command(text):
-            # Who was silent for a while says hello first: README, "The second serial line".
-            line.hello(ANSWER_SECONDS * slow)
-            return line.command(text, ANSWER_SECONDS * slow)
-        self._command = command
         self._command("disk limits 2000 1000")
         begun, count = time.monotonic(), 0
         for operation in self.plan:
@@ -82,6 +78,18 @@ class Watcher(monitor_cases.Talker):
         self._end(END_SECONDS * slow)
         self.has_ended_well = True
         line.send({"command": "poweroff"})
+
+    def _command(self, text):
+        """What the command printed. A line whose end was lost on the way is not answered: then it goes again."""
+        for _ in range(TRIES):
+            self.number += 1
+            # Who was silent for a while says hello first: README, "The second serial line".
+            self.line.hello(ANSWER_SECONDS * self.slow)
+            try:
+                return self.line.command(text, ANSWER_SECONDS * self.slow, self.number)
+            except monitor.Silence:
+                continue
+        raise TimeoutError(f"no answer to {text}, {TRIES} times")
 
     def _do(self, number, operation):
         self.done[operation.kind] += 1

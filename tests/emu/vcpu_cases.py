@@ -1,5 +1,6 @@
 """Cases of guests with several vCPUs: how Linux finds and starts them, and what it uses of what it is offered."""
 import machine as machines
+from disk import Disk
 
 ONLINE = r"ACTION cpus online=2(?:.|\n)*?ACTION cpus ok"
 X2APIC = rf"Switched APIC routing to physical x2apic(?:.|\n)*?{ONLINE}"
@@ -24,3 +25,15 @@ def cases(host, vm, workload, prompt, panic):
                files={"bellows/kexec.img": machines.BUILD / "guests/kexec.img"}, long_on=("bochs",))
     yield case("xapic", host() + guest("action=cpus", f"{workload(mib=16, ops=500)} nox2apic"),
                expect=(r"APIC: Switch to symmetric I/O mode", ONLINE), forbid=("x2apic enabled", "APIC routing to .*x2apic"))
+    # Where both share a CPU, a flush waits for nobody, and the time that each waits for the other is told.
+    offered = (r"setup pv remote TLB flush", r"PV spinlocks enabled", r"setup PV IPIs")
+    for name, cpus, stolen, targets in (("flush-on-one-cpu", 1, r"[1-9]\d*", ("qemu", "bochs")),
+                                        ("flush-on-two-cpus", 2, r"\d+", ("bochs",))):
+        yield case(name, host() + guest("action=flush", workload(mib=16, ops=500)), cpus=cpus, targets=targets, expect=(
+            *offered, rf"ACTION flush rounds=1000 us=\d+ stolen={stolen}\b", r"ACTION flush ok"),
+            forbid=("ACTION flush FAIL",))
+    # The same while all that is not needed just now, the records of preempted vCPUs with it, is evicted again and again.
+    yield case("flush-evicted", host(**{"Mem.AllocGuestLargePage": 0, "Mem.MemZipMaxPct": 5}) + guest(
+        "action=flush", workload(mib=16, ops=500), **{"sched.mem.min": 0, "debug.reclaim": 10000}), cpus=1, long=True,
+        disks=(Disk(name="swap", mib=160, partitions=(("swap", "swap", 144),)),), forbid=("ACTION flush FAIL",),
+        expect=(offered[0], r"ACTION flush ok"))

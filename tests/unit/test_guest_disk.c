@@ -179,6 +179,8 @@ err_t __wrap_space_peek(struct space *of, gfn_t gfn, struct space_peek *peek)
 	assert_ptr_equal(of, space);
 	if (!space_is_ram(of, gfn))
 		return E_RANGE;
+	/* Whoever brings the page after this look must see that it is waited for. */
+	assert_true(wants & GUEST_DISK_AT_WORK);
 	switch (absent.where[gfn.v]) {
 	case IN_MEMORY:
 		return E_EXIST;
@@ -681,8 +683,10 @@ static void too_few_pins_are_waited_for_and_the_request_goes_on_in_parts(void **
 	assert_int_equal(beneath.requests[0]->block_count, 64); /* 8 pages */
 	submit(1, IN, 0, &piece, 1);
 	assert_int_equal(beneath.count, 1);
-	assert_true(wants & GUEST_DISK_HAS_WORK);
+	/* It waits, and nobody is at work on it. */
+	assert_int_equal(wants, GUEST_DISK_HAS_WORK);
 	complete_all();
+	assert_int_equal(wants, 0);
 	assert_true(next_used(&head, &written) && next_used(&head, &written));
 	assert_int_equal(written, KIB(40) + 1);
 	assert_int_equal(status_of(0) | status_of(1), 0);

@@ -284,11 +284,7 @@ uint32_t workload_pick_page(struct workload *w)
 
 bool workload_op(struct workload *w)
 {
-	return workload_op_on(w, workload_pick_page(w));
-}
-
-bool workload_op_on(struct workload *w, uint32_t page)
-{
+	uint32_t page = workload_pick_page(w);
 	enum workload_class class = workload_class_of(w, page);
 	uint64_t sum;
 

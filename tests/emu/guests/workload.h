@@ -70,9 +70,6 @@ void workload_fill_page(struct workload *w, uint32_t page);
  */
 bool workload_op(struct workload *w);
 
-/** The same with a page that workload_pick_page() has picked. */
-bool workload_op_on(struct workload *w, uint32_t page);
-
 /** Verify every page. Returns how many were wrong. */
 uint32_t workload_verify_all(struct workload *w);
 
