@@ -52,6 +52,12 @@ fuzz-guest: setup ## a hostile guest for SECONDS=600 beside neighbours that veri
 	@BELLOWS_BUILD=$(BUILD) $(PY) tests/emu/fuzz_guest.py --target $(or $(TARGET),qemu) \
 		--seconds $(or $(SECONDS),600) $(if $(SEED),--seed $(SEED)) $(FUZZ_ARGS)
 
+.PHONY: soak
+soak: setup ## random operations on guests that verify their memory, for MIN=30 minutes (TARGET=qemu|bochs, SEED=N)
+	$(build_locked) $(BUILD)/.all
+	@BELLOWS_BUILD=$(BUILD) $(PY) tests/emu/soak.py --target $(or $(TARGET),qemu) \
+		--minutes $(or $(MIN),30) $(if $(SEED),--seed $(SEED)) $(SOAK_ARGS)
+
 .PHONY: sim
 sim: setup ## simulate the memory scheduler: 10000 random hosts, one of thousands of VMs for hours, one drawn (SEED=N)
 	$(build_locked) $(BUILD)/tests/sim/worlds
@@ -107,7 +113,11 @@ clean: ## remove build/ (what is fetched or built once stays in the cache)
 
 HV_FLAGS := -std=gnu11 -O2 -g -ffreestanding -mgeneral-regs-only -mno-red-zone -fno-stack-protector \
 	-mcmodel=kernel -fno-omit-frame-pointer -fno-optimize-sibling-calls -fno-pic -fno-pie \
-	-fno-asynchronous-unwind-tables -fcf-protection=none -Wall -Wextra -Werror -I.
+	-fno-asynchronous-unwind-tables -fno-strict-aliasing -fcf-protection=none -Wall -Wextra -Werror -I.
+# Optimised as a whole when it is linked, but for what the compiler and libraries call by name.
+HV_LTO := -flto=auto
+HV_NAMED := $(BUILD)/hv/mm/base/str.c.o $(BUILD)/hv/hv/x86/library.c.o
+$(HV_NAMED): private HV_LTO := -fno-lto
 HV_SOURCES := $(sort $(shell find mm drivers hv -name '*.[cS]'))
 HV_OBJECTS := $(patsubst %,$(BUILD)/hv/%.o,$(HV_SOURCES))
 LINKER_SCRIPT := hv/x86/linker.ld
@@ -122,7 +132,7 @@ $(BUILD)/bellows.elf: $(HV_OBJECTS) $(HV_LIBRARIES) $(LINKER_SCRIPT)
 $(BUILD)/bellows-debug.elf: $(HV_DEBUG_OBJECTS) $(HV_LIBRARIES) $(LINKER_SCRIPT)
 $(BUILD)/bellows.elf $(BUILD)/bellows-debug.elf:
 	@echo "  LD      $@"
-	@ld -nostdlib -static -no-pie -z max-page-size=4096 -z noexecstack --no-warn-rwx-segments \
+	@gcc $(HV_FLAGS) $(HV_LTO) -nostdlib -static -Wl,-z,max-page-size=4096,-z,noexecstack,--no-warn-rwx-segments,--build-id=none \
 		-T $(LINKER_SCRIPT) -o $@ $(filter %.o %.a,$^)
 
 # The console's font, as drivers/font.S takes it in.
@@ -136,12 +146,12 @@ $(BUILD)/hv/drivers/font.S.o: HV_FLAGS += -DFONT_FILE='"$(BUILD)/font.psf"'
 $(BUILD)/hv/%.c.o: %.c
 	@echo "  CC      $<"
 	@mkdir -p $(@D)
-	@gcc $(HV_FLAGS) -MMD -MP -c -o $@ $<
+	@gcc $(HV_FLAGS) $(HV_LTO) -MMD -MP -c -o $@ $<
 
 $(BUILD)/hv-debug/%.c.o: %.c
 	@echo "  CC      $< (debug)"
 	@mkdir -p $(@D)
-	@gcc $(HV_FLAGS) -DBELLOWS_DEBUG -MMD -MP -c -o $@ $<
+	@gcc $(HV_FLAGS) $(HV_LTO) -DBELLOWS_DEBUG -MMD -MP -c -o $@ $<
 
 $(BUILD)/hv/%.S.o: %.S
 	@echo "  AS      $<"
@@ -221,7 +231,7 @@ $(BUILD)/guests/workload: $(addprefix $(GUEST_DIR)/,workload.c workload_linux.c 
 	@mkdir -p $(@D)
 	@gcc $(GUEST_FLAGS) -o $@ $(filter %.c,$^)
 
-$(BUILD)/guests/act: $(addprefix $(GUEST_DIR)/,act.c act_cpus.c act.h)
+$(BUILD)/guests/act: $(addprefix $(GUEST_DIR)/,act.c act_cpus.c act_flush.c act.h)
 	@echo "  CC      $@"
 	@mkdir -p $(@D)
 	@gcc $(GUEST_FLAGS) -o $@ $(filter %.c,$^)

@@ -241,7 +241,8 @@ static void poll_controller(struct nvme *n, u64 now, struct nvme_done *done)
 		return;
 	n->done = done;
 	if (n->state != NVME_DEAD) {
-		reap_admin(n, now);
+		if (n->queues[0]->busy)
+			reap_admin(n, now);
 		/* While it comes up, time is short and its status is what is waited for. */
 		if (n->state != NVME_DEAD && (n->state != NVME_READY || now >= n->next_scan_ns)) {
 			__atomic_store_n(&n->next_scan_ns, now + SCAN_NS, __ATOMIC_RELAXED);

@@ -22,8 +22,7 @@
 #include "mm/base/str.h"
 
 #define SLICE_NS          100000ull
-#define BUSY_EVERY_NS     10000000ull /* one slice so often where the CPU is never idle: 1% */
-#define NOW_SLICES        20u         /* in a row, for a scan by command, or to unshare */
+#define NOW_SLICES        20u /* in a row, for a scan by command, or to unshare */
 #define EAGER_NS          60000000000ull
 #define EAGER_REST_NS     5000000000ull
 #define REST_NS           60000000000ull
@@ -33,7 +32,6 @@
 
 typedef unsigned long long ull;
 
-static u64 busy_due_ns;
 static struct vm *turn; /* whose turn was last; only compared */
 
 static struct share_salts salts;
@@ -212,15 +210,12 @@ static u32 vm_count(void)
 	return count;
 }
 
-bool share_work(u64 now, bool idle)
+bool share_slice(void)
 {
 	bool worked = false;
 
 	for (u32 i = 0; i < NOW_SLICES && any_by_command(); i++)
 		worked = next_slice(true) || worked;
-	if (worked || (!idle && now < busy_due_ns))
-		return worked;
-	busy_due_ns = now + BUSY_EVERY_NS;
 	/* The first that has something to do. */
 	for (u32 i = vm_count(); i && !worked; i--)
 		worked = next_slice(false);

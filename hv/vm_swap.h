@@ -30,6 +30,9 @@ bool vm_swap_is_settled(void);
  */
 must_check err_t vm_swap_create(struct vm *vm, char *why, size_t why_bytes);
 
+/* Warn where it is promised less than all of its memory, and has no file for the rest. */
+void vm_swap_warn(const struct vm *vm);
+
 /* Frames that vm->swap takes. */
 u64 vm_swap_frames(const struct vm *vm);
 
