@@ -24,20 +24,34 @@ enum memory_cause {
 	MEMORY_LIMIT,       /* it has more than its limit */
 	MEMORY_ENTITLEMENT, /* memory is short, and it has more than it is entitled to */
 	MEMORY_PLENTY,      /* it gets back what was taken */
+	MEMORY_COMMAND,     /* reclaim NAME SIZE */
+	MEMORY_NO_FRAME,    /* a fault, of whichever VM, found no free frame */
+	MEMORY_EXCHANGE,    /* it gives up a page for each that it gets: promise_pays_itself() */
 	MEMORY_CAUSE_COUNT
 };
 const char *memory_cause_name(enum memory_cause cause);
 
-/* What an order is carried out with; compression is tried before swapping, and both are told. */
+/*
+ * What an order is carried out with; compression is tried before swapping, and both are told. What
+ * the administrator orders and what faults do themselves stands beside the scheduler's orders.
+ */
 enum memory_technique {
 	MEMORY_BALLOON_UP,
 	MEMORY_BALLOON_DOWN,
 	MEMORY_EVICT,
 	MEMORY_FETCH,
 	MEMORY_BLOCK,
+	MEMORY_EVICT_COMMAND,
+	MEMORY_EVICT_FAULT,
+	MEMORY_EVICT_EXCHANGE,
 	MEMORY_TECHNIQUE_COUNT
 };
 const char *memory_technique_name(enum memory_technique technique);
+
+/* Of pages that left a VM's memory: how. */
+struct memory_gone {
+	u64 zipped, written, clean;
+};
 
 /* An entry of a VM's log: noted when its cause or technique is another than before, and with its
  * end; while it lasts, .pages is the most that was ordered. */
@@ -45,11 +59,17 @@ struct memory_order {
 	u64 from_ns, to_ns; /* to_ns: when it was last given */
 	enum memory_cause cause;
 	enum memory_technique technique;
-	enum mem_state state; /* of the host when it began */
-	u64 pages;            /* to be taken or given back; BLOCK: above its entitlement */
-	u64 zipped, written,
-		clean; /* EVICT: pages that went so since from_ns, whoever evicted them */
-	u64 zipped_before, written_before, clean_before; /* of these, those before from_ns */
+	enum mem_state state;    /* of the host when it began */
+	u64 pages;               /* to be taken or given back; BLOCK: above its entitlement; by
+				    faults: taken */
+	struct memory_gone gone; /* EVICT_*: that went so since from_ns, whoever evicted them */
+	struct memory_gone gone_before; /* before that */
+};
+
+/* Pages that faults have taken, as counted when the log last looked. */
+struct memory_taken {
+	u64 pages;
+	u64 begin_pages; /* and before the newest entry began */
 };
 
 #define MEMORY_ORDERS 16u
@@ -70,6 +90,8 @@ struct vm_memory {
 	struct memory_order
 		log[MEMORY_ORDERS]; /* the newest is log[(order_count - 1) % MEMORY_ORDERS] */
 	u64 order_count;
+	struct memory_taken for_faults, in_exchange;
+	struct memory_gone gone; /* when the log last looked for what faults have taken */
 };
 
 /* Of the host, as of the last turn or decision. */

@@ -14,6 +14,9 @@ const char *memory_cause_name(enum memory_cause cause)
 		[MEMORY_LIMIT] = "above its limit",
 		[MEMORY_ENTITLEMENT] = "memory is short, and it is above its entitlement",
 		[MEMORY_PLENTY] = "there is memory for it again",
+		[MEMORY_COMMAND] = "by command",
+		[MEMORY_NO_FRAME] = "a fault found no free memory",
+		[MEMORY_EXCHANGE] = "in exchange for pages that it got",
 	};
 
 	return cause < MEMORY_CAUSE_COUNT ? names[cause] : "?";
@@ -25,6 +28,9 @@ const char *memory_technique_name(enum memory_technique technique)
 		[MEMORY_BALLOON_UP] = "balloon up",
 		[MEMORY_BALLOON_DOWN] = "balloon down",
 		[MEMORY_EVICT] = "evict",
+		[MEMORY_EVICT_COMMAND] = "evict",
+		[MEMORY_EVICT_FAULT] = "evict",
+		[MEMORY_EVICT_EXCHANGE] = "evict",
 		[MEMORY_FETCH] = "fetch",
 		[MEMORY_BLOCK] = "block",
 	};
@@ -44,44 +50,81 @@ static struct memory_order *newest(struct vm_memory *m, enum memory_technique te
 }
 
 /* Of pages that left @space so far: by compression, those of one value among them. */
-static u64 zipped(const struct space_stats *s)
+static struct memory_gone gone_so_far(const struct space *space)
 {
-	return stats_get(&s->evicted_zip) + stats_get(&s->evicted_fill) +
-	       stats_get(&s->evicted_zero);
+	const struct space_stats *s = &space->stats;
+
+	return (struct memory_gone){
+		.zipped = stats_get(&s->evicted_zip) + stats_get(&s->evicted_fill) +
+			  stats_get(&s->evicted_zero),
+		.written = stats_get(&s->evicted_swap),
+		.clean = stats_get(&s->evicted_clean),
+	};
 }
 
-static void begin(struct vm_memory *m, const struct space_stats *s, u64 now,
-	enum memory_technique technique, enum memory_cause cause)
+static void begin(struct vm_memory *m, u64 now, enum memory_technique technique,
+	enum memory_cause cause, struct memory_gone gone_before)
 {
 	m->log[m->order_count++ % MEMORY_ORDERS] = (struct memory_order){
 		.from_ns = now,
 		.cause = cause,
 		.technique = technique,
 		.state = memsched_state(),
-		.zipped_before = zipped(s),
-		.written_before = stats_get(&s->evicted_swap),
-		.clean_before = stats_get(&s->evicted_clean),
+		.gone_before = gone_before,
 	};
 }
 
-void memsched_log_note(struct vm_memory *m, const struct space *space, u64 now,
-	enum memory_technique technique, enum memory_cause cause, u64 pages)
+/* @gone_before: what had gone when an entry that begins now began. */
+static void note(struct vm_memory *m, const struct space *space, u64 now,
+	enum memory_technique technique, enum memory_cause cause, u64 pages,
+	struct memory_gone gone_before)
 {
 	enum memory_cause before = m->cause[technique];
 	struct memory_order *order;
 
 	m->cause[technique] = cause;
 	if (cause && cause != before)
-		begin(m, &space->stats, now, technique, cause);
+		begin(m, now, technique, cause, gone_before);
 	/* What came of the last decision belongs to it, whatever this one is. */
 	order = cause || before ? newest(m, technique) : NULL;
 	if (!order)
 		return;
 	order->to_ns = now;
 	order->pages = max(order->pages, pages);
-	if (technique != MEMORY_EVICT)
+	if (!memory_technique_evicts(technique))
 		return;
-	order->zipped = zipped(&space->stats) - order->zipped_before;
-	order->written = stats_get(&space->stats.evicted_swap) - order->written_before;
-	order->clean = stats_get(&space->stats.evicted_clean) - order->clean_before;
+	struct memory_gone gone = gone_so_far(space);
+
+	order->gone = (struct memory_gone){
+		.zipped = gone.zipped - order->gone_before.zipped,
+		.written = gone.written - order->gone_before.written,
+		.clean = gone.clean - order->gone_before.clean,
+	};
+}
+
+void memsched_log_note(struct vm_memory *m, const struct space *space, u64 now,
+	enum memory_technique technique, enum memory_cause cause, u64 pages)
+{
+	note(m, space, now, technique, cause, pages, gone_so_far(space));
+}
+
+static void note_taken(struct vm_memory *m, const struct space *space, u64 now,
+	enum memory_technique technique, enum memory_cause cause, struct memory_taken *taken,
+	u64 pages)
+{
+	if (pages == taken->pages)
+		cause = MEMORY_NOTHING;
+	else if (!m->cause[technique])
+		taken->begin_pages = taken->pages;
+	taken->pages = pages;
+	note(m, space, now, technique, cause, pages - taken->begin_pages, m->gone);
+}
+
+void memsched_log_note_faults(struct vm_memory *m, const struct space *space, u64 now)
+{
+	note_taken(m, space, now, MEMORY_EVICT_FAULT, MEMORY_NO_FRAME, &m->for_faults,
+		stats_get(&space->stats.taken_for_faults));
+	note_taken(m, space, now, MEMORY_EVICT_EXCHANGE, MEMORY_EXCHANGE, &m->in_exchange,
+		stats_get(&space->stats.taken_in_exchange));
+	m->gone = gone_so_far(space);
 }

@@ -5,6 +5,7 @@
  */
 #include "hv/reclaim.h"
 #include "hv/console.h"
+#include "hv/memsched_log.h"
 #include "hv/sched.h"
 #include "hv/vm.h"
 #include "hv/x86/cpu.h"
@@ -16,10 +17,9 @@
 #include "mm/reclaim.h"
 #include "mm/zcache.h"
 
-#define SLICE_NS            100000ull
-#define SLICES_A_TURN       10u
-#define FETCH_BUSY_EVERY_NS 10000000ull /* 1% of a CPU that is never idle */
-#define HOLES_A_TURN        16u         /* of each VM's compression cache */
+#define SLICE_NS      100000ull
+#define SLICES_A_TURN 10u
+#define HOLES_A_TURN  16u /* of each VM's compression cache */
 
 typedef unsigned long long ull;
 
@@ -43,6 +43,13 @@ static struct vm *command_vm(void)
 			return vm;
 	}
 	return NULL;
+}
+
+/* The entry that tells of the command; it ends with @cause MEMORY_NOTHING. */
+static void note(struct vm *vm, enum memory_cause cause)
+{
+	memsched_log_note(&vm->memory, vm->space, time_now_ns(), MEMORY_EVICT_COMMAND, cause,
+		command.wanted_frames);
 }
 
 static void say_done(const struct vm *vm, u64 freed)
@@ -77,7 +84,9 @@ static bool command_slice(void)
 	u64 freed = now > command.freed_before ? now - command.freed_before : 0;
 	u64 leaving = space_pages_in_state(vm->space, PAGE_WRITING);
 
+	note(vm, MEMORY_COMMAND);
 	if (freed >= command.wanted_frames || (command.nothing_left && leaving == 0)) {
+		note(vm, MEMORY_NOTHING);
 		say_done(vm, freed);
 		return false;
 	}
@@ -113,7 +122,7 @@ bool reclaim_turn(void)
 	return more;
 }
 
-static bool fetch_slice(void)
+bool fetch_slice(void)
 {
 	u64 end_ns = time_now_ns() + SLICE_NS;
 	struct vm *vm;
@@ -123,16 +132,6 @@ static bool fetch_slice(void)
 			return true;
 	}
 	return false;
-}
-
-bool fetch_turn(u64 now, bool idle)
-{
-	static u64 busy_due_ns;
-
-	if (!idle && now < busy_due_ns)
-		return false;
-	busy_due_ns = now + FETCH_BUSY_EVERY_NS;
-	return fetch_slice();
 }
 
 void command_reclaim(u32 count, char **words)

@@ -1,11 +1,11 @@
 /*
- * why: what memsched_host.c noted of a VM, newest first, in words: when and for how long, the
+ * why: what memsched_log.c noted of a VM, newest first, in words: when and for how long, the
  * cause, what was ordered, how scarce memory was when it began, and by which technique how much
  * went.
  */
 #include "hv/why.h"
 #include "hv/console.h"
-#include "hv/memsched_host.h"
+#include "hv/memsched_log.h"
 #include "hv/sched.h"
 #include "hv/vm.h"
 #include "hv/x86/time.h"
@@ -21,11 +21,12 @@ static void print_order(const struct memory_order *order, u64 now)
 		(ull)((order->to_ns - order->from_ns) / SECOND_NS), memory_cause_name(order->cause),
 		mem_state_name(order->state), memory_technique_name(order->technique),
 		MIB_OF(order->pages));
-	if (order->technique == MEMORY_EVICT)
+	if (memory_technique_evicts(order->technique))
 		console_printf(
 			"; went: %llu.%llu compressed, %llu.%llu swapped, %llu.%llu that the "
 			"swap file still had",
-			MIB_OF(order->zipped), MIB_OF(order->written), MIB_OF(order->clean));
+			MIB_OF(order->gone.zipped), MIB_OF(order->gone.written),
+			MIB_OF(order->gone.clean));
 	console_printf("\n");
 }
 

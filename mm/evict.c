@@ -8,9 +8,11 @@
 #include "mm/evicted.h"
 #include "mm/frame.h"
 #include "mm/platform.h"
+#include "mm/read_ahead.h"
 #include "mm/space_entry.h"
 #include "mm/space_registry.h"
 #include "mm/zcache.h"
+#include "mm/zip_worth.h"
 
 #define REFUSED_MOST 256u
 #define REST_NS      100000000ull
@@ -48,6 +50,8 @@ static void drop_clean(struct space *space, u64 *entry, pfn_t frame, struct evic
 {
 	u64 slot = owner_word_slot(frame_owner(frame));
 
+	if (!(slat_load(entry) & space->format->accessed_bit))
+		read_ahead_leaves(space, frame);
 	slat_exchange(entry, slat_make_absent(space->format, PAGE_SWAPPED, slot));
 	space_count_state(space, PAGE_CLEAN, PAGE_SWAPPED, 1);
 	stats_add(&space->stats.evicted_clean, 1);
@@ -134,10 +138,11 @@ static bool frameless_entry(
 		stats_add(value ? &space->stats.evicted_fill : &space->stats.evicted_zero, 1);
 		return true;
 	}
-	if (!space->zcache)
+	if (!space->zcache || !zip_is_worth_it(space))
 		return false;
 	err_t err = zcache_store(space->zcache, gfn, frame, &handle);
 
+	zip_worth_note(space, err != E_RANGE);
 	batch->cache_is_full = batch->cache_is_full || err == E_LIMIT;
 	if (err)
 		return false;

@@ -10,16 +10,17 @@
 #include "mm/frame.h"
 #include "mm/platform.h"
 #include "mm/promise.h"
+#include "mm/read_ahead.h"
 #include "mm/reclaim.h"
+#include "mm/reclaim_age.h"
 #include "mm/space_entry.h"
 #include "mm/space_registry.h"
 #include "mm/zcache.h"
 #include "mm/base/str.h"
 
-#define BOUNCE_FRAMES    64u
-#define BOUNCE_END       (~0ull)
-#define READ_AHEAD_PAGES 8u
-#define GFN_HINT_MASK    BITS(27, 0) /* what a slot knows of a page number: struct swap_run */
+#define BOUNCE_FRAMES 64u
+#define BOUNCE_END    (~0ull)
+#define GFN_HINT_MASK BITS(27, 0) /* what a slot knows of a page number: struct swap_run */
 
 static struct {
 	struct spinlock lock;
@@ -153,6 +154,8 @@ static void page_arrive(struct space *space, u64 *entry, struct swap_page *page)
 		return;
 	}
 	frame_set_owner(page->frame, clean_owner_word(page->slot));
+	if (page->came_along)
+		reclaim_age_unwanted(space, page->frame);
 	slat_set_absent(
 		entry, slat_make_leaf(f, page->frame, SPACE_RIGHTS_READ_ONLY, PAGE_CLEAN, false));
 	space_count_state(space, PAGE_LOADING, PAGE_CLEAN, 1);
@@ -217,7 +220,7 @@ static bool neighbour_take(struct space *space, gfn_t gfn, struct window *w, u32
 /* Region held. Around @slot, which is @gfn's. */
 static void window_open(struct space *space, gfn_t gfn, u64 slot, pfn_t frame, struct window *w)
 {
-	swap_neighbours(space->swap, slot, READ_AHEAD_PAGES, &w->run);
+	swap_neighbours(space->swap, slot, read_ahead_reach(space), &w->run);
 	w->first = (u32)(slot - w->run.first);
 	w->end = w->first + 1;
 	w->run.gfns[w->first] = gfn;
@@ -228,7 +231,8 @@ static void window_open(struct space *space, gfn_t gfn, u64 slot, pfn_t frame, s
 		w->first--;
 }
 
-static void io_fill(struct space *space, struct swap_io *io, const struct window *w)
+/* @frame: of the page that is wanted. */
+static void io_fill(struct space *space, struct swap_io *io, const struct window *w, pfn_t frame)
 {
 	io->page_count = w->end - w->first;
 	io->context = space;
@@ -238,7 +242,8 @@ static void io_fill(struct space *space, struct swap_io *io, const struct window
 		io->pages[i] = (struct swap_page){.gfn = w->run.gfns[w->first + i],
 			.frame = w->frames[w->first + i],
 			.slot = w->run.first + w->first + i,
-			.bytes = PAGE_BYTES};
+			.bytes = PAGE_BYTES,
+			.came_along = w->frames[w->first + i].v != frame.v};
 		frame_pin(io->pages[i].frame);
 	}
 }
@@ -271,10 +276,11 @@ enum fault_result evict_io_read(
 		return FAULT_WAIT;
 	}
 	window_open(space, gfn, slot, frame, &window);
-	io_fill(space, io, &window);
+	io_fill(space, io, &window, frame);
 	io->pages[slot - io->pages[0].slot].is_for_write = is_for_write;
 	pages_turn(space, io, PAGE_SWAPPED, PAGE_LOADING);
 	stats_add(&space->stats.read_ahead, io->page_count - 1);
+	read_ahead_came(space, io->page_count - 1);
 	if (swap_read(space->swap, io) == E_OK)
 		return FAULT_WAIT;
 	pages_turn(space, io, PAGE_LOADING, PAGE_SWAPPED);

@@ -2,8 +2,8 @@
  * When to reclaim, and how much at a time.
  *
  * Background work begins where the state "hard" does, and ends in the midst of "soft"; and it does
- * what the memory scheduler has ordered for single spaces, whatever is free. Frames that are owed to
- * VMs below their reservations, and reclaim's own reserve, are not counted as free.
+ * what the memory scheduler has ordered for single spaces, whatever is free. Frames that are owed
+ * to VMs below their reservations, and reclaim's own reserve, are not counted as free.
  *
  * One CPU at a time works in the background, with one batch that lasts over slices. A fault that
  * finds no frame uses a small batch of its own, on its stack.
@@ -132,13 +132,15 @@ static bool batch_start(struct space *space, u64 pages)
 }
 
 /* Lock held. Shared pages, as nothing else is left. False: there are none either. */
-static bool shared_start(void)
+static bool shared_start(bool for_fault)
 {
 	struct space *space;
 	enum reclaim_swept swept = reclaim_choose_shared(&reclaim.batch, &space);
 
 	if (swept == RECLAIM_SWEPT_SOME) {
 		reclaim.has_batch = true;
+		if (for_fault)
+			stats_add(&space->stats.taken_for_faults, reclaim.batch.count);
 		space_release(space);
 	}
 	return swept != RECLAIM_SWEPT_NOTHING;
@@ -152,7 +154,7 @@ static bool any_start(void)
 
 	if (space)
 		space_release(space);
-	return started || shared_start();
+	return started || shared_start(false);
 }
 
 /* Lock held. A batch of a space that is to lose pages by order. False: there is none. */
@@ -287,7 +289,7 @@ static bool direct_shared(void)
 {
 	if (!spin_trylock(&reclaim.lock))
 		return true;
-	bool chosen = !batch_go_on(~0ull) || shared_start();
+	bool chosen = !batch_go_on(~0ull) || shared_start(true);
 
 	batch_go_on(~0ull);
 	spin_unlock(&reclaim.lock);
@@ -307,6 +309,7 @@ static bool direct_batch(void)
 		chosen = reclaim_choose(space, &batch, DIRECT_PAGES, (enum reclaim_effort)effort);
 		evict_some(&batch, space, ~0ull);
 	}
+	stats_add(&space->stats.taken_for_faults, chosen);
 	space_release(space);
 	return chosen || direct_shared();
 }
@@ -327,6 +330,7 @@ static bool own_batch(struct space *space)
 			space, &batch, DIRECT_PAGES, (enum reclaim_effort)effort);
 		evict_some(&batch, space, ~0ull);
 	}
+	stats_add(&space->stats.taken_in_exchange, chosen);
 	return chosen;
 }
 

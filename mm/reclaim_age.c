@@ -109,3 +109,21 @@ void reclaim_age_gone(struct space *space, u32 age)
 	if (pages)
 		__atomic_store_n(&space->ages.pages[age], pages - 1, __ATOMIC_RELAXED);
 }
+
+void reclaim_age_unwanted(struct space *space, pfn_t frame)
+{
+	u64 *oldest = &space->ages.pages[SPACE_AGES - 1];
+
+	age_set(frame, SPACE_AGES - 1);
+	__atomic_store_n(oldest, __atomic_load_n(oldest, __ATOMIC_RELAXED) + 1, __ATOMIC_RELAXED);
+}
+
+void reclaim_age_used(struct space *space, pfn_t frame)
+{
+	u32 age = reclaim_age(frame);
+
+	if (age == 0)
+		return;
+	age_set(frame, 0);
+	reclaim_age_gone(space, age);
+}

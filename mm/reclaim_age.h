@@ -25,4 +25,10 @@ u32 reclaim_age_to_evict(const struct space *space);
 /* A page of that age is leaving. */
 void reclaim_age_gone(struct space *space, u32 age);
 
+/* Region held. The page of @frame came unasked: until it is used it is among the oldest. */
+void reclaim_age_unwanted(struct space *space, pfn_t frame);
+
+/* Region held. The sweep did not find the page of @frame in use, but somebody sees now that it is. */
+void reclaim_age_used(struct space *space, pfn_t frame);
+
 #endif

@@ -100,7 +100,11 @@ struct choice {
 	u32 want, taken;
 };
 
-/* Region held. Is the page one to go? @*age: its own, where it has one. */
+/*
+ * Region held. Is the page one to go? @*age: its own, where it has one. One that has been used
+ * since the sweep is not as old as it seemed: were it still counted there, the few that are left of
+ * an age would be looked for among all pages, again and again.
+ */
 static bool is_victim(const struct choice *c, u64 leaf, u32 *age)
 {
 	const struct slat_format *f = c->space->format;
@@ -111,6 +115,8 @@ static bool is_victim(const struct choice *c, u64 leaf, u32 *age)
 		return true;
 	if (state != PAGE_PRIVATE && state != PAGE_CLEAN)
 		return false;
+	if (leaf & f->accessed_bit)
+		reclaim_age_used(c->space, slat_pfn(f, leaf));
 	*age = reclaim_age(slat_pfn(f, leaf));
 	if (c->effort == RECLAIM_ANY)
 		return true;
@@ -148,9 +154,8 @@ static void walk(struct choice *c, u64 most)
 
 	most = min(most, count);
 	while (most && c->taken < c->want) {
-		u64 end = min(ALIGN_DOWN(index, (u64)REGION_PAGE_COUNT) + REGION_PAGE_COUNT, count);
+		u64 end = min(space_region_end(c->space, index), index + most);
 
-		end = min(end, index + most);
 		region_choose(c, index, end);
 		most -= end - index;
 		index = end == count ? 0 : end;

@@ -73,6 +73,19 @@ struct space_ages {
 	u64 found[SPACE_AGES]; /* [reclaim] by the sweep under way */
 };
 
+/* Of reads from the swap file, what came along: read_ahead.c. */
+struct space_ahead {
+	u32 narrowed;     /* [a] times that the reach was halved */
+	u32 alone;        /* [a] reads of one page alone */
+	u32 came, unused; /* [a] since it was last judged */
+};
+
+/* Of attempts to compress: zip_worth.c. */
+struct space_zip_worth {
+	u32 fails;   /* [a] */
+	u32 skipped; /* [a] pages, for want of worth */
+};
+
 /*
  * What the memory scheduler has decided, in pages as space_held_pages() counts them. Until it has,
  * nothing is decided: all are ~0, but fetch_pages. See reclaim.h and fetch.h.
@@ -127,6 +140,8 @@ struct space {
 	u32 guard_count;            /* [I] */
 	struct zcache *zcache;      /* [I] NULL: none */
 	struct swap_file *swap;     /* [I] NULL: none */
+	struct space_ahead ahead;
+	struct space_zip_worth zip_worth;
 	u32 refused_in_row; /* [a] pages that found no room, since the last that did: evict.c */
 	u64 rests_until_ns; /* [a] it has nothing to lose until then */
 	bool waits;         /* [a] for a frame, or a command's record: reclaim.h */
@@ -193,6 +208,12 @@ void space_unpin(struct space *space, pfn_t pfn);
  * written. Otherwise as space_pin() for writing; where that fails, the page is as it was.
  */
 must_check err_t space_pin_overwrite(struct space *space, gfn_t gfn, pfn_t *out);
+
+/*
+ * Pin @gfn for writing if the guest could write it now without a fault. Else E_WAIT, and nothing is
+ * done about it. Otherwise as space_pin(). O(1).
+ */
+must_check err_t space_pin_present(struct space *space, gfn_t gfn, pfn_t *out);
 
 /* The state of a page now (console, tests). */
 enum page_state space_page_state(struct space *space, gfn_t gfn);

@@ -13,6 +13,7 @@ static struct {
 		struct space *space; /* [r] */
 		u32 holders;         /* [r] */
 	} spaces[SPACE_NUMBER_COUNT];
+	u64 in_use[SPACE_NUMBER_COUNT / 64]; /* [r] by number: walks are short */
 	u32 next;        /* [r] numbers are given in turn, so that each rests as long as it can */
 	u64 last_serial; /* [r] */
 } registry = {.lock = SPINLOCK(LOCK_RANK_SPACE)};
@@ -33,6 +34,7 @@ void space_registry_add(struct space *space)
 		if (number != 0 && !registry.spaces[number].space &&
 			registry.spaces[number].holders == 0) {
 			registry.spaces[number].space = space;
+			registry.in_use[number / 64] |= BIT(number % 64);
 			space->number = number;
 			break;
 		}
@@ -49,6 +51,7 @@ void space_registry_remove(struct space *space)
 		spin_lock(&registry.lock);
 		CHECK(registry.spaces[number].space == space);
 		registry.spaces[number].space = NULL;
+		registry.in_use[number / 64] &= ~BIT(number % 64);
 		spin_unlock(&registry.lock);
 	}
 	while (held) {
@@ -74,15 +77,29 @@ struct space *space_hold(u32 number, u64 serial)
 	return space;
 }
 
+/* Lock held. The first number in use from @number on; SPACE_NUMBER_COUNT: there is none. */
+static u32 next_in_use(u32 number)
+{
+	while (number < SPACE_NUMBER_COUNT) {
+		u64 word = registry.in_use[number / 64] >> number % 64;
+
+		if (word)
+			return number + (u32)__builtin_ctzll(word);
+		number = (number / 64 + 1) * 64;
+	}
+	return SPACE_NUMBER_COUNT;
+}
+
 struct space *space_hold_next(u32 number)
 {
 	struct space *space = NULL;
 
 	spin_lock(&registry.lock);
-	while (!space && ++number < SPACE_NUMBER_COUNT)
+	number = next_in_use(number + 1);
+	if (number < SPACE_NUMBER_COUNT) {
 		space = registry.spaces[number].space;
-	if (space)
 		registry.spaces[number].holders++;
+	}
 	spin_unlock(&registry.lock);
 	return space;
 }

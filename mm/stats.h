@@ -58,6 +58,8 @@ struct space_stats {
 	u64 evicted_zero;   /* of zeros: untouched again */
 	u64 evicted_object; /* compressed objects written out as they are */
 	u64 evict_kept;     /* chosen, but used meanwhile */
+	/* Chosen by faults: one of any space, that found no frame; its own, for what it gets. */
+	u64 taken_for_faults, taken_in_exchange;
 	u64 overwritten;    /* absent pages that a device overwrote, with no fetch */
 	u64 peeked;         /* absent pages that a device read, with no change */
 	u64 evict_refused;  /* chosen, but neither cache nor swap file had room */

@@ -26,6 +26,8 @@ import guest_tools
 import live_tools
 import machine as machines
 import report_test
+import swap
+import table_test
 import terminal
 import tools_cases
 import usb_image
@@ -146,6 +148,11 @@ def terminal_test():
     return Test("qemu/make-run", lambda: Result(*terminal.run(BUILD / "runs/qemu-make-run")), (str(BUILD / ".all"),))
 
 
+def table_test_of_run():
+    return Test("qemu/run-table",
+                lambda: Result(*watch_tools.passes(table_test.run)(BUILD / "runs/qemu-run-table")), (str(BUILD / ".all"),))
+
+
 def stranger_test():
     return Test("qemu/tools-on-another-hypervisor",
                 lambda: Result(*tools_cases.run_stranger(BUILD / "runs/qemu-tools-stranger")), (str(BUILD / ".guests"),))
@@ -170,8 +177,8 @@ def live_watch_test():
 def costs_test():
     """What make bench says of an exit, faults and the balloon, against the issues' targets."""
     def run():
-        found = [emulated.bench_cpuid("bochs"), emulated.bench_touch("bochs"), balloon.bench_inflate_4k(),
-                 balloon.bench_inflate_2m(), zcache.bench_fault()]
+        found = [emulated.bench_cpuid("bochs"), emulated.bench_touch("bochs"), emulated.bench_cow("bochs"),
+                 balloon.bench_inflate_4k(), balloon.bench_inflate_2m(), zcache.bench_fault(), swap.bench_fault()]
         return Result("passed" if all(one.is_within for one in found) else "failed",
                       "\n".join(one.limit_line for one in found))
     return Test("bochs/exit-costs", run, tuple(str(BUILD / need) for need in emulated.NEEDS))
@@ -296,7 +303,7 @@ def main():
     tests = [*host_tests(), Test("unit/include-order", check_include_order),
              Test("unit/harness", check_harness, (str(BUILD / "guests/workload"),)),
              Test("unit/bench", check_bench), *fuzz_tests(options), package_test(), *watch_tests(), *emulator_tests(), image_test(),
-             terminal_test(), stranger_test(), live_watch_test(), costs_test()]
+             terminal_test(), table_test_of_run(), stranger_test(), live_watch_test(), costs_test()]
     tests = [test for test in tests
              if matches(test.name, options.match) and (options.all or not test.long)]
     if options.list:

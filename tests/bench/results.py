@@ -18,6 +18,7 @@ UNITS = {
     "MiB/s": "higher",
     "MiB-saved": "higher",
     "ops/s": "higher",
+    "ops/100M": "higher",      # of instructions
     "faults/s": "higher",
 }
 

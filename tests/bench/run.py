@@ -23,6 +23,7 @@ import balloon
 import emulated
 import host
 import machine as machines
+import overcommit
 import plot
 import results
 import share
@@ -62,6 +63,8 @@ BENCHES = [
           share.bench_corpus, share.NEEDS),
     Bench("fault.zip", "the touch of a compressed page, in Bochs", zcache.bench_fault, emulated.NEEDS),
     Bench("fault.swap", "the touch of a swapped page, in Bochs", swap.bench_fault, emulated.NEEDS),
+    *(Bench(f"overcommit.{profile}", f"what four guests get done at 1:1 to 3:1, {profile} pages, in Bochs",
+            lambda p=profile: overcommit.bench(p), overcommit.NEEDS) for profile in overcommit.PROFILES),
     Bench("zcache.time", "zcache.store and zcache.load: a page into the compression cache and back, beside zram",
           zcache.bench_time, ("bench/bench_zcache", ".guests")),
     Bench("zcache.memory", "zcache.loss and zcache.bytes: what a full compression cache costs, beside zram",

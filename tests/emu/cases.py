@@ -15,6 +15,7 @@ import hostile
 import machine as machines
 import matrix_cases
 import monitor_cases
+import nvme_cases
 import reclaim_cases
 import reclaim_fault_cases
 import sched_cases
@@ -25,6 +26,7 @@ import share_cases
 import smp_cases
 import soak_cases
 import tools_cases
+import vcpu_cases
 import virtio_cases
 
 # Bochs runs about a tenth as fast as QEMU, but the firmware comes up sooner.
@@ -301,7 +303,9 @@ CASES = [
     *(Case(**arguments) for arguments in reclaim_fault_cases.cases(host, bare, workload, PROMPT, PANIC, PVH)),
     *(Case(**arguments) for arguments in monitor_cases.cases(host, bare, workload, PROMPT, PANIC, PVH)),
     *(Case(**arguments) for arguments in sched_cases.cases(host, bare, PROMPT, PANIC, PVH)),
+    *(Case(**arguments) for arguments in nvme_cases.cases(host, vm, PROMPT, PANIC)),
     *(Case(**arguments) for arguments in smp_cases.cases(host, vm, bare, workload, PROMPT, PANIC, PVH)),
+    *(Case(**arguments) for arguments in vcpu_cases.cases(host, vm, workload, PROMPT, PANIC)),
     *(Case(**arguments) for arguments in soak_cases.cases(host, vm, bare, PANIC, PVH)),
     *(Case(**arguments) for arguments in matrix_cases.cases(host, vm, bare, workload, PROMPT, PANIC, PVH)),
 ]

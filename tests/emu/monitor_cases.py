@@ -100,6 +100,9 @@ def swap_and_see(line, slow):
         g1 = line.sample(wait)[1][0]
         swapped = g1["swapped_out"]
     need(g1["swapped_bytes"] > 1 << 20 and g1["zipped"] > 0, f"{g1}")
+    told = line.command("why g1", wait)
+    need(re.search(r"^ +\d+ s ago for \d+ s: by command \(memory was high\): evict, 4\.0 MiB; went: \d\.\d compressed, \d\.\d "
+                   r"swapped, ", told, re.M), told)
     line.request({"unsubscribe": "stats"}, ("ok",), wait)
     # A slow machine may have been at it for more than a minute.
     while not (found := re.search(r"^g1: (hmm: swaps|oops: sustained swapping), for \d+ s: .*(raise|lower)",

@@ -91,6 +91,7 @@ def parse_arguments():
     parser.add_argument("--memory", type=int, default=768, help="of the machine, in MiB")
     parser.add_argument("--cpus", type=int)
     parser.add_argument("--timeout", type=float, help="seconds; none on a terminal, else 1800")
+    parser.add_argument("--directory", help="for this run's image, logs and report; else build/runs/run-TARGET")
     parser.add_argument("--no-tty", action="store_true", help="as if there were no terminal")
     parser.add_argument("--image-only", metavar="FILE", help="write the boot image and stop")
     return parser.parse_args()
@@ -135,7 +136,8 @@ def main():
         return 0
 
     target, reason = machines.pick(options.target)
-    spec = machines.Spec(target, machines.BUILD / "runs" / f"run-{target}",
+    directory = machines.pathlib.Path(options.directory or machines.BUILD / "runs" / f"run-{target}")
+    spec = machines.Spec(target, directory,
                          choose_config(options, target, not interactive), options.memory,
                          options.cpus or machines.default_cpus(target), files, disks=(SWAP,), monitor=True)
     print(f"run: {reason}; {spec.memory} MiB, {spec.cpus} CPU{'s' if spec.cpus > 1 else ''}")

@@ -498,6 +498,71 @@ static void neighbours_that_were_written_together_are_read_together(void **state
 	assert_true(space->stats.read_ahead >= 12);
 }
 
+#define AHEAD_PAGES 256u
+
+/* All of these pages go, those that came along for nothing too. */
+static void evict_all(void)
+{
+	reclaim_everything(space);
+	rig_complete();
+	for (u64 page = 0; page < AHEAD_PAGES; page++)
+		assert_int_equal(rig_state(space, page), PAGE_SWAPPED);
+}
+
+/* Of each 16 pages in a row the guest reads so many. Returns what came along for a page read. */
+static u64 ahead_in_a_round(u32 used, u32 of)
+{
+	u64 before = space->stats.read_ahead, reads = space->stats.faults_swap;
+
+	for (u64 page = 0; page < AHEAD_PAGES; page++) {
+		if (page % of < used)
+			rig_read(space, page);
+	}
+	reads = space->stats.faults_swap - reads;
+	before = space->stats.read_ahead - before;
+	evict_all();
+	return before * 100 / reads;
+}
+
+static void as_many_pages_are_read_ahead_as_are_used(void **state)
+{
+	(void)state;
+	for (u64 page = 0; page < AHEAD_PAGES; page++)
+		rig_fill(space, page, RIG_RANDOM);
+	evict_all();
+	assert_true(ahead_in_a_round(1, 1) > 500);
+	/* One in sixteen: what comes along is in vain, and soon no more does. */
+	for (u32 round = 0; round < 8; round++)
+		ahead_in_a_round(1, 16);
+	assert_true(ahead_in_a_round(1, 16) <= 20);
+	/* All in a row again. */
+	for (u32 round = 0; round < 32; round++)
+		ahead_in_a_round(1, 1);
+	assert_true(ahead_in_a_round(1, 1) > 500);
+}
+
+static void where_pages_do_not_shrink_few_are_tried(void **state)
+{
+	struct zcache_figures zip;
+
+	(void)state;
+	for (u64 page = 0; page < 200; page++) {
+		rig_fill(space, page, RIG_RANDOM);
+		rig_evict(space, page);
+		rig_complete();
+	}
+	zcache_figures(space->zcache, &zip);
+	assert_in_range(zip.refused_size, 10, 60);
+	/* When they do again it is soon noticed. */
+	for (u64 page = 200; page < 300; page++) {
+		rig_fill(space, page, RIG_SMALL);
+		rig_evict(space, page);
+		rig_complete();
+	}
+	zcache_figures(space->zcache, &zip);
+	assert_in_range(zip.objects, 60, 100);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -526,6 +591,8 @@ int main(void)
 		CASE(a_device_reads_a_page_where_it_is),
 		CASE(a_page_that_a_device_reads_can_be_wanted_meanwhile),
 		CASE(neighbours_that_were_written_together_are_read_together),
+		CASE(as_many_pages_are_read_ahead_as_are_used),
+		CASE(where_pages_do_not_shrink_few_are_tried),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -61,6 +61,25 @@ static void more_guests_than_memory_find_all_their_bytes(void **state)
 		rig_end(spaces[i]);
 }
 
+/* Nothing works in the background: whose pages faults take is counted with these. */
+static void what_faults_take_is_counted_with_whom_it_is_taken_from(void **state)
+{
+	struct space *first = rig_space("first", 2000, 120, 2000);
+	struct space *second = rig_space("second", 1400, 120, 1400);
+
+	(void)state;
+	for (u64 page = 0; page < 2000; page++)
+		fill_patiently(first, page);
+	for (u64 page = 0; page < 1400; page++)
+		fill_patiently(second, page);
+	/* Who has more loses. */
+	assert_true(first->stats.taken_for_faults > 0);
+	assert_true(second->stats.taken_for_faults < first->stats.taken_for_faults);
+	assert_int_equal(first->stats.taken_in_exchange + second->stats.taken_in_exchange, 0);
+	rig_end(first);
+	rig_end(second);
+}
+
 static void with_neither_cache_nor_swap_file_a_fault_without_a_frame_is_the_end(void **state)
 {
 	struct space *space = rig_space("none", 4000, 0, 0);
@@ -374,6 +393,8 @@ static void at_its_bound_a_space_pays_for_each_page_with_its_own(void **state)
 		rig_verify(space, page, kind_of(page));
 		assert_true(space_held_pages(space) <= 300);
 	}
+	assert_true(space->stats.taken_in_exchange >= 700);
+	assert_int_equal(space->stats.taken_for_faults, 0);
 	rig_end(space);
 }
 
@@ -471,6 +492,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, rig_teardown)
 		CASE(more_guests_than_memory_find_all_their_bytes),
+		CASE(what_faults_take_is_counted_with_whom_it_is_taken_from),
 		CASE(with_neither_cache_nor_swap_file_a_fault_without_a_frame_is_the_end),
 		CASE(a_full_cache_and_a_full_swap_file_end_in_no_memory_not_in_waiting),
 		CASE(a_reservation_is_not_broken),

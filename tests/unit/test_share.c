@@ -104,6 +104,26 @@ static enum page_state state_of(struct space *space, u64 page)
 	return space_page_state(space, GFN(page));
 }
 
+/* Also where no page is like another, so that nothing else ends the slice. */
+static void test_a_slice_ends_when_its_time_is_over(void **state)
+{
+	struct share_progress done;
+	u64 hashed = 0;
+
+	(void)state;
+	start(1, 1);
+	for (u64 page = 0; page < 100; page++)
+		put(vms[0], page, 1000 + page);
+	fake_guest_leave();
+	do {
+		done = share_scan(vms[0], ALL, 0);
+		assert_true(done.hashed <= 8);
+		hashed += done.hashed;
+	} while (!done.pass_ended);
+	assert_int_equal(hashed, 100);
+	stop();
+}
+
 static void test_equal_pages_become_one_frame(void **state)
 {
 	(void)state;
@@ -742,6 +762,7 @@ int main(void)
 		cmocka_unit_test(test_a_hint_that_is_not_true_any_more_gives_way),
 		cmocka_unit_test(test_a_hinted_pages_vm_is_flushed_before_bytes_are_compared),
 		cmocka_unit_test(test_rates_keep_every_limit),
+		cmocka_unit_test(test_a_slice_ends_when_its_time_is_over),
 		cmocka_unit_test(test_a_frame_with_all_references_is_not_shared_further),
 		cmocka_unit_test(test_what_comes_between_is_counted_by_its_reason),
 		cmocka_unit_test(test_the_counters_tell_what_a_pass_did),

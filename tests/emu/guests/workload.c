@@ -145,7 +145,7 @@ static uint64_t *page_at(const struct workload *w, uint32_t page)
 	return (uint64_t *)(void *)(w->pages + (uint64_t)page * WORKLOAD_PAGE_BYTES);
 }
 
-static void page_fill(struct workload *w, uint32_t page)
+void workload_fill_page(struct workload *w, uint32_t page)
 {
 	enum workload_class class = workload_class_of(w, page);
 	uint64_t owner = owner_of(w, class);
@@ -262,7 +262,7 @@ enum workload_class workload_class_of(const struct workload *w, uint32_t page)
 void workload_fill(struct workload *w)
 {
 	for (uint32_t page = 0; page < w->page_count; page++)
-		page_fill(w, page);
+		workload_fill_page(w, page);
 }
 
 uint32_t workload_pick_page(struct workload *w)
@@ -290,7 +290,7 @@ bool workload_op(struct workload *w)
 
 	w->ops_count++;
 	if (!page_verify(w, page, &sum)) {
-		page_fill(w, page);
+		workload_fill_page(w, page);
 		return false;
 	}
 	if (class == WORKLOAD_COMPRESSIBLE || class == WORKLOAD_RANDOM)

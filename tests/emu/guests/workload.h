@@ -62,6 +62,7 @@ void workload_init(struct workload *w, enum workload_profile profile, uint64_t s
 
 /** Write the first content of every page. Zero pages are written too, so that they exist. */
 void workload_fill(struct workload *w);
+void workload_fill_page(struct workload *w, uint32_t page);
 
 /**
  * One operation: pick a page, verify it, and if its kind is written to, rewrite 64 bytes of it.

@@ -92,6 +92,9 @@ uint8_t *free_memory(const struct bare_boot *boot);
 /** The memory workload with Linux's arguments and report (workload_linux.c). */
 void workload_run(const struct bare_boot *boot, const char *arguments);
 
+/** The memory workload on all of the memory, for ever; see overcommit.c. */
+_Noreturn void overcommit_run(const struct bare_boot *boot, const char *arguments);
+
 /** So many pages, all in use or none, for ever; see pages.c. */
 _Noreturn void pages_run(const struct bare_boot *boot, const char *arguments);
 

@@ -21,7 +21,7 @@
  *   modules  what it was started with, and a sum of each module's bytes
  * bellows.workload=... runs the memory workload, bellows.pages=... uses pages or not (pages.c), bellows.hostile=... everything a guest must not do,
  * bellows.cpus=... writes the same pages with several CPUs (cpus.c), bellows.roles=... has a CPU in each state (roles.c),
- * bellows.bench=... measures what exits cost.
+ * bellows.overcommit=... the workload for the bench of that name, bellows.bench=... measures what exits cost.
  * The good ones print the line by which a VM is judged, and power off.
  */
 #include "tests/bench/measure.h"
@@ -180,6 +180,8 @@ void bare_main(const struct bare_boot *boot)
 	print("\n");
 	if (*option(boot, "bellows.workload"))
 		workload_run(boot, option(boot, "bellows.workload"));
+	if (*option(boot, "bellows.overcommit"))
+		overcommit_run(boot, option(boot, "bellows.overcommit"));
 	if (*option(boot, "bellows.pages"))
 		pages_run(boot, option(boot, "bellows.pages"));
 	if (*option(boot, "bellows.hostile"))

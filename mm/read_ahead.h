@@ -1,0 +1,24 @@
+/*
+ * How many pages a read from a swap file brings along: as many as are used. A page that came along
+ * looks as if it had not been used for the longest time (reclaim_age.h), so that it is the first to
+ * go again unless somebody uses it; that it goes so is told here. Where most of them do, reads look
+ * less far ahead, down to nothing but a trial now and then; where most are used, further again.
+ *
+ * All figures are estimates of a space's own: what CPUs do at the same moment may be counted once.
+ * Locks: the page's region, or none.
+ */
+#ifndef MM_READ_AHEAD_H
+#define MM_READ_AHEAD_H
+
+#include "mm/space.h"
+
+/* The next read of @space may take so many pages from one on, its own included: 1 .. 8. */
+u32 read_ahead_reach(struct space *space);
+
+/* So many came along with a page that was wanted. */
+void read_ahead_came(struct space *space, u32 pages);
+
+/* The page of @frame, CLEAN, goes, and has not been used since its A bit was last cleared. */
+void read_ahead_leaves(struct space *space, pfn_t frame);
+
+#endif
