@@ -52,6 +52,12 @@ fuzz-guest: setup ## a hostile guest for SECONDS=600 beside neighbours that veri
 	@BELLOWS_BUILD=$(BUILD) $(PY) tests/emu/fuzz_guest.py --target $(or $(TARGET),qemu) \
 		--seconds $(or $(SECONDS),600) $(if $(SEED),--seed $(SEED)) $(FUZZ_ARGS)
 
+.PHONY: soak
+soak: setup ## random operations on guests that verify their memory, for MIN=30 minutes (TARGET=qemu|bochs, SEED=N)
+	$(build_locked) $(BUILD)/.all
+	@BELLOWS_BUILD=$(BUILD) $(PY) tests/emu/soak.py --target $(or $(TARGET),qemu) \
+		--minutes $(or $(MIN),30) $(if $(SEED),--seed $(SEED)) $(SOAK_ARGS)
+
 .PHONY: sim
 sim: setup ## simulate the memory scheduler: 10000 random hosts, one of thousands of VMs for hours, one drawn (SEED=N)
 	$(build_locked) $(BUILD)/tests/sim/worlds
@@ -107,7 +113,11 @@ clean: ## remove build/ (what is fetched or built once stays in the cache)
 
 HV_FLAGS := -std=gnu11 -O2 -g -ffreestanding -mgeneral-regs-only -mno-red-zone -fno-stack-protector \
 	-mcmodel=kernel -fno-omit-frame-pointer -fno-optimize-sibling-calls -fno-pic -fno-pie \
-	-fno-asynchronous-unwind-tables -fcf-protection=none -Wall -Wextra -Werror -I.
+	-fno-asynchronous-unwind-tables -fno-strict-aliasing -fcf-protection=none -Wall -Wextra -Werror -I.
+# Optimised as a whole when it is linked, but for what the compiler and libraries call by name.
+HV_LTO := -flto=auto
+HV_NAMED := $(BUILD)/hv/mm/base/str.c.o $(BUILD)/hv/hv/x86/library.c.o
+$(HV_NAMED): private HV_LTO := -fno-lto
 HV_SOURCES := $(sort $(shell find mm drivers hv -name '*.[cS]'))
 HV_OBJECTS := $(patsubst %,$(BUILD)/hv/%.o,$(HV_SOURCES))
 LINKER_SCRIPT := hv/x86/linker.ld
@@ -122,7 +132,7 @@ $(BUILD)/bellows.elf: $(HV_OBJECTS) $(HV_LIBRARIES) $(LINKER_SCRIPT)
 $(BUILD)/bellows-debug.elf: $(HV_DEBUG_OBJECTS) $(HV_LIBRARIES) $(LINKER_SCRIPT)
 $(BUILD)/bellows.elf $(BUILD)/bellows-debug.elf:
 	@echo "  LD      $@"
-	@ld -nostdlib -static -no-pie -z max-page-size=4096 -z noexecstack --no-warn-rwx-segments \
+	@gcc $(HV_FLAGS) $(HV_LTO) -nostdlib -static -Wl,-z,max-page-size=4096,-z,noexecstack,--no-warn-rwx-segments,--build-id=none \
 		-T $(LINKER_SCRIPT) -o $@ $(filter %.o %.a,$^)
 
 # The console's font, as drivers/font.S takes it in.
@@ -136,12 +146,12 @@ $(BUILD)/hv/drivers/font.S.o: HV_FLAGS += -DFONT_FILE='"$(BUILD)/font.psf"'
 $(BUILD)/hv/%.c.o: %.c
 	@echo "  CC      $<"
 	@mkdir -p $(@D)
-	@gcc $(HV_FLAGS) -MMD -MP -c -o $@ $<
+	@gcc $(HV_FLAGS) $(HV_LTO) -MMD -MP -c -o $@ $<
 
 $(BUILD)/hv-debug/%.c.o: %.c
 	@echo "  CC      $< (debug)"
 	@mkdir -p $(@D)
-	@gcc $(HV_FLAGS) -DBELLOWS_DEBUG -MMD -MP -c -o $@ $<
+	@gcc $(HV_FLAGS) $(HV_LTO) -DBELLOWS_DEBUG -MMD -MP -c -o $@ $<
 
 $(BUILD)/hv/%.S.o: %.S
 	@echo "  AS      $<"
@@ -202,7 +212,9 @@ GUEST_FLAGS := -std=gnu11 -O2 -static -s -Wall -Wextra -Werror -I.
 $(BUILD)/.guests: $(BUILD)/guests/.kernel $(addprefix $(BUILD)/guests/,initrd.img kexec.img hibernate.img disk.img) $$(BARE_IMAGES)
 	@touch $@
 
-$(BUILD)/.all: $(BUILD)/bellows.elf $(BUILD)/bellows-debug.elf $(BUILD)/BOOTX64.EFI $(BUILD)/.guests $(BUILD)/x2apic_on.efi
+FIRMWARE_PROGRAMS := $(patsubst tests/emu/firmware/%.c,$(BUILD)/%.efi,$(wildcard tests/emu/firmware/*.c))
+
+$(BUILD)/.all: $(BUILD)/bellows.elf $(BUILD)/bellows-debug.elf $(BUILD)/BOOTX64.EFI $(BUILD)/.guests $(FIRMWARE_PROGRAMS)
 	@touch $@
 
 # The kernel lies in the cache, and is fetched again if it went from there; links lead to it.
@@ -219,7 +231,7 @@ $(BUILD)/guests/workload: $(addprefix $(GUEST_DIR)/,workload.c workload_linux.c 
 	@mkdir -p $(@D)
 	@gcc $(GUEST_FLAGS) -o $@ $(filter %.c,$^)
 
-$(BUILD)/guests/act: $(addprefix $(GUEST_DIR)/,act.c act_cpus.c act.h)
+$(BUILD)/guests/act: $(addprefix $(GUEST_DIR)/,act.c act_cpus.c act_flush.c act.h)
 	@echo "  CC      $@"
 	@mkdir -p $(@D)
 	@gcc $(GUEST_FLAGS) -o $@ $(filter %.c,$^)
@@ -300,15 +312,15 @@ $(BUILD)/guests/hibernate.img: $(BUILD)/guests/initrd.img
 	@echo "  INITRD  $@"
 	@$(GUEST_DIR)/initrd.sh $@ $(GUEST_DIR)/init $(INITRD_HOLDS) $(disk_modules)
 
-# A program between firmware and loader, for machines whose firmware leaves x2APIC mode on.
-$(BUILD)/x2apic_on.efi: tests/emu/firmware/x2apic_on.c
+# Programs between firmware and loader, for machines whose firmware leaves x2APIC mode on, or lists a CPU too many.
+$(FIRMWARE_PROGRAMS): $(BUILD)/%.efi: tests/emu/firmware/%.c tests/emu/firmware/start_loader.h
 	@echo "  CC      $@"
 	@mkdir -p $(BUILD)/firmware
-	@gcc $(LOADER_FLAGS) -c -o $(BUILD)/firmware/x2apic_on.o $<
+	@gcc $(LOADER_FLAGS) -c -o $(BUILD)/firmware/$*.o $<
 	@ld -nostdlib -znocombreloc -shared -Bsymbolic -T /usr/lib/elf_x86_64_efi.lds --no-warn-rwx-segments \
-		-z noexecstack --no-undefined -o $(BUILD)/firmware/x2apic_on.so /usr/lib/crt0-efi-x86_64.o \
-		$(BUILD)/firmware/x2apic_on.o -L /usr/lib -lefi -lgnuefi
-	@objcopy $(addprefix -j ,$(EFI_SECTIONS)) --target efi-app-x86_64 --subsystem=10 $(BUILD)/firmware/x2apic_on.so $@
+		-z noexecstack --no-undefined -o $(BUILD)/firmware/$*.so /usr/lib/crt0-efi-x86_64.o \
+		$(BUILD)/firmware/$*.o -L /usr/lib -lefi -lgnuefi
+	@objcopy $(addprefix -j ,$(EFI_SECTIONS)) --target efi-app-x86_64 --subsystem=10 $(BUILD)/firmware/$*.so $@
 
 # --- The guest tools' package --------------------------------------------------------------------
 

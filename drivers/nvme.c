@@ -139,8 +139,10 @@ static void reap_requests(struct nvme *n, struct nvme_queue *q, u64 now, struct 
 	struct nvme_slot *slot;
 
 	spin_lock(&q->lock);
-	while ((slot = nvme_queue_reap(n, q, &budget, &c)) != NULL)
+	while ((slot = nvme_queue_reap(n, q, &budget, &c)) != NULL) {
+		nvme_count(&q->stats.completions);
 		request_answered(n, q, slot, &c, now, done);
+	}
 	spin_unlock(&q->lock);
 }
 
@@ -232,7 +234,8 @@ static void poll_controller(struct nvme *n, u64 now, struct nvme_done *done)
 		return;
 	n->done = done;
 	if (n->state != NVME_DEAD) {
-		reap_admin(n, now);
+		if (n->queues[0]->busy)
+			reap_admin(n, now);
 		/* While it comes up, time is short and its status is what is waited for. */
 		if (n->state != NVME_DEAD && (n->state != NVME_READY || now >= n->next_scan_ns)) {
 			n->next_scan_ns = now + SCAN_NS;
@@ -245,22 +248,50 @@ static void poll_controller(struct nvme *n, u64 now, struct nvme_done *done)
 	spin_unlock(&n->lock);
 }
 
-void nvme_poll(struct nvme *n, u64 now)
+static void reap_all(struct nvme *n, u64 now, struct nvme_done *done)
 {
-	struct nvme_done done;
-	struct blk_request *request;
+	for (u32 i = 1; i <= n->queue_count; i++)
+		reap_requests(n, n->queues[i], now, done);
+}
 
-	nvme_done_init(&done);
-	if (nvme_state(n) == NVME_READY) {
-		for (u32 i = 1; i <= n->queue_count; i++)
-			reap_requests(n, n->queues[i], now, &done);
-	}
-	poll_controller(n, now, &done);
-	while ((request = done.first) != NULL) {
-		done.first = request->next;
+static u32 hand_back(struct nvme_done *done)
+{
+	struct blk_request *request;
+	u32 count = 0;
+
+	for (; (request = done->first) != NULL; count++) {
+		done->first = request->next;
 		request->next = NULL;
 		request->done(request);
 	}
+	return count;
+}
+
+void nvme_poll(struct nvme *n, u64 now)
+{
+	struct nvme_done done;
+
+	nvme_done_init(&done);
+	if (nvme_state(n) == NVME_READY)
+		reap_all(n, now, &done);
+	poll_controller(n, now, &done);
+	hand_back(&done);
+}
+
+u32 nvme_turn(struct nvme *n, u64 now, bool leads)
+{
+	struct nvme_done done;
+
+	nvme_done_init(&done);
+	if (nvme_state(n) == NVME_READY) {
+		if (n->bus->is_steered)
+			reap_requests(n, nvme_queue_here(n), now, &done);
+		else if (leads)
+			reap_all(n, now, &done);
+	}
+	if (leads)
+		poll_controller(n, now, &done);
+	return hand_back(&done);
 }
 
 bool nvme_must_poll(const struct nvme *n)
@@ -278,7 +309,7 @@ bool nvme_must_poll(const struct nvme *n)
 
 void nvme_interrupted(struct nvme *n)
 {
-	nvme_count(&n->interrupts);
+	nvme_count(&nvme_queue_here(n)->stats.interrupts);
 }
 
 /* --- Birth -------------------------------------------------------------------------------------
@@ -325,80 +356,4 @@ err_t nvme_start(struct nvme *n, u64 (*now)(void))
 	while (nvme_state(n) != NVME_READY && nvme_state(n) != NVME_DEAD)
 		nvme_poll(n, now());
 	return nvme_state(n) == NVME_READY ? 0 : n->error;
-}
-
-/* --- What others see ---------------------------------------------------------------------------
- */
-
-enum nvme_state nvme_state(const struct nvme *n)
-{
-	return __atomic_load_n(&n->state, __ATOMIC_ACQUIRE);
-}
-
-const char *nvme_state_name(enum nvme_state state)
-{
-	static const char *const names[] = {
-		[NVME_DISABLING] = "resetting",
-		[NVME_ENABLING] = "starting",
-		[NVME_SETTING_UP] = "setting up",
-		[NVME_READY] = "ready",
-		[NVME_DEAD] = "dead",
-	};
-
-	return names[state];
-}
-
-const char *nvme_why(const struct nvme *n)
-{
-	return n->why;
-}
-
-const char *nvme_name(const struct nvme *n)
-{
-	return n->name;
-}
-
-const char *nvme_model(const struct nvme *n)
-{
-	return n->model;
-}
-
-const char *nvme_serial(const struct nvme *n)
-{
-	return n->serial;
-}
-
-u32 nvme_version(const struct nvme *n)
-{
-	return n->version;
-}
-
-u32 nvme_queue_count(const struct nvme *n)
-{
-	return n->queue_count;
-}
-
-u32 nvme_queue_depth(const struct nvme *n)
-{
-	return n->depth;
-}
-
-u64 nvme_interrupt_count(const struct nvme *n)
-{
-	return __atomic_load_n(&n->interrupts, __ATOMIC_RELAXED);
-}
-
-struct nvme_stats nvme_stats(const struct nvme *n)
-{
-	return n->stats;
-}
-
-u32 nvme_namespace_count(const struct nvme *n)
-{
-	return n->namespace_count;
-}
-
-struct blk_device *nvme_namespace(struct nvme *n, u32 index)
-{
-	return index < n->namespace_count ? &n->namespaces[index].blk : NULL;
 }

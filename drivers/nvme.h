@@ -10,6 +10,11 @@
  * Nothing that the device says is trusted: completions must name a command that is under way, in
  * the queue they come in, with the tag of its last life; sizes are bounded.
  *
+ * Each CPU has a queue pair for its requests, or, where the controller grants fewer, shares one:
+ * CPU c's is c % pairs. Where each pair's interrupts come to a CPU of its (nvme_bus.is_steered), a
+ * CPU takes its own pair's completions, and only the controller itself, its time limits and its
+ * resets are one CPU's; else all is that one's.
+ *
  * All access to the machine goes through struct nvme_bus: nvme_pci.c is the real one.
  */
 #ifndef DRIVERS_NVME_H
@@ -31,6 +36,7 @@ struct nvme_bus {
 	u32 register_bytes; /* how much of the registers can be reached */
 	u32 vector_count;   /* interrupt messages, 0: none, it must be polled */
 	bool has_msix;      /* they are MSI-X; else the mask registers count */
+	bool is_steered; /* each queue pair's goes to a CPU that uses it; set after nvme_start() */
 };
 
 enum nvme_state {
@@ -47,6 +53,11 @@ struct nvme_stats {
 	u64 timed_out, aborted; /* late commands; those that an abort brought back */
 	u64 resets;
 	u64 bad_completions; /* entries that belong to no command under way */
+};
+
+struct nvme_pair_stats {
+	u64 completions; /* of requests' commands */
+	u64 interrupts;  /* that came to a CPU which uses it */
 };
 
 /**
@@ -66,8 +77,15 @@ void nvme_set_limits(struct nvme *nvme, u64 request_ns, u64 abort_ns);
  */
 must_check err_t nvme_start(struct nvme *nvme, u64 (*now)(void));
 
-/* As blk_poll() for all namespaces of the controller. */
+/* As blk_poll() for all namespaces of the controller: all pairs, and the controller itself. */
 void nvme_poll(struct nvme *nvme, u64 now_ns);
+/*
+ * This CPU's part of that: its pair's completions, if they are its own to take. @leads: it is the
+ * one that looks after the controller, and takes what is nobody else's; always the same CPU.
+ * Returns how many requests were handed back. Often: after every device interrupt, and some times a
+ * second anyway. Cost, with nothing to do: its pair's lock.
+ */
+u32 nvme_turn(struct nvme *nvme, u64 now_ns, bool leads);
 /* Requests under way, and no interrupt to say when they are done? */
 bool nvme_must_poll(const struct nvme *nvme);
 
@@ -86,6 +104,8 @@ u32 nvme_queue_count(const struct nvme *nvme);
 u32 nvme_queue_depth(const struct nvme *nvme);
 u64 nvme_interrupt_count(const struct nvme *nvme);
 struct nvme_stats nvme_stats(const struct nvme *nvme);
+/* Of the pair that CPU @pair, below nvme_queue_count(), uses. */
+struct nvme_pair_stats nvme_pair_stats(const struct nvme *nvme, u32 pair);
 
 /* The namespaces that can be used: 0 .. count - 1, fixed once it was started. */
 u32 nvme_namespace_count(const struct nvme *nvme);

@@ -359,6 +359,9 @@ static void start_steps(struct nvme *n, u64 now)
 
 	if (!n->known) {
 		n->queue_count = min(n->cpu_count, max(reachable, 1u) - 1);
+		/* One message is the admin queue's; where there is but one, it is all queues'. */
+		if (n->bus->vector_count > 1)
+			n->queue_count = min(n->queue_count, n->bus->vector_count - 1);
 		n->namespace_count = n->step_namespace = 0;
 	}
 	if (n->queue_count == 0) {

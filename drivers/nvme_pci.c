@@ -66,13 +66,9 @@ static void interrupted(void *context)
 	nvme_interrupted(((struct nvme_controller *)context)->nvme);
 }
 
-/* All queues' go to the boot CPU: its loop is what hands back the requests that are done. */
-static err_t make_message(struct nvme_controller *c, struct pci_message *out)
+static err_t make_message(const struct nvme_controller *c, u32 cpu, struct pci_message *out)
 {
-	u8 vector;
-	err_t err = irq_alloc_vector(interrupted, c, &vector);
-
-	return err ? err : pci_message_to(cpu_by_id(0)->apic_id, vector, out);
+	return pci_message_to(cpu_by_id(cpu)->apic_id, c->vector, out);
 }
 
 static volatile u8 *map_msix_table(struct nvme_controller *c, const struct pci_msix *msix)
@@ -91,22 +87,19 @@ static bool use_msix(struct nvme_controller *c)
 {
 	struct pci_message message;
 	struct pci_msix msix;
-	volatile u8 *table;
-	u32 count = 0;
 
-	if (pci_msix_find(pci_host(), c->bdf, &msix))
+	if (pci_msix_find(pci_host(), c->bdf, &msix) || make_message(c, 0, &message))
 		return false;
-	table = map_msix_table(c, &msix);
-	if (!table)
+	c->msix_table = map_msix_table(c, &msix);
+	if (!c->msix_table)
 		return false;
 	/* The table answers only where the function decodes memory. */
 	pci_command(pci_host(), c->bdf, PCI_COMMAND_MEMORY, 0);
-	while (count < msix.count && count < cpu_count() + 1 && !make_message(c, &message))
-		pci_msix_set(table, count++, &message);
-	if (!count)
-		return false;
+	/* All for the boot CPU, until it is known how many pairs there are. */
+	c->bus.vector_count = min(msix.count, cpu_count() + 1);
+	for (u32 i = 0; i < c->bus.vector_count; i++)
+		pci_msix_set(c->msix_table, i, &message);
 	pci_msix_enable(pci_host(), c->bdf, &msix);
-	c->bus.vector_count = count;
 	c->bus.has_msix = true;
 	c->interrupts = "MSI-X";
 	return true;
@@ -117,7 +110,7 @@ static bool use_msi(struct nvme_controller *c)
 	struct pci_message message;
 
 	if (!pci_find_capability(pci_host(), c->bdf, PCI_CAPABILITY_MSI) ||
-		make_message(c, &message) || pci_msi_enable(pci_host(), c->bdf, &message))
+		make_message(c, 0, &message) || pci_msi_enable(pci_host(), c->bdf, &message))
 		return false;
 	c->bus.vector_count = 1;
 	c->interrupts = "MSI";
@@ -126,10 +119,40 @@ static bool use_msi(struct nvme_controller *c)
 
 static void choose_interrupts(struct nvme_controller *c)
 {
-	if (use_msix(c) || use_msi(c))
+	if (irq_alloc_vector(interrupted, c, &c->vector) == 0 && (use_msix(c) || use_msi(c)))
 		return;
 	pci_command(pci_host(), c->bdf, PCI_COMMAND_NO_INTX, 0);
 	c->interrupts = "polled";
+}
+
+/* Of the CPUs that share a pair the first that runs; where none does, nothing is ever under way
+ * there. */
+static u32 cpu_of_pair(u32 pair, u32 pairs)
+{
+	for (u32 id = pair; id < cpu_count(); id += pairs) {
+		if (__atomic_load_n(&cpu_by_id(id)->state, __ATOMIC_ACQUIRE) == CPU_ONLINE)
+			return id;
+	}
+	return 0;
+}
+
+/* A message of its own for each pair, for its CPU; unless a CPU is out of messages' reach. */
+static void steer(struct nvme_controller *c)
+{
+	u32 pairs = nvme_queue_count(c->nvme);
+	struct pci_message message;
+
+	if (!c->bus.has_msix || c->bus.vector_count <= pairs)
+		return;
+	for (u32 pair = 0; pair < pairs; pair++) {
+		if (make_message(c, cpu_of_pair(pair, pairs), &message))
+			return;
+	}
+	for (u32 pair = 0; pair < pairs; pair++) {
+		if (make_message(c, cpu_of_pair(pair, pairs), &message) == 0)
+			pci_msix_set(c->msix_table, pair + 1, &message);
+	}
+	c->bus.is_steered = true;
 }
 
 /* --- Finding -----------------------------------------------------------------------------------
@@ -185,8 +208,10 @@ static void start(struct nvme_controller *c)
 	pci_command(pci_host(), c->bdf, PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER, 0);
 	*end = c;
 	end = &c->next;
-	if (nvme_start(c->nvme, time_now_ns) == 0)
-		log_started(c);
+	if (nvme_start(c->nvme, time_now_ns))
+		return;
+	steer(c);
+	log_started(c);
 }
 
 static bool visit(void *context, const struct pci_function *function)

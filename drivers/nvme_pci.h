@@ -1,8 +1,9 @@
 /*
  * NVMe controllers on the PCI buses: their registers mapped, their interrupts routed.
  *
- * MSI-X where the controller has it, a message for each queue; else one MSI; else polling: a wired
- * interrupt's routing is known to AML only, which nothing here runs.
+ * MSI-X where the controller has it, a message for each queue, that of a pair for the CPU whose it
+ * is; else one MSI, for the boot CPU; else polling: a wired interrupt's routing is known to AML
+ * only, which nothing here runs. All messages of a controller have one vector, on whichever CPU.
  */
 #ifndef DRIVERS_NVME_PCI_H
 #define DRIVERS_NVME_PCI_H
@@ -16,7 +17,8 @@ struct nvme_controller {
 	pci_bdf_t bdf;
 	const char *interrupts; /* "MSI-X", "MSI", "polled" */
 	struct nvme_bus bus;
-	volatile u8 *registers;
+	volatile u8 *registers, *msix_table; /* NULL: it has no MSI-X */
+	u8 vector;
 };
 
 /*

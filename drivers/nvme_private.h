@@ -1,7 +1,7 @@
 /*
  * What the parts of the NVMe driver share: nvme_queue.c (rings, slots), nvme_admin.c (bringing a
  * controller up, again and again), nvme.c (completions, time limits, death), nvme_request.c (what
- * is asked for).
+ * is asked for), nvme_facts.c (what can be seen of it).
  *
  * Locks: the controller's guards its state and the admin queue; each queue's guards its rings and
  * slots. Controller before queue, one queue at a time. done() is called with neither.
@@ -12,6 +12,7 @@
 #include "drivers/nvme.h"
 #include "drivers/nvme_regs.h"
 #include "mm/base/lock.h"
+#include "mm/platform.h"
 
 #define NVME_DEPTH          64u /* entries of a queue: one page of commands */
 #define NVME_LIST_ENTRIES   64u /* of each slot's page list */
@@ -45,12 +46,13 @@ struct nvme_queue {
 	u16 depth; /* entries; one stays empty */
 	u16 sq_tail, cq_head;
 	u16 phase;
-	bool live;      /* the controller knows it */
-	bool cq_untold; /* entries were taken since the controller was told */
-	u64 busy;       /* slots, one bit each */
-	u64 slot_mask;  /* [I] the slots there are */
-	u32 bad_in_row; /* entries that fit no command */
-	u8 tag;         /* of the next life of a slot */
+	bool live;                    /* the controller knows it */
+	bool cq_untold;               /* entries were taken since the controller was told */
+	u64 busy;                     /* slots, one bit each */
+	u64 slot_mask;                /* [I] the slots there are */
+	u32 bad_in_row;               /* entries that fit no command */
+	u8 tag;                       /* of the next life of a slot */
+	struct nvme_pair_stats stats; /* [a] */
 	volatile struct nvme_command *sq;
 	volatile struct nvme_completion *cq;
 	u8 *lists; /* NVME_LIST_BYTES for each slot */
@@ -92,7 +94,7 @@ struct nvme {
 	u32 resets_in_row;      /* [a] */
 	u32 broken;             /* [a] a queue holds too much nonsense: reset */
 	bool abort_busy;        /* one at a time */
-	struct nvme_done *done; /* while nvme_poll() holds the lock */
+	struct nvme_done *done; /* while poll_controller() holds the lock */
 	u64 cap;
 	u32 version, doorbell_stride;
 	u32 mdts_bytes;
@@ -108,7 +110,6 @@ struct nvme {
 	u32 nsids[NVME_NAMESPACES], nsid_count, namespace_count;
 	struct nvme_namespace namespaces[NVME_NAMESPACES];
 	struct nvme_stats stats; /* [a] */
-	u64 interrupts;          /* [a] */
 };
 
 static inline u32 nvme_read(const struct nvme *n, u32 offset)
@@ -119,6 +120,12 @@ static inline u32 nvme_read(const struct nvme *n, u32 offset)
 static inline void nvme_write(const struct nvme *n, u32 offset, u32 value)
 {
 	n->bus->write(n->bus, offset, value);
+}
+
+/* The pair that this CPU uses; also of a controller that has not come up. */
+static inline struct nvme_queue *nvme_queue_here(const struct nvme *n)
+{
+	return n->queues[1 + platform_cpu_id() % max(n->queue_count, 1u)];
 }
 
 static inline void nvme_count(u64 *counter)

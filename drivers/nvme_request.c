@@ -66,7 +66,7 @@ static err_t submit(struct blk_device *blk, struct blk_request *request)
 {
 	struct nvme_namespace *ns = container_of(blk, struct nvme_namespace, blk);
 	struct nvme *n = ns->nvme;
-	struct nvme_queue *q = n->queues[1 + platform_cpu_id() % n->queue_count];
+	struct nvme_queue *q = nvme_queue_here(n);
 	err_t err = check_request(blk, request);
 	struct nvme_slot *slot;
 

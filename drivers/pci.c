@@ -250,7 +250,7 @@ u32 pci_find_capability(const struct pci_config *config, pci_bdf_t bdf, u8 id)
 
 err_t pci_message_to(u32 apic_id, u8 vector, struct pci_message *out)
 {
-	if (apic_id > 255)
+	if (apic_id >= 255) /* 255 is all of them */
 		return E_UNSUPPORTED;
 	*out = (struct pci_message){.address = MESSAGE_BASE | apic_id << 12, .data = vector};
 	return 0;

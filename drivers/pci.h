@@ -103,7 +103,7 @@ struct pci_message {
 	u64 address;
 	u32 data;
 };
-/* E_UNSUPPORTED: an APIC id above 255 cannot be named without interrupt remapping. */
+/* E_UNSUPPORTED: an APIC id above 254 cannot be named without interrupt remapping. */
 must_check err_t pci_message_to(u32 apic_id, u8 vector, struct pci_message *out);
 
 /* One MSI, on; the wired interrupt off. E_NOTFOUND: the function has no MSI; E_UNSUPPORTED: address

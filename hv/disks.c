@@ -3,6 +3,7 @@
 #include "drivers/nvme_pci.h"
 #include "hv/console.h"
 #include "hv/vm_disk.h"
+#include "hv/x86/cpu.h"
 #include "hv/x86/paging.h"
 #include "hv/x86/time.h"
 #include "mm/base/fmt.h"
@@ -197,10 +198,15 @@ void disks_init(void)
 /* --- Running -----------------------------------------------------------------------------------
  */
 
-void disks_poll(u64 now)
+bool disks_turn(u64 now)
 {
+	struct cpu *cpu = this_cpu();
+	u64 count = 0;
+
 	for (struct nvme_controller *c = nvme_pci_first(); c; c = c->next)
-		nvme_poll(c->nvme, now);
+		count += nvme_turn(c->nvme, now, cpu->id == 0);
+	cpu->disk_requests += count;
+	return count != 0;
 }
 
 bool disks_must_poll(void)
@@ -290,6 +296,12 @@ static void print_controller(const struct nvme_controller *c)
 	console_printf("    %u queue%s of %u, %s, %llu interrupts\n", nvme_queue_count(n),
 		nvme_queue_count(n) == 1 ? "" : "s", nvme_queue_depth(n), c->interrupts,
 		(ull)nvme_interrupt_count(n));
+	for (u32 i = 0; c->bus.is_steered && i < nvme_queue_count(n); i++) {
+		struct nvme_pair_stats pair = nvme_pair_stats(n, i);
+
+		console_printf("    queue %u, of CPU %u: %llu completions, %llu interrupts\n",
+			i + 1, i, (ull)pair.completions, (ull)pair.interrupts);
+	}
 	console_printf("    requests: %llu done, %llu failed; commands: %llu retried, %llu late, "
 		       "%llu aborted; %llu resets, %llu senseless completions\n",
 		(ull)s.completed, (ull)s.failed, (ull)s.retried, (ull)s.timed_out, (ull)s.aborted,

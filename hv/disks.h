@@ -18,8 +18,9 @@ struct disk_partition {
  * Waits for the disks, within their time limits. */
 void disks_init(void);
 
-/* Hand back what is done. Often: any CPU's loop. */
-void disks_poll(u64 now_ns);
+/* Hand back what is done of this CPU's requests; on the boot CPU also what no CPU's own interrupt
+ * tells of, and look after the controllers. Whether there was something. Often: each CPU's loop. */
+bool disks_turn(u64 now_ns);
 /* Something is under way that no interrupt will tell of: poll, do not halt. */
 bool disks_must_poll(void);
 

@@ -1,6 +1,7 @@
 /* The dispatch of exits, and the small ones; MMIO, string I/O, hypercalls and the clock have files
  * of their own. */
 #include "hv/exit.h"
+#include "hv/abi/kvm.h"
 #include "hv/hv_ops.h"
 #include "hv/hypercall.h"
 #include "hv/mmio.h"
@@ -26,11 +27,7 @@ static bool step_over(struct vcpu *vcpu, const struct vm_exit *exit, u8 bytes)
 	return true;
 }
 
-/*
- * An access to guest memory did not succeed. Waiting parks the vCPU at the same instruction; the
- * guest's own fault (already queued) and a broken VM are taken up by the caller of exit_handle().
- */
-static bool not_done(struct vcpu *vcpu, err_t err)
+bool exit_not_done(struct vcpu *vcpu, err_t err)
 {
 	switch (err) {
 	case E_WAIT:
@@ -60,17 +57,17 @@ static bool on_gpa_fault(struct vcpu *vcpu, const struct vm_exit *exit)
 	case FAULT_DONE:
 		return true;
 	case FAULT_WAIT:
-		return not_done(vcpu, E_WAIT);
+		return exit_not_done(vcpu, E_WAIT);
 	case FAULT_NOMEM:
-		return not_done(vcpu, E_NOMEM);
+		return exit_not_done(vcpu, E_NOMEM);
 	case FAULT_CORRUPT:
-		return not_done(vcpu, E_CORRUPT);
+		return exit_not_done(vcpu, E_CORRUPT);
 	case FAULT_NOT_RAM:
 		break;
 	}
 	err = mmio_handle(vcpu, exit);
 	vcpu->attention = true;
-	return err ? not_done(vcpu, err) : true;
+	return err ? exit_not_done(vcpu, err) : true;
 }
 
 static bool on_io(struct vcpu *vcpu, const struct vm_exit *exit)
@@ -83,7 +80,7 @@ static bool on_io(struct vcpu *vcpu, const struct vm_exit *exit)
 	if (exit->io.string) {
 		err_t err = string_io(vcpu, exit, exit->insn_bytes);
 
-		return err ? not_done(vcpu, err) : true;
+		return err ? exit_not_done(vcpu, err) : true;
 	}
 	if (exit->io.bytes < 4)
 		value &= (1u << (exit->io.bytes * 8)) - 1;
@@ -136,6 +133,10 @@ static err_t msr_read(struct vcpu *vcpu, u32 index, u64 *value)
 		*value = pvclock_msr_read(vcpu, index);
 		return 0;
 	}
+	if (index == STEAL_TIME_MSR) {
+		*value = vcpu->steal.msr;
+		return 0;
+	}
 	err = hv_ops->msr_read(&vcpu->virt, index, value);
 	if (err != E_NOTFOUND)
 		return err;
@@ -169,6 +170,8 @@ static err_t msr_write(struct vcpu *vcpu, u32 index, u64 value)
 		return set_tsc(vcpu, value);
 	if (pvclock_is_msr(index))
 		return pvclock_msr_write(vcpu, index, value);
+	if (index == STEAL_TIME_MSR)
+		return steal_time_msr_write(vcpu, value);
 	err = hv_ops->msr_write(&vcpu->virt, index, value);
 	if (err != E_NOTFOUND)
 		return err;
@@ -188,7 +191,7 @@ static bool msr_refused(struct vcpu *vcpu, err_t err, u32 index, bool write)
 		vcpu_inject_gp(vcpu);
 		return true;
 	}
-	return not_done(vcpu, err);
+	return exit_not_done(vcpu, err);
 }
 
 static bool on_msr_read(struct vcpu *vcpu, const struct vm_exit *exit)
@@ -247,7 +250,10 @@ static bool on_hlt(struct vcpu *vcpu, const struct vm_exit *exit)
 static bool on_pause(struct vcpu *vcpu, const struct vm_exit *exit)
 {
 	step_over(vcpu, exit, 2);
-	return vcpu->vm->vcpu_count == 1 || !run_queue_has_waiting();
+	if (vcpu->vm->vcpu_count == 1 || !run_queue_has_waiting())
+		return true;
+	run_queue_lend(vcpu);
+	return false;
 }
 
 /*

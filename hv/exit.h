@@ -14,6 +14,13 @@
  */
 bool exit_handle(struct vcpu *vcpu, const struct vm_exit *exit);
 
+/*
+ * An access to guest memory on the vCPU's behalf failed with @err. Waiting parks it, at the same
+ * instruction; the guest's own fault is queued already; a VM that cannot go on is broken. Returns
+ * as exit_handle().
+ */
+bool exit_not_done(struct vcpu *vcpu, err_t err);
+
 const char *exit_kind_name(enum vm_exit_kind kind);
 
 #endif

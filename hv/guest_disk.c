@@ -45,11 +45,16 @@ static err_t memory_write(void *context, gpa_t to, const void *from, u32 bytes)
 
 /* --- Serving the queue ----------------------------------------------------------------------- */
 
+void guest_disk_want(struct guest_disk *d, u32 wants)
+{
+	__atomic_fetch_or(d->config.wants, wants, __ATOMIC_RELAXED);
+}
+
 void guest_disk_note_wait(struct guest_disk *d, err_t err)
 {
 	if (err == E_WAIT || err == E_BUSY) {
 		d->stats.waits++;
-		__atomic_store_n(&d->has_work, true, __ATOMIC_RELAXED);
+		guest_disk_want(d, GUEST_DISK_HAS_WORK);
 	} else {
 		d->config.fail(d->config.context, err);
 	}
@@ -96,22 +101,13 @@ static void serve(struct guest_disk *d)
 
 void guest_disk_work(struct guest_disk *d)
 {
-	__atomic_store_n(&d->has_work, false, __ATOMIC_RELAXED);
+	/* Before it looks for pages: whoever brings one then reads this. */
+	__atomic_store_n(d->config.wants, GUEST_DISK_AT_WORK, __ATOMIC_SEQ_CST);
 	d->turn_work = TURN_WORK;
 	serve(d);
-	__atomic_store_n(&d->is_urgent, d->turn_work == 0, __ATOMIC_RELAXED);
 	if (d->turn_work == 0)
-		__atomic_store_n(&d->has_work, true, __ATOMIC_RELAXED);
-}
-
-bool guest_disk_has_work(const struct guest_disk *d)
-{
-	return __atomic_load_n(&d->has_work, __ATOMIC_RELAXED);
-}
-
-bool guest_disk_is_urgent(const struct guest_disk *d)
-{
-	return __atomic_load_n(&d->is_urgent, __ATOMIC_RELAXED);
+		guest_disk_want(d, GUEST_DISK_HAS_WORK | GUEST_DISK_IS_URGENT);
+	__atomic_fetch_and(d->config.wants, ~GUEST_DISK_AT_WORK, __ATOMIC_RELAXED);
 }
 
 /* --- Life ------------------------------------------------------------------------------------ */

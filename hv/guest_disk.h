@@ -15,7 +15,8 @@
  * Everything from the guest is hostile: what cannot be right ends the request with an error, or,
  * where the rings themselves are senseless, the device says that it must be reset.
  *
- * Locks: the VM's, held by the caller of every function; a request's done() takes it.
+ * Locks: the VM's, held by the caller of every function; a request's done() takes it, on whichever
+ * CPU that runs.
  */
 #ifndef HV_GUEST_DISK_H
 #define HV_GUEST_DISK_H
@@ -30,11 +31,19 @@
 #define GUEST_DISK_SLOTS   32u /* requests under way */
 #define GUEST_DISK_BOUNCES 16u /* pages */
 
+/* What a disk wants of whoever calls guest_disk_work(). */
+#define GUEST_DISK_HAS_WORK  1u /* that may get something on */
+#define GUEST_DISK_IS_URGENT 2u /* and nothing else will tell when: the CPU must not halt */
+#define GUEST_DISK_AT_WORK                                                                         \
+	4u /* it is looking: what it finds missing it will want to be told of                      \
+	    */
+
 struct guest_disk_config {
 	struct blk_device *blk;
 	u64 first_block, block_count;
 	char id[VIRTIO_BLK_ID_BYTES];
 	struct spinlock *lock; /* the VM's */
+	u32 *wants;            /* [a] written under the lock, read without; outlives the disk */
 	void *context;
 	/* The VM cannot go on: E_NOMEM, E_CORRUPT, as of an access of the guest's own. */
 	void (*fail)(void *context, err_t err);
@@ -74,12 +83,8 @@ struct virtio_mmio *guest_disk_mmio(struct guest_disk *disk);
 /* Requests at the disk that nobody waits for. */
 u32 guest_disk_orphan_count(const struct guest_disk *disk);
 
-/* Go on with what has come back from the disk, or had to wait. Bounded. */
+/* Go on with what has come back from the disk, or had to wait. Bounded. Any CPU. */
 void guest_disk_work(struct guest_disk *disk);
-/* May that get something on? And is there nothing else that will tell when, so that the CPU must
- * not halt? They need no lock. */
-bool guest_disk_has_work(const struct guest_disk *disk);
-bool guest_disk_is_urgent(const struct guest_disk *disk);
 
 const struct guest_disk_stats *guest_disk_stats(const struct guest_disk *disk);
 

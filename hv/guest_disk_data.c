@@ -96,7 +96,7 @@ static void note_peeked(struct space_peek *peek, err_t result)
 			guest_disk_note_wait(d, result);
 		}
 	}
-	__atomic_store_n(&d->has_work, true, __ATOMIC_RELAXED);
+	guest_disk_want(d, GUEST_DISK_HAS_WORK);
 	spin_unlock(d->config.lock);
 }
 

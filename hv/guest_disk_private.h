@@ -56,8 +56,6 @@ struct guest_disk {
 	struct guest_disk_stats stats;
 	u32 orphan_count;
 	u32 turn_work;     /* left of this call's */
-	bool has_work;     /* [a] guest_disk_work() may get something on */
-	bool is_urgent;    /* [a] and nothing else will tell when */
 	bool has_given;    /* the guest is to be told */
 	u32 bounces_taken; /* a bit for each */
 	u8 *bounces;
@@ -111,6 +109,8 @@ static inline err_t guest_disk_as_wait(err_t err)
 	return err == E_BUSY ? E_WAIT : err;
 }
 
+/* The owner is to call guest_disk_work(), for the reasons of @wants. */
+void guest_disk_want(struct guest_disk *disk, u32 wants);
 /* Something could not be done now; or never, and the VM must end. */
 void guest_disk_note_wait(struct guest_disk *disk, err_t err);
 

@@ -65,7 +65,7 @@ static void note_done(struct blk_request *request)
 	slot_let_go(s);
 	if (!slot_drop_orphan(s))
 		came_back(s);
-	__atomic_store_n(&d->has_work, true, __ATOMIC_RELAXED);
+	guest_disk_want(d, GUEST_DISK_HAS_WORK);
 	spin_unlock(d->config.lock);
 }
 

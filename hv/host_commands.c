@@ -69,14 +69,22 @@ void command_cpus(u32 count, char **words)
 {
 	(void)count;
 	(void)words;
-	console_printf("%3s %8s %-8s %12s %12s %12s %8s\n", "CPU", "APIC", "STATE", "IDLE", "VCPUS",
-		"INTERRUPTS", "STEALS");
+	console_printf("%3s %8s %-8s %12s %12s %12s %8s %10s\n", "CPU", "APIC", "STATE", "IDLE",
+		"VCPUS", "INTERRUPTS", "STEALS", "DISK");
 	for (u32 id = 0; id < cpu_count(); id++) {
 		const struct cpu *cpu = cpu_by_id(id);
 
-		console_printf("%3u %8u %-8s %9llu ms %9llu ms %12llu %8llu\n", id, cpu->apic_id,
-			cpu_state_name(cpu->state), (ull)(cpu->idle_ns / 1000000),
-			(ull)(cpu->vcpu_ns / 1000000), (ull)cpu->interrupts, (ull)cpu->steals);
+		console_printf("%3u %8u %-8s %9llu ms %9llu ms %12llu %8llu %10llu\n", id,
+			cpu->apic_id, cpu_state_name(cpu->state), (ull)(cpu->idle_ns / 1000000),
+			(ull)(cpu->vcpu_ns / 1000000), (ull)cpu->interrupts, (ull)cpu->steals,
+			(ull)cpu->disk_requests);
+	}
+	for (u32 id = 0; id < cpu_count(); id++) {
+		const struct cpu *cpu = cpu_by_id(id);
+
+		if (cpu->why)
+			console_printf(
+				"CPU %u (APIC %u) is left out: %s\n", id, cpu->apic_id, cpu->why);
 	}
 }
 

@@ -2,6 +2,7 @@
 #include "hv/hypercall.h"
 #include "hv/abi/hypercall.h"
 #include "hv/hv_ops.h"
+#include "hv/kvm_calls.h"
 #include "hv/vm.h"
 
 static s64 call_version(struct vcpu *vcpu, u64 highest)
@@ -24,7 +25,7 @@ static s64 call(struct vcpu *vcpu, u64 number)
 	const u64 *gpr = vcpu->virt.gpr;
 
 	if (number < BELLOWS_HC_FIRST || number > BELLOWS_HC_LAST)
-		return BELLOWS_HC_E_UNKNOWN;
+		return kvm_call(vcpu, number);
 	if (hv_ops->get_cpl(&vcpu->virt) != 0)
 		return BELLOWS_HC_E_PERM;
 	if (number == BELLOWS_HC_VERSION)

@@ -5,13 +5,10 @@
 #include "mm/space_join.h"
 #include "mm/base/log.h"
 
-#define SLICE_NS      100000ull
-#define BUSY_EVERY_NS 10000000ull /* one slice so often where the CPU is never idle: 1% */
-#define REST_NS       10000000000ull
+#define SLICE_NS 100000ull
+#define REST_NS  10000000000ull
 
-static u64 busy_due_ns;
-
-static void slice(struct vm *vm)
+static void join_some(struct vm *vm)
 {
 	struct space *space = vm->space;
 
@@ -26,17 +23,14 @@ static void slice(struct vm *vm)
 	vm->join.rest_until_ns = time_now_ns() + REST_NS;
 }
 
-bool large_pages_work(u64 now, bool idle)
+bool large_pages_slice(u64 now)
 {
 	struct vm *vm;
 
-	if (!idle && now < busy_due_ns)
-		return false;
-	busy_due_ns = now + BUSY_EVERY_NS;
 	list_for_each_entry (vm, sched_vms(), all) {
 		if (vm->state != VM_RUNNING || now < vm->join.rest_until_ns)
 			continue;
-		slice(vm);
+		join_some(vm);
 		return true;
 	}
 	return false;

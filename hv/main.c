@@ -122,13 +122,6 @@ static void choose_ops(void)
 	log_info("virt: %s", hv_ops->name);
 }
 
-static void cpu_work(void)
-{
-	if (hv_ops->cpu_on())
-		panic("%s does not start on CPU %u", hv_ops->name, this_cpu()->id);
-	sched_work();
-}
-
 static void report(void)
 {
 	static const char *const cpu_sources[] = {
@@ -177,7 +170,7 @@ static void main_continue(void)
 	boot_times_mark("devices");
 	choose_ops();
 	boot_times_mark("virtualisation");
-	smp_start_all(&info, cpu_work);
+	smp_start_all(&info, hv_ops->cpu_on, sched_work);
 	boot_times_mark("other CPUs");
 	disks_init();
 	vm_swap_open_volumes();

@@ -62,14 +62,6 @@ static u64 less(u64 a, u64 b)
 	return a > b ? a - b : 0;
 }
 
-/* What its guest would use, were it there. */
-static u64 demand_of(const struct mem_vm *d)
-{
-	u64 out = d->zipped + d->swapped + d->ballooned;
-
-	return min(d->consumed - d->cache_frames + out, d->claims.memory);
-}
-
 /* Also where it has just asked for its end, which any CPU can find at any moment: who runs stays
  * the same for a turn, and its memory is its own until then. */
 static bool runs(const struct vm *vm)
@@ -183,7 +175,7 @@ static enum memory_cause cause_of_balloon(const struct mem_vm *d, u64 pages)
 {
 	if (pages <= less(d->claims.memory, d->granted))
 		return MEMORY_GRANT;
-	return pages <= less(demand_of(d), mem_bound(d)) ? MEMORY_LIMIT : MEMORY_ENTITLEMENT;
+	return pages <= less(mem_demand(d), mem_bound(d)) ? MEMORY_LIMIT : MEMORY_ENTITLEMENT;
 }
 
 /*
@@ -249,7 +241,7 @@ static void count_in(const struct mem_vm *d)
 	struct memsched_figures *f = &sched.figures;
 
 	f->memory_pages += d->claims.memory;
-	f->demand_pages += demand_of(d);
+	f->demand_pages += mem_demand(d);
 	f->machine_pages += max(d->consumed, d->claims.reservation);
 }
 

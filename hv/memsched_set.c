@@ -3,6 +3,7 @@
 #include "hv/memsched_host.h"
 #include "hv/sched.h"
 #include "hv/vm.h"
+#include "hv/vm_swap.h"
 #include "mm/memsched.h"
 #include "mm/promise.h"
 #include "mm/swap_file.h"
@@ -57,5 +58,8 @@ err_t memsched_set_reservation(struct vm *vm, char *why, size_t why_bytes)
 	err_t err = promise(vm, pages, why, why_bytes);
 
 	spin_unlock(&vm->lock);
-	return err ? err : memsched_set_any(vm, why, why_bytes);
+	if (err)
+		return err;
+	vm_swap_warn(vm);
+	return memsched_set_any(vm, why, why_bytes);
 }

@@ -17,10 +17,9 @@
 #include "mm/reclaim.h"
 #include "mm/zcache.h"
 
-#define SLICE_NS            100000ull
-#define SLICES_A_TURN       10u
-#define FETCH_BUSY_EVERY_NS 10000000ull /* 1% of a CPU that is never idle */
-#define HOLES_A_TURN        16u         /* of each VM's compression cache */
+#define SLICE_NS      100000ull
+#define SLICES_A_TURN 10u
+#define HOLES_A_TURN  16u /* of each VM's compression cache */
 
 typedef unsigned long long ull;
 
@@ -123,7 +122,7 @@ bool reclaim_turn(void)
 	return more;
 }
 
-static bool fetch_slice(void)
+bool fetch_slice(void)
 {
 	u64 end_ns = time_now_ns() + SLICE_NS;
 	struct vm *vm;
@@ -133,16 +132,6 @@ static bool fetch_slice(void)
 			return true;
 	}
 	return false;
-}
-
-bool fetch_turn(u64 now, bool idle)
-{
-	static u64 busy_due_ns;
-
-	if (!idle && now < busy_due_ns)
-		return false;
-	busy_due_ns = now + FETCH_BUSY_EVERY_NS;
-	return fetch_slice();
 }
 
 void command_reclaim(u32 count, char **words)

@@ -10,8 +10,8 @@
 /* Some work, if any is due; whether there is more. */
 bool reclaim_turn(void);
 
-/* What is to be brought back ahead of need; where the CPU is never idle, a little. */
-bool fetch_turn(u64 now_ns, bool idle);
+/* A slice of what is to be brought back ahead of need; whether there was some. */
+bool fetch_slice(void);
 
 /* reclaim NAME SIZE */
 void command_reclaim(u32 count, char **words);

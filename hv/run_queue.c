@@ -24,6 +24,9 @@ struct run_queue {
 	u32 sleeping_count;             /* [q] */
 	u32 vcpu_count;                 /* [a] whose home this is */
 	u32 is_idle;                    /* [a] in HLT, or about to be */
+	const struct vcpu *lender;      /* its CPU only: gave way to others of its VM; or NULL */
+	const struct vm *lent_to;       /* its CPU only: that VM */
+	u64 lent_until;                 /* its CPU only: host TSC */
 } __attribute__((aligned(CACHE_LINE_BYTES)));
 
 static struct run_queue *queues; /* [I] by CPU */
@@ -198,16 +201,34 @@ void run_queue_wake(void)
 
 /* --- Running --------------------------------------------------------------------------------- */
 
-static struct vcpu *take_own(struct run_queue *q)
+/* One of those that were lent what is left of a slice, or NULL. The queue is locked. */
+static struct vcpu *borrower(const struct run_queue *q)
 {
-	struct vcpu *vcpu = NULL;
+	struct vcpu *vcpu;
+
+	if (!q->lender || q->lent_until <= time_tsc())
+		return NULL;
+	list_for_each_entry (vcpu, &q->runnable, queue) {
+		if (vcpu->vm == q->lent_to && vcpu != q->lender)
+			return vcpu;
+	}
+	return NULL;
+}
+
+static struct vcpu *take_own(struct run_queue *q, u64 *until)
+{
+	struct vcpu *vcpu;
 
 	spin_lock(&q->lock);
-	if (!list_empty(&q->runnable)) {
+	vcpu = borrower(q);
+	if (vcpu)
+		*until = min(*until, q->lent_until);
+	else if (!list_empty(&q->runnable))
 		vcpu = list_entry(q->runnable.next, struct vcpu, queue);
+	if (vcpu)
 		withdraw(q, vcpu, VCPU_TAKEN);
-	}
 	spin_unlock(&q->lock);
+	q->lender = NULL;
 	return vcpu;
 }
 
@@ -249,11 +270,20 @@ static struct vcpu *steal(void)
 	return NULL;
 }
 
-struct vcpu *run_queue_take(void)
+struct vcpu *run_queue_take(u64 *until)
 {
-	struct vcpu *vcpu = take_own(queue_here());
+	struct vcpu *vcpu = take_own(queue_here(), until);
 
 	return vcpu ? vcpu : steal();
+}
+
+void run_queue_lend(const struct vcpu *lender)
+{
+	struct run_queue *q = queue_here();
+
+	q->lender = lender;
+	q->lent_to = lender->vm;
+	q->lent_until = lender->run_until;
 }
 
 bool run_queue_has_waiting(void)

@@ -34,8 +34,19 @@ void run_queue_stop(struct vcpu *vcpu);
 /* Sleepers of this CPU that have reason to run become runnable. Locks: takes their VMs'. */
 void run_queue_wake(void);
 
-/* The next to run on this CPU; NULL: there is none. Cost: O(CPUs) where its own queue is empty. */
-struct vcpu *run_queue_take(void);
+/*
+ * The next to run on this CPU; NULL: there is none. *@until, when its slice ends (host TSC), is put
+ * earlier where it runs on what another lent it. Cost: O(CPUs) where its own queue is empty, O(its
+ * length) where something was lent.
+ */
+struct vcpu *run_queue_take(u64 *until);
+
+/*
+ * Who runs here makes way for others of its VM, which it may be waiting for: if one waits in this
+ * queue when this run has ended, it is next, for as long as this slice would have lasted. A VM has
+ * no more of a CPU by that.
+ */
+void run_queue_lend(const struct vcpu *lender);
 
 /* Do others wait for this CPU? */
 bool run_queue_has_waiting(void);

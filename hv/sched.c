@@ -44,6 +44,9 @@
 #define WORK_SLICE_NS 100000ull
 #define START_TURN_NS 2000000ull
 
+/* Background work gets a slice of each kind so often where the CPU is never idle: 1% each. */
+#define BUSY_EVERY_NS 10000000ull
+
 /* A VM resets itself at most so often; until then it stands still. */
 #define RESET_INTERVAL_NS 1000000000ull
 
@@ -94,7 +97,8 @@ void sched_set_vcpus(struct vm *vm, struct vcpu *vcpus)
 	spin_unlock(&vms_lock);
 }
 
-static void wake(struct vm *vm)
+/* Returns whether more than its vCPUs wait. */
+static bool wake(struct vm *vm)
 {
 	for (u32 i = 0; vm->vcpus && i < vm->vcpu_count; i++) {
 		struct vcpu *vcpu = &vm->vcpus[i];
@@ -105,20 +109,22 @@ static void wake(struct vm *vm)
 		if (home != this_cpu()->id)
 			irq_send_kick(home);
 	}
+	return vm_disk_waits(vm);
 }
 
 void sched_wake(const struct space *space)
 {
+	bool disk_waits = false;
 	struct vm *vm;
 
 	spin_lock(&vms_lock);
 	list_for_each_entry (vm, &vms, all) {
 		if (vm->space == space)
-			wake(vm);
+			disk_waits |= wake(vm);
 	}
 	spin_unlock(&vms_lock);
-	/* A disk's request may wait for it as well. */
-	sched_call_boot_cpu();
+	if (disk_waits)
+		sched_call_boot_cpu();
 }
 
 void sched_call_boot_cpu(void)
@@ -249,12 +255,25 @@ static void run_one(struct vcpu *vcpu, u64 until)
 	run_queue_put(vcpu);
 }
 
+/* Where nothing else is to be done, one kind of work is finished before the next is begun. */
+static bool background_slices(u64 now, bool idle)
+{
+	bool worked = fetch_slice();
+
+	if (!worked || !idle)
+		worked = share_slice() || worked;
+	if (!worked || !idle)
+		worked = large_pages_slice(now) || worked;
+	return worked;
+}
+
 /*
- * In the background: memory that must come free, pages to share, regions to join. Whether there is
- * more. @idle: nothing else is to be done here.
+ * In the background: memory that must come free, pages to fetch and to share, regions to join.
+ * Whether there is more. @idle: nothing else is to be done here.
  */
 static bool work_on_memory(bool idle)
 {
+	static u64 busy_due_ns; /* [lives_lock] */
 	bool more;
 
 	if (!spin_trylock(&lives_lock))
@@ -262,9 +281,10 @@ static bool work_on_memory(bool idle)
 	u64 now = time_now_ns();
 
 	more = reclaim_turn();
-	if (!more || !idle)
-		more = fetch_turn(now, idle) || share_work(now, idle) ||
-		       large_pages_work(now, idle);
+	if (idle ? !more : now >= busy_due_ns) {
+		more = background_slices(now, idle);
+		busy_due_ns = now + BUSY_EVERY_NS;
+	}
 	spin_unlock(&lives_lock);
 	return more;
 }
@@ -321,26 +341,39 @@ static void serve_monitor(void)
 	spin_unlock(&lives_lock);
 }
 
+/* What disks have done for this CPU, and what that lets go on. */
+static void serve_disks(u64 now)
+{
+	if (!disks_turn(now))
+		return;
+	swap_volumes_poll();
+	vm_disks_work();
+	if (vm_disks_are_urgent())
+		sched_call_boot_cpu();
+}
+
 noreturn_fn static void loop(void)
 {
 	u64 console_due = 0, start_turn_end = 0;
 
 	for (;;) {
-		u64 now = time_now_ns();
+		u64 now = time_now_ns(), until;
 		bool is_busy; /* with VMs that end or start */
 		struct vcpu *vcpu;
 
 		cpu_take_pending();
-		disks_poll(now);
+		disks_turn(now);
 		swap_volumes_poll();
 		vm_disks_work();
+		vm_disks_drop_ended();
 		is_busy = look_after_vms(now, &console_due);
 		run_queue_wake();
 		if (is_busy && time_tsc() < start_turn_end)
 			continue;
-		vcpu = run_queue_take();
+		until = time_tsc() + slice_ticks;
+		vcpu = run_queue_take(&until);
 		if (vcpu) {
-			run_one(vcpu, turn_end(time_tsc() + slice_ticks));
+			run_one(vcpu, turn_end(until));
 			serve_monitor();
 			start_turn_end = time_tsc() + start_turn_ticks;
 			work_on_memory(false);
@@ -359,17 +392,19 @@ noreturn_fn void sched_work(void)
 	}
 	for (;;) {
 		struct vcpu *vcpu;
+		u64 until;
 
 		cpu_take_pending();
 		vcpu_detach_ending();
-		/* The boot CPU hands back what disks have done, also where no interrupt tells it.
-		 */
+		serve_disks(time_now_ns());
+		/* Where no interrupt tells what is done the boot CPU looks. */
 		if (disks_must_poll())
 			sched_call_boot_cpu();
 		run_queue_wake();
-		vcpu = run_queue_take();
+		until = time_tsc() + slice_ticks;
+		vcpu = run_queue_take(&until);
 		if (vcpu) {
-			run_one(vcpu, time_tsc() + slice_ticks);
+			run_one(vcpu, until);
 			work_on_memory(false);
 		} else if (!work_on_memory(true)) {
 			run_queue_idle(time_tsc() + console_ticks);

@@ -12,6 +12,7 @@
 #include "hv/x86/cpu.h"
 #include "hv/x86/paging.h"
 #include "hv/x86/panic.h"
+#include "hv/x86/smp.h"
 #include "hv/x86/time.h"
 #include "mm/share.h"
 #include "mm/share_audit.h"
@@ -21,8 +22,7 @@
 #include "mm/base/str.h"
 
 #define SLICE_NS          100000ull
-#define BUSY_EVERY_NS     10000000ull /* one slice so often where the CPU is never idle: 1% */
-#define NOW_SLICES        20u         /* in a row, for a scan by command, or to unshare */
+#define NOW_SLICES        20u /* in a row, for a scan by command, or to unshare */
 #define EAGER_NS          60000000000ull
 #define EAGER_REST_NS     5000000000ull
 #define REST_NS           60000000000ull
@@ -32,7 +32,6 @@
 
 typedef unsigned long long ull;
 
-static u64 busy_due_ns;
 static struct vm *turn; /* whose turn was last; only compared */
 
 static struct share_salts salts;
@@ -85,7 +84,7 @@ static u64 earn(struct vm *vm, u64 now)
 	struct share_rate_limits limits = {host->share_scan_time_min,
 		host->share_scan_mib_s_per_ghz, host->share_rate_max_pages_s};
 	u64 rate = share_rate_pages_s(
-		&limits, vm->space->page_count, all_pages(), time_tsc_khz(), cpu_count());
+		&limits, vm->space->page_count, all_pages(), time_tsc_khz(), smp_online_count());
 	u64 passed_ns = min(now - vm->share.earned_ns, SECOND_NS);
 	u64 earned = rate * passed_ns / SECOND_NS;
 
@@ -211,15 +210,12 @@ static u32 vm_count(void)
 	return count;
 }
 
-bool share_work(u64 now, bool idle)
+bool share_slice(void)
 {
 	bool worked = false;
 
 	for (u32 i = 0; i < NOW_SLICES && any_by_command(); i++)
 		worked = next_slice(true) || worked;
-	if (worked || (!idle && now < busy_due_ns))
-		return worked;
-	busy_due_ns = now + BUSY_EVERY_NS;
 	/* The first that has something to do. */
 	for (u32 i = vm_count(); i && !worked; i--)
 		worked = next_slice(false);

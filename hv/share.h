@@ -1,8 +1,7 @@
 /*
- * When pages are looked at for sharing: slices of 100 us, in idle time as many as there is work
- * for, and one now and then where the CPU is never idle. A VM that has just started is scanned
- * eagerly, for guests are most alike then; later within the rates of the configuration. All on the
- * boot CPU, from the scheduler's loop.
+ * Which pages are looked at for sharing, in slices of 100 us from the scheduler's loops. A VM that
+ * has just started is scanned eagerly, for guests are most alike then; later within the rates of
+ * the configuration.
  */
 #ifndef HV_SHARE_H
 #define HV_SHARE_H
@@ -27,8 +26,8 @@ const char *share_note(const struct vm *vm);
 /* @vm's memory begins, at power-on or reset. */
 void share_vm_began(struct vm *vm);
 
-/* Some work, if any is due; whether there was. @idle: nothing else wants this CPU. */
-bool share_work(u64 now_ns, bool idle);
+/* A slice of work, or several for a command, if any is due; whether there was. */
+bool share_slice(void);
 
 /* share; share scan now NAME|all; share audit */
 void command_share(u32 count, char **words);

@@ -7,6 +7,7 @@
 #include "hv/vcpu.h"
 #include "hv/exit.h"
 #include "hv/hv_ops.h"
+#include "hv/run_queue.h"
 #include "hv/vm.h"
 #include "hv/x86/cpu.h"
 #include "hv/x86/irq.h"
@@ -44,16 +45,22 @@ void vcpu_inject_ud(struct vcpu *vcpu)
 
 void vcpu_kick(struct vcpu *vcpu)
 {
+	struct vcpu *here;
 	u32 home;
 
 	__atomic_store_n(&vcpu->attention, true, __ATOMIC_SEQ_CST);
 	home = __atomic_load_n(&vcpu->home_cpu, __ATOMIC_SEQ_CST);
-	if (home != this_cpu()->id)
+	if (home != this_cpu()->id) {
 		irq_send_kick(home);
-	else if (this_cpu()->loaded && this_cpu()->loaded != &vcpu->virt)
-		/* The one that runs here, if any does: its slice is over. It may wait for the
-		 * other. */
-		vcpu_of(this_cpu()->loaded)->run_until = 0;
+		return;
+	}
+	if (!this_cpu()->running || this_cpu()->loaded == &vcpu->virt)
+		return;
+	/* The slice of the one that runs here is over: it may wait for the other. */
+	here = vcpu_of(this_cpu()->loaded);
+	if (here->vm == vcpu->vm && here->run_until)
+		run_queue_lend(here);
+	here->run_until = 0;
 }
 
 /* Host TSC of the earlier of two guest times, one in guest TSC and one in ns; ~0 where there is
@@ -101,6 +108,8 @@ void vcpu_init_registers(struct vcpu *vcpu)
 	__atomic_store_n(&vcpu->parked_at, 0, __ATOMIC_RELAXED);
 	vcpu->pending.valid = false;
 	vcpu->nmi_pending = false;
+	__atomic_store_n(&vcpu->unhalted, false, __ATOMIC_RELAXED);
+	steal_time_init(vcpu);
 }
 
 static void start_at(struct vcpu *vcpu, u16 selector, u16 ip)
@@ -146,7 +155,8 @@ bool vcpu_has_event(struct vcpu *vcpu)
 	update_timers(vcpu);
 	__atomic_store_n(&vcpu->attention, false, __ATOMIC_SEQ_CST);
 	vcpu->nmi_pending |= vdev_nmi_take(vm->vdev, vcpu->index);
-	event = vcpu->nmi_pending || vdev_start_is_pending(vm->vdev, vcpu->index) ||
+	event = __atomic_exchange_n(&vcpu->unhalted, false, __ATOMIC_SEQ_CST) ||
+		vcpu->nmi_pending || vdev_start_is_pending(vm->vdev, vcpu->index) ||
 		((vcpu->virt.rflags & RFLAGS_IF) &&
 			vdev_interrupt_peek(vm->vdev, vcpu->index, &blocked) >= 0);
 	spin_unlock(&vm->lock);
@@ -170,8 +180,10 @@ void vcpu_wake(struct vcpu *vcpu)
 		vcpu->parked_tsc += time_tsc() - vcpu->parked_at;
 		__atomic_store_n(&vcpu->parked_at, 0, __ATOMIC_RELAXED);
 	}
-	if (vcpu->state == VCPU_PARKED || vcpu_has_event(vcpu))
+	if (vcpu->state == VCPU_PARKED || vcpu_has_event(vcpu)) {
 		vcpu->state = VCPU_RUNNABLE;
+		steal_time_ready(vcpu);
+	}
 }
 
 /* Deliver at most one event with the next entry. Returns the priority class that waits for a
@@ -337,18 +349,33 @@ static bool go_on(struct vcpu *vcpu, struct cpu *cpu)
 	return now < vcpu->run_until;
 }
 
+/* Before it looks whether it must wait: what comes after that wakes it. */
+static void may_wait(struct vcpu *vcpu)
+{
+	__atomic_store_n(&vcpu->memory_came, false, __ATOMIC_SEQ_CST);
+}
+
+static bool begin(struct vcpu *vcpu)
+{
+	may_wait(vcpu);
+	err_t err = steal_time_enter(vcpu);
+
+	return !err || exit_not_done(vcpu, err);
+}
+
 void vcpu_run(struct vcpu *vcpu, u64 slice_end)
 {
 	struct cpu *cpu = this_cpu();
 	u64 start = time_tsc(), ticks;
 	struct vm_exit exit;
-	bool running = true;
+	bool running;
 
 	vcpu->run_until = slice_end;
 	vcpu_attach(vcpu);
 	cpu->running = vm_name(vcpu->vm);
 	fault_guard_use(vcpu->virt.space, vcpu->index);
 	vcpu->attention = true;
+	running = begin(vcpu);
 	while (running) {
 		if (vcpu->attention && !attend(vcpu))
 			break;
@@ -358,8 +385,7 @@ void vcpu_run(struct vcpu *vcpu, u64 slice_end)
 		if (vcpu->virt.tpr != vcpu->tpr_class)
 			sync_tpr(vcpu);
 		move_guard(vcpu);
-		/* Before it looks whether it must wait: what comes after that wakes it. */
-		__atomic_store_n(&vcpu->memory_came, false, __ATOMIC_SEQ_CST);
+		may_wait(vcpu);
 		running = exit_handle(vcpu, &exit) && !vm_is_ending(vcpu->vm);
 		if (exit.kind <= EXIT_TIME_UP)
 			running = go_on(vcpu, cpu) && running;
@@ -368,6 +394,8 @@ void vcpu_run(struct vcpu *vcpu, u64 slice_end)
 		if (vcpu->vm->reclaim_every)
 			vm_debug_reclaim(vcpu->vm);
 	}
+	if (vcpu->state == VCPU_RUNNABLE || vcpu->state == VCPU_PARKED)
+		steal_time_leave(vcpu);
 	cpu->running = NULL;
 	fault_guard_use(NULL, 0);
 	ticks = time_tsc() - start;

@@ -13,6 +13,7 @@
 #include "mm/base/err.h"
 #include "mm/base/list.h"
 #include "hv/recurrence.h"
+#include "hv/steal_time.h"
 #include "hv/x86/virt.h"
 
 struct vm;
@@ -44,6 +45,7 @@ struct vcpu {
 	u32 state;             /* [a] enum vcpu_state */
 	u32 attention;         /* [a] */
 	u32 memory_came;       /* [a] what it is parked for may be there */
+	u32 unhalted;          /* [a] by KVM_HC_KICK_CPU: its HLT, or else the next one, ends */
 	u64 guarded_rip;       /* whose pages are protected: mm/fault_guard.h */
 	u64 parks;             /* how often it had to wait for memory */
 	u64 parked_tsc;        /* ticks that took; without the wait under way */
@@ -56,7 +58,8 @@ struct vcpu {
 	struct recurrence recurrence;
 	struct virt_event pending;           /* an exception for the guest, not yet injected */
 	u64 wall_clock_msr, system_time_msr; /* pvclock.c */
-	u64 run_tsc;                         /* ticks spent on a CPU */
+	struct steal_time steal;
+	u64 run_tsc; /* ticks spent on a CPU */
 	u64 exits[EXIT_KIND_COUNT];
 	u64 unknown_msr_count;
 };

@@ -532,6 +532,7 @@ static void reset_vcpu(struct vcpu *vcpu)
 	vcpu_init_registers(vcpu);
 	fpu_state_reset(&vcpu->virt.fpu);
 	vcpu->wall_clock_msr = vcpu->system_time_msr = 0;
+	vcpu->steal.ticks = 0;
 }
 
 void vm_reset(struct vm *vm)

@@ -9,7 +9,7 @@
  * life it leaves as a request (vm_request_end(), vm_break()), which the loop carries out.
  *
  * Legend: [I] fixed after creation, [l] life cycle: changed between guest entries only, [v] lock
- * held, [a] atomic.
+ * held, [lv] changed between guest entries and with the lock held, [a] atomic.
  */
 #ifndef HV_VM_H
 #define HV_VM_H
@@ -97,7 +97,8 @@ struct vm {
 	} join;                    /* [l] see large_pages.c */
 	struct vm_balloon balloon; /* see balloon.h */
 	struct vm_memory memory;   /* [l] see memsched_host.h */
-	struct guest_disk *disk;   /* [l] NULL: none. May outlive a run: vm_disk.h; contents [v] */
+	struct guest_disk *disk;   /* [lv] NULL: none. May outlive a run: vm_disk.h; contents [v] */
+	u32 disk_wants;            /* [a] GUEST_DISK_*, of its disk, where it has one */
 	const struct disk_partition *partition; /* [l] its disk's */
 	struct output output;                   /* [v] what the guest printed */
 	struct vm_watch watch;                  /* [l] see watch.h */

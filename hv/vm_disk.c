@@ -57,6 +57,15 @@ static void on_fail(void *context, err_t err)
 	vm_break(context, "the memory for its disk's data failed: %s", err_name(err));
 }
 
+/* Other CPUs look for it with the VM's lock. */
+static void set_disk(struct vm *vm, struct guest_disk *disk)
+{
+	spin_lock(&vm->lock);
+	vm->disk = disk;
+	__atomic_store_n(&vm->disk_wants, 0, __ATOMIC_RELAXED);
+	spin_unlock(&vm->lock);
+}
+
 u64 vm_disk_frames(const struct vm *vm)
 {
 	return vm->config->disk[0] ? guest_disk_frames() : 0;
@@ -64,8 +73,10 @@ u64 vm_disk_frames(const struct vm *vm)
 
 err_t vm_disk_find(struct vm *vm, char *why, size_t why_bytes)
 {
-	struct guest_disk_config config = {.lock = &vm->lock, .context = vm, .fail = on_fail};
+	struct guest_disk_config config = {
+		.lock = &vm->lock, .wants = &vm->disk_wants, .context = vm, .fail = on_fail};
 	const struct disk_partition *p;
+	struct guest_disk *disk;
 	char id[GPT_TEXT_BYTES];
 	err_t err;
 
@@ -80,19 +91,25 @@ err_t vm_disk_find(struct vm *vm, char *why, size_t why_bytes)
 	config.block_count = p->gpt.block_count;
 	guid_text(&p->gpt.id, id);
 	memcpy(config.id, id, sizeof(config.id));
-	err = guest_disk_create(&vm->disk, &config);
-	if (err)
+	err = guest_disk_create(&disk, &config);
+	if (err) {
 		fmt_snprintf(why, why_bytes, "its disk: %s", err_name(err));
+		return err;
+	}
 	vm->partition = p;
-	return err;
+	set_disk(vm, disk);
+	return 0;
 }
 
 /* --- Life ------------------------------------------------------------------------------------ */
 
 void vm_disk_open(struct vm *vm)
 {
-	if (vm->disk)
-		guest_disk_open(vm->disk, vm->space);
+	if (!vm->disk)
+		return;
+	spin_lock(&vm->lock);
+	guest_disk_open(vm->disk, vm->space);
+	spin_unlock(&vm->lock);
 }
 
 void vm_disk_reset(struct vm *vm)
@@ -104,13 +121,20 @@ void vm_disk_reset(struct vm *vm)
 	spin_unlock(&vm->lock);
 }
 
-/* Nobody has it: unless there is something of it at the disk, that was it. */
+/* Nobody has it: unless there is something of it at the disk, that was it. What comes back there
+ * may do so on another CPU, which is through with it when the lock is free. */
 static void drop(struct vm *vm)
 {
-	if (guest_disk_orphan_count(vm->disk))
+	struct guest_disk *disk = vm->disk;
+	u32 orphans;
+
+	spin_lock(&vm->lock);
+	orphans = guest_disk_orphan_count(disk);
+	spin_unlock(&vm->lock);
+	if (orphans)
 		return;
-	guest_disk_destroy(vm->disk);
-	vm->disk = NULL;
+	set_disk(vm, NULL);
+	guest_disk_destroy(disk);
 }
 
 void vm_disk_close(struct vm *vm)
@@ -123,26 +147,43 @@ void vm_disk_close(struct vm *vm)
 	drop(vm);
 }
 
+static bool wants(const struct vm *vm, u32 what)
+{
+	return (__atomic_load_n(&vm->disk_wants, __ATOMIC_SEQ_CST) & what) != 0;
+}
+
 void vm_disks_work(void)
 {
 	struct vm *vm;
 
 	list_for_each_entry (vm, sched_vms(), all) {
-		if (!vm->disk)
+		if (!wants(vm, GUEST_DISK_HAS_WORK))
 			continue;
-		if (guest_disk_has_work(vm->disk)) {
-			spin_lock(&vm->lock);
+		spin_lock(&vm->lock);
+		if (vm->disk)
 			guest_disk_work(vm->disk);
-			spin_unlock(&vm->lock);
-		}
-		if (!vm_is_on(vm))
+		spin_unlock(&vm->lock);
+	}
+}
+
+void vm_disks_drop_ended(void)
+{
+	struct vm *vm;
+
+	list_for_each_entry (vm, sched_vms(), all) {
+		if (vm->disk && !vm_is_on(vm))
 			drop(vm);
 	}
 }
 
+bool vm_disk_waits(const struct vm *vm)
+{
+	return wants(vm, GUEST_DISK_HAS_WORK | GUEST_DISK_AT_WORK);
+}
+
 bool vm_disk_is_urgent(const struct vm *vm)
 {
-	return vm->disk && guest_disk_is_urgent(vm->disk);
+	return wants(vm, GUEST_DISK_IS_URGENT);
 }
 
 bool vm_disks_are_urgent(void)

@@ -26,9 +26,14 @@ void vm_disk_reset(struct vm *vm);
 /* It has ended, or does not start: before its memory and devices go. */
 void vm_disk_close(struct vm *vm);
 
-/* Go on with the requests of all VMs. Often: the scheduler's loop. */
+/* Go on with the requests of all VMs. Any CPU, after it took completions; the boot CPU often, also
+ * for what waits for something else. Locks: takes VMs'. */
 void vm_disks_work(void);
-/* Is there more, that no interrupt will tell of: do not halt? Of any VM; of one that is on. */
+/* Those of VMs that ended go when the last request has come back. Boot CPU, often. */
+void vm_disks_drop_ended(void);
+/* May the disk be waiting for a page of its guest that has just come? Any CPU. */
+bool vm_disk_waits(const struct vm *vm);
+/* Is there more, that no interrupt will tell of: do not halt? Of any VM; of one. Any CPU. */
 bool vm_disks_are_urgent(void);
 bool vm_disk_is_urgent(const struct vm *vm);
 

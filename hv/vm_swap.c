@@ -142,10 +142,16 @@ err_t vm_swap_create(struct vm *vm, char *why, size_t why_bytes)
 	if (volume)
 		return create(vm, volume, slots, why, why_bytes);
 	if (config->reservation_given)
-		log_warn("%s: there is no swap volume; beyond its reservation of %llu MiB it has "
-			 "what happens to be free",
-			vm_name(vm), (ull)(config->reservation_bytes >> 20));
+		vm_swap_warn(vm);
 	return 0;
+}
+
+void vm_swap_warn(const struct vm *vm)
+{
+	if (!vm->swap && vm->config->reservation_bytes < vm->config->memory_bytes)
+		log_warn("%s: it has no swap file; beyond its reservation of %llu MiB it has "
+			 "what happens to be free",
+			vm_name(vm), (ull)(vm->config->reservation_bytes >> 20));
 }
 
 u64 vm_swap_frames(const struct vm *vm)

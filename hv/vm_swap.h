@@ -20,7 +20,7 @@ void vm_swap_open_volumes(void);
 
 /*
  * Is each of them ready or refused? It takes no longer than the disks' driver gives three requests;
- * disks_poll() must be called meanwhile.
+ * disks_turn() must be called meanwhile.
  */
 bool vm_swap_is_settled(void);
 
@@ -29,6 +29,9 @@ bool vm_swap_is_settled(void);
  * Errors: with @why; nothing is left behind.
  */
 must_check err_t vm_swap_create(struct vm *vm, char *why, size_t why_bytes);
+
+/* Warn where it is promised less than all of its memory, and has no file for the rest. */
+void vm_swap_warn(const struct vm *vm);
 
 /* Frames that vm->swap takes. */
 u64 vm_swap_frames(const struct vm *vm);

@@ -69,7 +69,8 @@ static void look_at(struct vm *vm, u64 now)
 	rates_note(w, now, f.counters);
 	health_note(&w->health, now,
 		&(struct health_sight){
-			.balloon_pages = f.balloon_pages,
+			/* What is only still on its way back is taken by nobody. */
+			.balloon_pages = min(f.balloon_pages, f.balloon_target_pages),
 			.zip_rate = w->rates[VM_ZIPPED] + w->rates[VM_UNZIPPED],
 			.swap_rate = w->rates[VM_SWAPPED_OUT] + w->rates[VM_SWAPPED_IN],
 			.guest_paging_rate =

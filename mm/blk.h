@@ -3,8 +3,9 @@
  * in any order. Nothing here waits.
  *
  * A request is its caller's memory, lent to the driver from blk_submit() until its done() is
- * called. done() is called from blk_poll() only, in root mode, with no lock held: it may submit
- * again. The buffers belong to the device for as long as the request does, however badly the device
+ * called: from blk_poll(), or where else the driver looks for what is done, on any CPU, in root
+ * mode, with no lock held. That may be before blk_submit() has returned. done() may submit again.
+ * The buffers belong to the device for as long as the request does, however badly the device
  * behaves: done() is called no earlier than the device has let go of them.
  *
  * Every driver retries what may be transient and bounds every request in time; a request that fails

@@ -54,8 +54,7 @@ static enum fetched page_fetch(struct space *space, gfn_t gfn, u64 *entry)
 static enum fetched region_fetch(struct space *space)
 {
 	u64 index = space->fetch_at;
-	u64 end = min(
-		ALIGN_DOWN(index, (u64)REGION_PAGE_COUNT) + REGION_PAGE_COUNT, space->page_count);
+	u64 end = space_region_end(space, index);
 	gfn_t gfn = space_page_gfn(space, index);
 	enum fetched fetched = FETCH_GO_ON;
 	struct spinlock *lock = space_region_lock(space, gfn);

@@ -25,8 +25,7 @@ static u64 scaled(u64 pages, u64 part)
 
 /* --- The division ---------------------------------------------------------------------------- */
 
-/* A balloon that does not answer keeps what it has: nobody can give that back. */
-static u64 demand_of(const struct mem_vm *vm)
+u64 mem_demand(const struct mem_vm *vm)
 {
 	u64 out = vm->zipped + vm->swapped + (vm->balloon_works ? vm->ballooned : 0);
 
@@ -43,7 +42,7 @@ static u64 usable_of(const struct mem_vm *vm)
 {
 	u64 kept = vm->balloon_works ? min(vm->ballooned, ungranted(vm)) : 0;
 
-	return less(demand_of(vm), kept);
+	return less(mem_demand(vm), kept);
 }
 
 u64 mem_bound(const struct mem_vm *vm)
@@ -74,13 +73,13 @@ static u64 excess_of(const struct mem_vm *vm)
 /* The balloon that the division asks for. */
 static u64 balloon_ideal(const struct mem_vm *vm)
 {
-	return min(max(less(demand_of(vm), vm->entitled), ungranted(vm)), vm->balloon_max);
+	return min(max(less(mem_demand(vm), vm->entitled), ungranted(vm)), vm->balloon_max);
 }
 
 /* ... and the part of it that does not wait for memory to be short. */
 static u64 balloon_due(const struct mem_vm *vm)
 {
-	return min(max(less(demand_of(vm), mem_bound(vm)), ungranted(vm)), vm->balloon_max);
+	return min(max(less(mem_demand(vm), mem_bound(vm)), ungranted(vm)), vm->balloon_max);
 }
 
 static void inflate(const struct mem_host *host, struct mem_vm *vm)
@@ -141,7 +140,7 @@ static u64 deflation_of(const struct mem_vm *vm)
 
 static u64 fetch_of(const struct mem_vm *vm)
 {
-	u64 out = less(less(demand_of(vm), vm->entitled), balloon_ideal(vm));
+	u64 out = less(less(mem_demand(vm), vm->entitled), balloon_ideal(vm));
 
 	return min(less(vm->zipped + vm->swapped, out),
 		less(less(vm->entitled, vm->consumed), deflation_of(vm)));
@@ -188,7 +187,7 @@ void mem_decide(const struct mem_host *host, struct mem_vm *vms, u32 count)
 
 u64 mem_grant_next(const struct mem_vm *vm, enum mem_state state, u64 guest_free)
 {
-	u64 used = less(demand_of(vm), vm->balloon_works ? vm->ballooned : 0);
+	u64 used = less(mem_demand(vm), vm->balloon_works ? vm->ballooned : 0);
 	u64 left = guest_free == ~0ull ? less(vm->granted, used) : guest_free;
 	u64 step = vm->granted / GRANT_PART;
 

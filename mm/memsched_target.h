@@ -35,15 +35,21 @@ void mem_decide(const struct mem_host *host, struct mem_vm *vms, u32 count);
 
 /*
  * Does a VM that will have @pages with the frame that it needs now give one up for it, rather than
- * take a free one? @returns: the page was evicted before. Above its limit always; above its entitlement when frames are scarce,
- * and for a page that returns as soon as they are not plentiful: one that lacks memory must not eat
- * up what was gained by evicting it.
+ * take a free one? @returns: the page was evicted before. Above its limit always; above its
+ * entitlement when frames are scarce, and for a page that returns as soon as they are not
+ * plentiful: one that lacks memory must not eat up what was gained by evicting it.
  */
 static inline bool mem_pays_itself(
 	u64 pages, u64 bound, u64 entitled, enum mem_state state, bool returns)
 {
 	return pages > bound || (pages > entitled && state >= (returns ? MEM_CLEAR : MEM_HARD));
 }
+
+/*
+ * What its guest would use, were it there. A balloon that does not answer keeps what it has: nobody
+ * can give that back.
+ */
+u64 mem_demand(const struct mem_vm *vm);
 
 /* Above this a VM is cut down whatever the state: its limit and grant, at least its reservation. */
 u64 mem_bound(const struct mem_vm *vm);

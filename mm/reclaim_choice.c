@@ -154,9 +154,8 @@ static void walk(struct choice *c, u64 most)
 
 	most = min(most, count);
 	while (most && c->taken < c->want) {
-		u64 end = min(ALIGN_DOWN(index, (u64)REGION_PAGE_COUNT) + REGION_PAGE_COUNT, count);
+		u64 end = min(space_region_end(c->space, index), index + most);
 
-		end = min(end, index + most);
 		region_choose(c, index, end);
 		most -= end - index;
 		index = end == count ? 0 : end;

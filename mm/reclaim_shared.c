@@ -33,8 +33,7 @@ static bool may_lose(const struct space *space)
 /* Pages of one region. Returns how many were taken. */
 static u32 region_choose(struct space *space, struct evict_batch *batch)
 {
-	u64 end = min(ALIGN_DOWN(sweep.next_page, (u64)REGION_PAGE_COUNT) + REGION_PAGE_COUNT,
-		space->page_count);
+	u64 end = space_region_end(space, sweep.next_page);
 	gfn_t gfn = space_page_gfn(space, sweep.next_page);
 	struct spinlock *lock = space_region_lock(space, gfn);
 	u32 taken = 0;

@@ -11,11 +11,9 @@
  * them are known to be found elsewhere, or large pages can no longer be afforded.
  */
 #include "mm/share_batch.h"
-#include "mm/evicted.h"
 #include "mm/frame.h"
 #include "mm/memsched.h"
 #include "mm/platform.h"
-#include "mm/reclaim.h"
 #include "mm/share_hash.h"
 #include "mm/space_entry.h"
 #include "mm/space_registry.h"
@@ -90,12 +88,6 @@ static bool is_spent(struct scan *scan)
 	return false;
 }
 
-static u64 region_last(const struct space *space, u64 index)
-{
-	return min(
-		ALIGN_DOWN(index, (u64)REGION_PAGE_COUNT) + REGION_PAGE_COUNT, space->page_count);
-}
-
 /* --- Sweeping D bits ------------------------------------------------------------------------- */
 
 /* Region held. */
@@ -127,7 +119,7 @@ static void region_sweep(struct space *space, u64 first)
 	u64 *entries = space_page_entry(space, gfn);
 
 	share_gain_forget(space, gfn);
-	for (u64 i = 0; entries && i < region_last(space, first) - first; i++)
+	for (u64 i = 0; entries && i < space_region_end(space, first) - first; i++)
 		entry_sweep(space, &entries[i]);
 	if (slat_is_large(space->format, slat_load(region)))
 		entry_sweep(space, region);
@@ -156,8 +148,8 @@ static void sweep_some(struct space *space, struct scan *scan)
 
 	while (s->next_page < space->page_count && !is_spent(scan)) {
 		region_sweep(space, s->next_page);
-		scan->done.visited += region_last(space, s->next_page) - s->next_page;
-		s->next_page = region_last(space, s->next_page);
+		scan->done.visited += space_region_end(space, s->next_page) - s->next_page;
+		s->next_page = space_region_end(space, s->next_page);
 	}
 	if (s->next_page >= space->page_count) {
 		flush_once(space);
@@ -261,7 +253,7 @@ static void page_prefetch(const struct space *space, u64 leaf)
 static void small_scan(struct space *space, struct scan *scan)
 {
 	struct space_share *s = &space->share;
-	u64 end = region_last(space, s->next_page);
+	u64 end = space_region_end(space, s->next_page);
 	gfn_t gfn = space_page_gfn(space, s->next_page);
 	struct spinlock *lock = space_region_lock(space, gfn);
 	bool found = false;
@@ -313,7 +305,7 @@ static bool pieces_scan(
 {
 	const struct slat_format *f = space->format;
 	struct space_share *s = &space->share;
-	u64 leaf = slat_load(region), end = region_last(space, s->next_page);
+	u64 leaf = slat_load(region), end = space_region_end(space, s->next_page);
 	bool hinted = false;
 
 	if (s->next_page % REGION_PAGE_COUNT == 0) {
@@ -415,77 +407,14 @@ static void scan_some(struct space *space, struct scan *scan)
 	}
 }
 
-/* --- Unsharing ------------------------------------------------------------------------------- */
-
-/* Region held. Is it a page of a shared frame that this space may not share any more? */
-static bool is_stray(const struct space *space, u64 leaf)
-{
-	pfn_t frame = slat_pfn(space->format, leaf);
-
-	return frame_kind(frame) == FRAME_SHARED && share_index_salt(frame) != share_salt(space);
-}
-
-/* Region held. Returns false where there was no frame. */
-static bool page_unshare(struct space *space, gfn_t gfn, u64 *entry)
-{
-	const struct slat_format *f = space->format;
-	u64 leaf = slat_load(entry);
-
-	if (!slat_is_present(f, leaf))
-		return true;
-	/* On its way out it may come back: its command is told that it comes too late. */
-	if (slat_state(f, leaf) == PAGE_WRITING && is_stray(space, leaf)) {
-		evicted_keep(space, entry);
-		leaf = slat_load(entry);
-	}
-	if (slat_state(f, leaf) == PAGE_SHARED && is_stray(space, leaf))
-		return share_break(space, gfn, entry) == FAULT_DONE;
-	if (slat_state(f, leaf) == PAGE_PRIVATE)
-		slat_clear_bits(entry, SLAT_SEEN); /* its hint stands under the old salt */
-	return true;
-}
-
-/* Region not held. There was no frame: may it have one now, as a fault would? By its orders it may
- * have to give up a page of its own. */
-static bool find_frame(struct space *space)
-{
-	return reclaim_for_fault(space, 0) == FAULT_DONE;
-}
-
-static void unshare_some(struct space *space, struct scan *scan)
-{
-	struct space_share *s = &space->share;
-
-	while (s->next_page < space->page_count && !scan->done.no_memory) {
-		gfn_t gfn = space_page_gfn(space, s->next_page);
-		bool unshared = true;
-
-		spin_lock(space_region_lock(space, gfn));
-		u64 *entry = space_page_entry(space, gfn);
-
-		if (entry)
-			unshared = page_unshare(space, gfn, entry);
-		else if (slat_is_large(space->format, slat_load(space_region_entry(space, gfn))))
-			slat_clear_bits(space_region_entry(space, gfn), SLAT_SEEN);
-		spin_unlock(space_region_lock(space, gfn));
-		if (unshared)
-			s->next_page = entry ? s->next_page + 1 : region_last(space, s->next_page);
-		else
-			scan->done.no_memory = !find_frame(space);
-		if (platform_now_ns() >= scan->end_ns)
-			return;
-	}
-	if (s->next_page >= space->page_count)
-		phase_begin(space, SHARE_PHASE_SWEEP);
-}
-
 /* --- Slices ---------------------------------------------------------------------------------- */
 
 static void slice(struct space *space, struct scan *scan)
 {
 	switch (space->share.phase) {
 	case SHARE_PHASE_UNSHARE:
-		unshare_some(space, scan);
+		if (share_unshare_some(space, scan->end_ns, &scan->done.no_memory))
+			phase_begin(space, SHARE_PHASE_SWEEP);
 		break;
 	case SHARE_PHASE_SWEEP:
 		sweep_some(space, scan);

@@ -85,6 +85,13 @@ void share_gain_forget(struct space *space, gfn_t gfn);
 enum share_refusal share_gain_split(
 	struct space *space, gfn_t gfn, const struct share_candidate *c);
 
+/*
+ * A slice of unsharing, from the walk's place on, until about @end_ns, or *@no_memory: there was no
+ * frame, and by its orders the space may not have one now. Returns whether all is unshared.
+ * Locks: none held; takes region locks, one at a time, and what a fault takes that finds no frame.
+ */
+bool share_unshare_some(struct space *space, u64 end_ns, bool *no_memory);
+
 /* Count one. */
 void share_refuse(struct space *space, enum share_refusal why);
 

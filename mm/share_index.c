@@ -41,8 +41,7 @@ static struct {
 	struct bucket *buckets;            /* [I] */
 	u64 bucket_count;                  /* [I] */
 	struct spinlock locks[LOCK_COUNT]; /* by bucket number */
-	u32 victim;    /* [a] which hint gives way next; only its spread matters */
-	u64 count_max; /* [I] */
+	u64 count_max;                     /* [I] */
 } table;
 
 static u64 div_up(u64 a, u64 b)
@@ -117,23 +116,32 @@ static pfn_t entry_pfn(u64 entry)
 	return PFN(entry & ENTRY_PFN_MASK);
 }
 
-/* Where a new entry can go: empty, the frame's own old hint, or some hint. NULL: all are shared. */
-static u64 *slot_for(struct bucket *bucket, pfn_t self)
+/*
+ * Bucket locked. Put @entry in front, so that entries stand by age, in place of the frame's own old
+ * hint, of nothing, or of the oldest hint: those of VMs that have ended go first. Returns false if
+ * all are shared, and changes nothing.
+ */
+static bool put_in_front(struct bucket *bucket, u64 entry)
 {
-	u32 start = __atomic_fetch_add(&table.victim, 1, __ATOMIC_RELAXED);
-	u64 *hint = NULL, *empty = NULL;
+	u32 own = BUCKET_ENTRIES, empty = BUCKET_ENTRIES, hint = BUCKET_ENTRIES, at;
 
 	for (u32 i = 0; i < BUCKET_ENTRIES; i++) {
-		u64 *entry = &bucket->entries[(start + i) % BUCKET_ENTRIES];
+		u64 old = bucket->entries[i];
 
-		if (entry_kind(*entry) == ENTRY_HINT && entry_pfn(*entry).v == self.v)
-			return entry;
-		if (entry_kind(*entry) == ENTRY_EMPTY)
-			empty = entry;
-		else if (entry_kind(*entry) == ENTRY_HINT)
-			hint = entry;
+		if (entry_kind(old) == ENTRY_EMPTY)
+			empty = i;
+		else if (entry_kind(old) == ENTRY_HINT)
+			hint = i;
+		if (entry_kind(old) == ENTRY_HINT && entry_pfn(old).v == entry_pfn(entry).v)
+			own = i;
 	}
-	return empty ? empty : hint;
+	at = own < BUCKET_ENTRIES ? own : empty < BUCKET_ENTRIES ? empty : hint;
+	if (at == BUCKET_ENTRIES)
+		return false;
+	for (; at > 0; at--)
+		bucket->entries[at] = bucket->entries[at - 1];
+	bucket->entries[0] = entry;
+	return true;
 }
 
 /* Bucket locked. A live shared frame of that identity that can bear one more reference, or
@@ -175,12 +183,10 @@ enum share_found share_index_find(struct share_id id, pfn_t self, pfn_t *out)
 	if (!pfn_is_none(*out)) {
 		frame_get(*out);
 	} else {
-		u64 *slot = slot_for(bucket, self);
-
 		*out = hint_in(bucket, tag, self);
 		found = pfn_is_none(*out) ? SHARE_FOUND_NOTHING : SHARE_FOUND_HINT;
-		if (slot && found == SHARE_FOUND_NOTHING)
-			*slot = entry_make(ENTRY_HINT, tag, self);
+		if (found == SHARE_FOUND_NOTHING)
+			put_in_front(bucket, entry_make(ENTRY_HINT, tag, self));
 	}
 	spin_unlock(lock_of(number));
 	return found;
@@ -209,10 +215,10 @@ void share_index_hint(struct share_id id, pfn_t self, pfn_t stale)
 		if (bucket->entries[i] == entry_make(ENTRY_HINT, tag, stale))
 			slot = &bucket->entries[i];
 	}
-	if (!slot)
-		slot = slot_for(bucket, self);
 	if (slot)
 		*slot = entry_make(ENTRY_HINT, tag, self);
+	else
+		put_in_front(bucket, entry_make(ENTRY_HINT, tag, self));
 	spin_unlock(lock_of(number));
 }
 
@@ -221,15 +227,13 @@ err_t share_index_enter(struct share_id id, pfn_t frame, u32 first)
 	u64 number = bucket_of(id.hash), tag = tag_of(id.hash, id.salt);
 
 	spin_lock(lock_of(number));
-	u64 *slot = slot_for(&table.buckets[number], frame);
+	bool room = put_in_front(&table.buckets[number], entry_make(ENTRY_SHARED, tag, frame));
 
-	if (slot) {
+	if (room)
 		frame_set_owner(frame,
 			(id.hash & OWNER_HASH_MASK) | (u64)first << OWNER_FIRST_SHIFT | id.salt);
-		*slot = entry_make(ENTRY_SHARED, tag, frame);
-	}
 	spin_unlock(lock_of(number));
-	return slot ? E_OK : E_LIMIT;
+	return room ? E_OK : E_LIMIT;
 }
 
 /* Bucket locked. */

@@ -4,8 +4,8 @@
  *
  * Buckets of one cache line hold eight entries. A *hint* names a PRIVATE frame that had this hash
  * when it was last scanned; nothing keeps it true, so whoever follows it verifies. A *shared* entry
- * names a FRAME_SHARED frame and is exact: it is made with the frame and goes with it. Hints give
- * way when a bucket is full, shared entries never do.
+ * names a FRAME_SHARED frame and is exact: it is made with the frame and goes with it. When a
+ * bucket is full the oldest hint gives way; a shared entry never does.
  *
  * A shared frame's owner word holds most of its hash, its salt and the number of the space that had
  * it first, so that salts are told apart with certainty and the frame finds its own bucket when its

@@ -209,6 +209,12 @@ void space_unpin(struct space *space, pfn_t pfn);
  */
 must_check err_t space_pin_overwrite(struct space *space, gfn_t gfn, pfn_t *out);
 
+/*
+ * Pin @gfn for writing if the guest could write it now without a fault. Else E_WAIT, and nothing is
+ * done about it. Otherwise as space_pin(). O(1).
+ */
+must_check err_t space_pin_present(struct space *space, gfn_t gfn, pfn_t *out);
+
 /* The state of a page now (console, tests). */
 enum page_state space_page_state(struct space *space, gfn_t gfn);
 

@@ -11,6 +11,13 @@
 u64 space_page_index(const struct space *space, gfn_t gfn);
 gfn_t space_page_gfn(const struct space *space, u64 index);
 
+/* Where, in that row, the 2 MiB region ends that page @index is in. */
+static inline u64 space_region_end(const struct space *space, u64 index)
+{
+	return min(
+		ALIGN_DOWN(index, (u64)REGION_PAGE_COUNT) + REGION_PAGE_COUNT, space->page_count);
+}
+
 /* The lock for all entries of @gfn's 2 MiB region; @gfn is RAM. */
 struct spinlock *space_region_lock(struct space *space, gfn_t gfn);
 

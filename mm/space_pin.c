@@ -38,7 +38,7 @@ static void mark_dirty(struct space *space, gfn_t gfn)
 	slat_set_bits(entry, f->accessed_bit | f->dirty_bit);
 }
 
-enum purpose { TO_READ, TO_WRITE, TO_OVERWRITE };
+enum purpose { TO_READ, TO_WRITE, TO_OVERWRITE, TO_WRITE_PRESENT };
 
 static enum fault_result try_once(struct space *space, gfn_t gfn, enum purpose purpose, pfn_t *out)
 {
@@ -50,7 +50,9 @@ static enum fault_result try_once(struct space *space, gfn_t gfn, enum purpose p
 	u64 leaf = space_leaf(space, gfn, &frame);
 
 	if ((slat_rights(space->format, leaf) & access) == 0) {
-		if (purpose != TO_OVERWRITE || !evicted_overwrite(space, gfn, &result))
+		if (purpose == TO_WRITE_PRESENT)
+			result = FAULT_WAIT;
+		else if (purpose != TO_OVERWRITE || !evicted_overwrite(space, gfn, &result))
 			result = fault_resolve(space, gfn, access);
 		space_leaf(space, gfn, &frame);
 	}
@@ -92,6 +94,11 @@ err_t space_pin(struct space *space, gfn_t gfn, bool write, pfn_t *out)
 err_t space_pin_overwrite(struct space *space, gfn_t gfn, pfn_t *out)
 {
 	return pin(space, gfn, TO_OVERWRITE, out);
+}
+
+err_t space_pin_present(struct space *space, gfn_t gfn, pfn_t *out)
+{
+	return pin(space, gfn, TO_WRITE_PRESENT, out);
 }
 
 void space_unpin(struct space *space, pfn_t pfn)

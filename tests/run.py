@@ -26,6 +26,7 @@ import guest_tools
 import live_tools
 import machine as machines
 import report_test
+import swap
 import table_test
 import terminal
 import tools_cases
@@ -176,8 +177,8 @@ def live_watch_test():
 def costs_test():
     """What make bench says of an exit, faults and the balloon, against the issues' targets."""
     def run():
-        found = [emulated.bench_cpuid("bochs"), emulated.bench_touch("bochs"), balloon.bench_inflate_4k(),
-                 balloon.bench_inflate_2m(), zcache.bench_fault()]
+        found = [emulated.bench_cpuid("bochs"), emulated.bench_touch("bochs"), emulated.bench_cow("bochs"),
+                 balloon.bench_inflate_4k(), balloon.bench_inflate_2m(), zcache.bench_fault(), swap.bench_fault()]
         return Result("passed" if all(one.is_within for one in found) else "failed",
                       "\n".join(one.limit_line for one in found))
     return Test("bochs/exit-costs", run, tuple(str(BUILD / need) for need in emulated.NEEDS))
@@ -197,6 +198,8 @@ def run_case(case, target):
         problem = machines.kvm_problem()
         if problem:
             return Result("skipped", problem)
+    if case.needs_sound_smp and machines.smp_problem(target):
+        return Result("skipped", machines.smp_problem(target))
     return Result(*cases.run(case, target, BUILD / "runs" / f"{target}-{case.name}"))
 
 

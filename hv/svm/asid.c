@@ -34,6 +34,12 @@ static void asid_give(struct svm_cpu *cpu, struct svm_vcpu *svm)
 	svm->vmcb->control.tlb_control = flush;
 }
 
+void svm_asid_flush(struct virt_vcpu *vcpu)
+{
+	/* Domains' generations begin with 1. */
+	svm_of(vcpu)->tlb_seen = 0;
+}
+
 void svm_asid_prepare(struct svm_cpu *cpu, struct virt_vcpu *vcpu)
 {
 	struct svm_vcpu *svm = svm_of(vcpu);

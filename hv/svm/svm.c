@@ -477,5 +477,6 @@ const struct virt_ops svm_ops = {
 	.get_cpl = svm_get_cpl,
 	.msr_read = svm_msr_read,
 	.msr_write = svm_msr_write,
+	.flush_tlb = svm_asid_flush,
 	.dump = svm_dump,
 };

@@ -110,6 +110,8 @@ void svm_advance(struct virt_vcpu *vcpu, u8 bytes);
 
 /* asid.c: give the vCPU a tag that is good on this CPU, and set TLB_CONTROL. */
 void svm_asid_prepare(struct svm_cpu *cpu, struct virt_vcpu *vcpu);
+/* What is cached under the vCPU's tag must go before it runs again. */
+void svm_asid_flush(struct virt_vcpu *vcpu);
 /* No tag of this CPU is good any more: at switch-on, and when a VMRUN that should have flushed did
  * not happen. */
 void svm_asid_forget(struct svm_cpu *cpu);

@@ -222,6 +222,7 @@ static void leaf_hypervisor(const struct cpuid_policy *p, u32 leaf, u32 r[4])
 		break;
 	case LEAF_KVM + 1:
 		r[CPUID_EAX] = KVM_CLOCKSOURCE | KVM_NOP_IO_DELAY | KVM_CLOCKSOURCE2 |
+			       KVM_STEAL_TIME | KVM_PV_UNHALT | KVM_PV_TLB_FLUSH | KVM_PV_SEND_IPI |
 			       KVM_CLOCKSOURCE_STABLE;
 		break;
 	case LEAF_TIMING:

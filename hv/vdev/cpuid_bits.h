@@ -109,6 +109,10 @@
 #define KVM_CLOCKSOURCE        C32(0)
 #define KVM_NOP_IO_DELAY       C32(1)
 #define KVM_CLOCKSOURCE2       C32(3)
+#define KVM_STEAL_TIME         C32(5)
+#define KVM_PV_UNHALT          C32(7)
+#define KVM_PV_TLB_FLUSH       C32(9)
+#define KVM_PV_SEND_IPI        C32(11)
 #define KVM_CLOCKSOURCE_STABLE C32(24)
 #define LEAF_TIMING            0x40000010u /* as VMware and QEMU: EAX TSC kHz, EBX APIC bus kHz */
 

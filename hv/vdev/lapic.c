@@ -14,6 +14,8 @@
 #define LVT_VALID_LINT  0x1a7ffu
 #define LVT_VALID_PERF  0x107ffu
 #define LVT_VALID_ERROR 0x100ffu
+#define SVR_VALID       0x3ffu
+#define DIVIDE_VALID    0xbu
 
 /* Bits that software may write in each LVT entry; bit 12 (delivery status) and 14 (remote IRR) are
  * ours. */
@@ -174,7 +176,7 @@ void lapic_error(struct lapic_set *set, u32 index, u32 bit)
 
 static void write_svr(struct lapic *l, u32 value)
 {
-	l->svr = value & 0x3ff;
+	l->svr = value & SVR_VALID;
 	if (!(l->svr & SVR_ENABLE)) {
 		for (u32 i = 0; i < LVT_COUNT; i++)
 			l->lvt[i] |= LVT_MASKED;
@@ -273,7 +275,7 @@ static err_t write_reg(struct lapic_set *set, u32 index, u32 reg, u64 value, enu
 		return 0;
 	case LAPIC_ICR:
 		l->icr = value & ~(u64)ICR_DELIVERY_STATUS;
-		lapic_icr_send(set, index);
+		lapic_send(set, index, l->icr);
 		return 0;
 	case LAPIC_LVT ... LAPIC_LVT + LVT_COUNT - 1:
 		write_lvt(set, index, reg - LAPIC_LVT, (u32)value);
@@ -282,7 +284,7 @@ static err_t write_reg(struct lapic_set *set, u32 index, u32 reg, u64 value, enu
 		lapic_timer_start(set, index, (u32)value, clock);
 		return 0;
 	case LAPIC_TIMER_DIVIDE:
-		lapic_timer_divide(set, index, value & 0xb);
+		lapic_timer_divide(set, index, value & DIVIDE_VALID);
 		return 0;
 	}
 	return E_INVAL;
@@ -389,12 +391,16 @@ err_t lapic_msr_read(struct lapic_set *set, u32 index, u32 msr, u64 *value)
 	return is_x2apic(l) ? read_reg(set, index, msr - MSR_X2APIC, value) : E_INVAL;
 }
 
-/* What must be zero in an x2APIC register's upper bits; ICR alone has 64. */
+/* Reserved bits must be zero there; ICR alone has 64. (Intel SDM 3A, Reserved Bit Checking.) */
 static bool x2apic_value_ok(u32 reg, u64 value)
 {
 	switch (reg) {
 	case LAPIC_ICR:
-		return true;
+		return !(value & ICR_RESERVED);
+	case LAPIC_SVR:
+		return !(value & ~(u64)SVR_VALID);
+	case LAPIC_TIMER_DIVIDE:
+		return !(value & ~(u64)DIVIDE_VALID);
 	case LAPIC_EOI:
 	case LAPIC_ESR:
 		return value == 0;
@@ -422,7 +428,7 @@ err_t lapic_msr_write(struct lapic_set *set, u32 index, u32 msr, u64 value)
 	if (!is_x2apic(&set->all[index]) || !x2apic_value_ok(reg, value))
 		return E_INVAL;
 	if (reg == LAPIC_SELF_IPI) {
-		lapic_raise(set, index, (u8)value, false);
+		lapic_send(set, index, ICR_TO_SELF | value);
 		return 0;
 	}
 	return write_reg(set, index, reg, value, CLOCK_TSC);

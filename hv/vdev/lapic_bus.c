@@ -112,10 +112,26 @@ void lapic_message(struct lapic_set *set, u32 destination, bool logical, enum la
 	send(set, destination, logical, 0xff, mode, vector, level);
 }
 
-void lapic_icr_send(struct lapic_set *set, u32 index)
+u32 lapic_send_each(struct lapic_set *set, u64 ids, u64 first, enum lapic_delivery mode, u8 vector)
+{
+	u32 count = 0;
+
+	for (; ids && first < set->count; ids &= ids - 1) {
+		u64 index = first + (u32)__builtin_ctzll(ids);
+
+		if (index >= set->count)
+			break;
+		if (!lapic_is_enabled(&set->all[index]))
+			continue;
+		deliver(set, (u32)index, mode, vector, false);
+		count++;
+	}
+	return count;
+}
+
+void lapic_send(struct lapic_set *set, u32 index, u64 icr)
 {
 	const struct lapic *l = &set->all[index];
-	u64 icr = l->icr;
 	enum lapic_delivery mode = icr >> 8 & 7;
 	u32 shorthand = icr >> 18 & 3, broadcast = is_x2apic(l) ? ~0u : 0xff;
 	u32 destination = is_x2apic(l) ? (u32)(icr >> 32) : (u32)(icr >> 56);

@@ -12,6 +12,8 @@
 #define LVT_TIMER_PERIODIC   0x20000u
 #define LVT_TIMER_DEADLINE   0x40000u
 #define ICR_DELIVERY_STATUS  BIT(12)
+#define ICR_TO_SELF          BIT(18)
+#define ICR_RESERVED         (BITS(31, 20) | BITS(17, 16) | BIT(13))
 #define ESR_SEND_ILLEGAL     BIT(5)
 #define ESR_RECEIVE_ILLEGAL  BIT(6)
 #define ESR_ILLEGAL_REGISTER BIT(7)
@@ -25,8 +27,8 @@ void lapic_raise(struct lapic_set *set, u32 index, u8 vector, bool level);
 void lapic_lvt_fire(struct lapic_set *set, u32 index, enum lapic_lvt which);
 void lapic_error(struct lapic_set *set, u32 index, u32 bit);
 
-/* Send what ICR says. */
-void lapic_icr_send(struct lapic_set *set, u32 index);
+/* Send what @icr says, a value for that register. */
+void lapic_send(struct lapic_set *set, u32 index, u64 icr);
 
 void lapic_timer_start(struct lapic_set *set, u32 index, u32 initial, enum lapic_clock clock);
 void lapic_timer_divide(struct lapic_set *set, u32 index, u32 divide);

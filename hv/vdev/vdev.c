@@ -282,6 +282,11 @@ bool vdev_nmi_take(struct vdev *v, u32 index)
 	return pending;
 }
 
+u32 vdev_send_ipi(struct vdev *v, u64 ids, u64 first, bool nmi, u8 vector)
+{
+	return lapic_send_each(&v->lapics, ids, first, nmi ? DELIVER_NMI : DELIVER_FIXED, vector);
+}
+
 u8 vdev_tpr_get(struct vdev *v, u32 index)
 {
 	return (u8)(v->lapics.all[index].tpr >> 4);

@@ -2,9 +2,7 @@
  * The VT-x backend's ops: switching VMX operation on, a vCPU's life, and one run of the guest.
  *
  * A VMCS is active on one CPU only between load() and unload(), which clears it, so a vCPU may be
- * loaded anywhere next. VPID tags stay valid on the CPU that ran the vCPU last; loaded on another,
- * it flushes its own tag first. SDM vol. 3C, "Managing VMCS Regions and Pointers",
- * "Virtual-Processor Identifiers (VPIDs)".
+ * loaded anywhere next. SDM vol. 3C, "Managing VMCS Regions and Pointers".
  */
 #include "hv/vmx/layout.h"
 #include "hv/vmx/vmx.h"
@@ -26,37 +24,13 @@ VCPU_OFFSET_IS(VCPU_RDI, gpr[GPR_RDI]);
 VCPU_OFFSET_IS(VCPU_R15, gpr[15]);
 VCPU_OFFSET_IS(VCPU_CR2, cr2);
 
-#define VPID_COUNT 65536u
-#define CPU_NONE   (~0u)
+#define CPU_NONE (~0u)
 
-static u64 vpid_used[VPID_COUNT / 64]; /* [a] VPID 0 is the host's */
-static u64 next_serial;                /* [a] */
+static u64 next_serial; /* [a] */
 
 void vmx_field_failed(u64 field)
 {
 	panic("VT-x: VMCS field 0x%llx cannot be accessed", (unsigned long long)field);
-}
-
-static u16 vpid_alloc(void)
-{
-	u32 i, bit;
-
-	for (i = 0; i < ARRAY_COUNT(vpid_used); i++) {
-		u64 word = __atomic_load_n(&vpid_used[i], __ATOMIC_RELAXED);
-
-		while (~word) {
-			bit = (u32)__builtin_ctzll(~word);
-			if (__atomic_compare_exchange_n(&vpid_used[i], &word, word | BIT(bit),
-				    false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
-				return (u16)(i * 64 + bit);
-		}
-	}
-	return 0;
-}
-
-static void vpid_free(u16 vpid)
-{
-	__atomic_fetch_and(&vpid_used[vpid / 64], ~BIT(vpid % 64), __ATOMIC_RELEASE);
 }
 
 static struct vmx_cpu *vmx_this_cpu(void)
@@ -90,7 +64,6 @@ static err_t vmx_init(void)
 	vmx_caps.cr4_guest_allowed = cr4_guest_allowed();
 	/* VMX wants its own; machine checks stay on, or one in a guest would shut the CPU down. */
 	vmx_caps.cr4_forced = vmx_caps.cr4_fixed0 | CR4_VMXE | (read_cr4() & CR4_MCE);
-	vpid_used[0] = 1;
 	vmx_mitigate_probe();
 	err = vmx_mitigate_init();
 	if (err == E_OK)
@@ -200,7 +173,7 @@ static u64 eptp_of(const struct space *space)
 static void free_parts(struct vmx_vcpu *vmx)
 {
 	if (vmx->vpid)
-		vpid_free(vmx->vpid);
+		vmx_vpid_free(vmx->vpid);
 	kmem_free(vmx->apic_page, PAGE_BYTES);
 	kmem_free(vmx->vmcs, PAGE_BYTES);
 	kmem_free(vmx, sizeof(*vmx));
@@ -218,7 +191,7 @@ static err_t alloc_parts(struct vmx_vcpu **out)
 	vmx->apic_page = kmem_alloc(PAGE_BYTES);
 	if (!vmx->apic_page)
 		goto free_vmcs;
-	vmx->vpid = vpid_alloc();
+	vmx->vpid = vmx_vpid_alloc();
 	if (!vmx->vpid) {
 		free_parts(vmx);
 		return E_LIMIT;
@@ -291,10 +264,7 @@ static void vmx_load(struct virt_vcpu *vcpu)
 		vmwrite(VMCS_EPT_POINTER, eptp);
 		vmx->flush_all = true;
 	}
-	if (vcpu->last_cpu != id) {
-		vcpu->last_cpu = id;
-		vmx->flush_all = true;
-	}
+	vmx_vpid_loaded(vcpu);
 	vmx_msr_load(vmx);
 	vmx_debug_load(vmx);
 	vmx_mitigate_vcpu_loaded(cpu, vmx);
@@ -334,19 +304,6 @@ must_check static bool set_timer(const struct virt_vcpu *vcpu)
 	return true;
 }
 
-static void flush_stale(struct virt_vcpu *vcpu)
-{
-	struct vmx_vcpu *vmx = vmx_of(vcpu);
-	bool narrowed = tlb_enter(&vcpu->space->tlb);
-
-	if (narrowed || vmx->flush_all)
-		CHECK(insn_invept(INVEPT_SINGLE, vmx->eptp));
-	if (vmx->flush_all) {
-		vmx_flush_linear(vmx);
-		vmx->flush_all = false;
-	}
-}
-
 static void vmx_run(struct virt_vcpu *vcpu, struct vm_exit *exit)
 {
 	struct vmx_vcpu *vmx = vmx_of(vcpu);
@@ -369,7 +326,7 @@ static void vmx_run(struct virt_vcpu *vcpu, struct vm_exit *exit)
 		vcpu->tsc_dirty = false;
 	}
 	vmx_event_prepare(vcpu);
-	flush_stale(vcpu);
+	vmx_flush_stale(vcpu);
 	if (vmx_caps.l1d_flush_msr)
 		wrmsr(MSR_IA32_FLUSH_CMD, FLUSH_CMD_L1D);
 	failed = vmx_enter(vcpu, flags, &vmx->host_rsp) != 0;
@@ -403,6 +360,11 @@ static u64 vmx_get_cr4(struct virt_vcpu *vcpu)
 	return vmx_cr4_get();
 }
 
+static void vmx_flush_tlb(struct virt_vcpu *vcpu)
+{
+	vmx_flush_linear(vmx_of(vcpu));
+}
+
 const struct virt_ops vmx_ops = {
 	.name = "VT-x",
 	.slat = &slat_ept,
@@ -428,5 +390,6 @@ const struct virt_ops vmx_ops = {
 	.get_cpl = vmx_get_cpl,
 	.msr_read = vmx_msr_read,
 	.msr_write = vmx_msr_write,
+	.flush_tlb = vmx_flush_tlb,
 	.dump = vmx_dump,
 };

@@ -121,6 +121,13 @@ bool vmx_nmi_allowed(struct virt_vcpu *vcpu);
 void vmx_request_window(struct virt_vcpu *vcpu, u8 priority_class, bool nmi);
 void vmx_skip(struct virt_vcpu *vcpu, u8 bytes);
 
+/* vpid.c: tags of translations. 0: all are in use. Before a load has been followed by a run, and
+ * before each entry: what is stale on this CPU goes. */
+u16 vmx_vpid_alloc(void);
+void vmx_vpid_free(u16 vpid);
+void vmx_vpid_loaded(struct virt_vcpu *vcpu);
+void vmx_flush_stale(struct virt_vcpu *vcpu);
+
 /* cr.c */
 void vmx_cr_set(struct virt_vcpu *vcpu, u64 cr0, u64 cr4, u64 efer);
 u64 vmx_cr0_get(void);

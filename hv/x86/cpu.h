@@ -6,9 +6,8 @@
 #define HV_X86_CPU_H
 
 #include "mm/base/types.h"
+#include "hv/x86/cpu_start.h"
 #include "hv/x86/virt.h"
-
-enum cpu_state { CPU_ABSENT, CPU_STARTING, CPU_ONLINE, CPU_FAILED };
 
 /* Work that an interrupt handler leaves for root mode: bits of cpu.pending. */
 #define CPU_PENDING_TIMER 1u
@@ -21,7 +20,7 @@ struct cpu {
 	struct cpu *self;	/* [I] at GS:0 */
 	u32 id;			/* [I] 0 .. cpu_count() - 1 */
 	u32 apic_id;		/* [I] */
-	u32 state;		/* [a] enum cpu_state */
+	u32 state;		/* [a] enum cpu_state: cpu_start.h */
 	u32 pending;		/* [a] CPU_PENDING_* */
 	u64 stack_top;		/* [I] */
 	struct x86_tables *tables; /* [I] */
@@ -32,6 +31,8 @@ struct cpu {
 	const char *running;	/* name of the VM in progress, for a panic; or NULL */
 	u64 idle_ns, vcpu_ns;	/* [a] in HLT, and running vCPUs; written by this CPU, as the next */
 	u64 interrupts, steals;	/* [a] steals: vCPUs taken from others' queues */
+	const char *why;	/* it FAILED; NULL before the boot CPU has seen that */
+	u64 disk_requests;	/* [a] handed back here when their disk was done */
 	u64 timer_tsc;		/* time.c: what the timer is armed for; ~0 once it has come, or if for nothing */
 	bool in_library;	/* library.h */
 };
@@ -41,7 +42,7 @@ static inline struct cpu *this_cpu(void)
 {
 	struct cpu *cpu;
 
-	__asm__("movq %%gs:0, %0" : "=r"(cpu));
+	__asm__ volatile("movq %%gs:0, %0" : "=r"(cpu));
 	return cpu;
 }
 

@@ -1,7 +1,7 @@
 /*
- * All CPUs: their records, and how each comes up. A CPU is CPU_ABSENT until it is called,
- * CPU_STARTING until it runs our C code, then CPU_ONLINE, or CPU_FAILED when it did not answer in
- * time; one that failed is never counted on again, even if it wakes up later (it then halts).
+ * All CPUs: their records, and how each comes up (cpu_start.h: who decides that it has). The
+ * trampoline lets nobody through but the CPU that is called, and that one once; one that comes when
+ * it was given up halts there, or, if it was just past that, before it touches anything.
  */
 #include "hv/x86/smp.h"
 #include "hv/x86/cpu.h"
@@ -21,14 +21,16 @@
 
 #define INIT_WAIT_MS    10 /* SDM vol. 3, "Typical BSP Initialization Sequence" */
 #define STARTUP_WAIT_US 200
-#define ONLINE_WAIT_MS  1000
+#define ONLINE_WAIT_MS  1000 /* for its answer; and as long again for its set-up */
+#define NO_APIC_ID      0xffffffffu
 
 static struct cpu boot_cpu;
 static struct cpu *boot_only[1] = {&boot_cpu};
 static struct cpu **cpus = boot_only; /* [I] after smp_init_cpus() */
 static u32 count = 1;                 /* [I] after smp_init_cpus() */
 static u32 online = 1;                /* [a] */
-static void (*ap_main)(void);
+static err_t (*ap_prepare)(void);
+static void (*ap_work)(void);
 static u64 ap_tsc; /* [a] of the CPU that came online last, at that moment */
 
 u32 cpu_count(void)
@@ -46,6 +48,7 @@ const char *cpu_state_name(u32 state)
 	static const char *const names[] = {
 		[CPU_ABSENT] = "absent",
 		[CPU_STARTING] = "starting",
+		[CPU_COMING] = "starting",
 		[CPU_ONLINE] = "online",
 		[CPU_FAILED] = "failed",
 	};
@@ -139,10 +142,7 @@ static noreturn_fn void park(void)
 /* Where an application processor enters C: its own stack, but still the tables with va = pa. */
 static noreturn_fn void ap_entry(struct cpu *cpu)
 {
-	u32 starting = CPU_STARTING;
-
-	/* A CPU that was given up may come late, in place of another. */
-	if (own_apic_id() != cpu->apic_id)
+	if (!cpu_start_answer(&cpu->state))
 		park();
 	paging_load_cpu();
 	tables_load(cpu);
@@ -151,10 +151,9 @@ static noreturn_fn void ap_entry(struct cpu *cpu)
 	irq_init_cpu();
 	time_init_cpu();
 	__atomic_store_n(&ap_tsc, time_tsc(), __ATOMIC_RELAXED);
-	if (!__atomic_compare_exchange_n(
-		    &cpu->state, &starting, CPU_ONLINE, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
+	if (!cpu_start_finish(&cpu->state, ap_prepare() == 0))
 		park();
-	ap_main();
+	ap_work();
 	panic("CPU %u returned from its work", cpu->id);
 }
 
@@ -178,11 +177,7 @@ static void trampoline_fill(u64 pa)
 	trampoline_put(page, TRAMPOLINE_FAR + 4, 8, 2);
 	trampoline_put(page, TRAMPOLINE_CR3, paging_identity_cr3(), 8);
 	trampoline_put(page, TRAMPOLINE_ENTRY, (u64)ap_entry, 8);
-}
-
-static bool is_online(struct cpu *cpu)
-{
-	return __atomic_load_n(&cpu->state, __ATOMIC_ACQUIRE) == CPU_ONLINE;
+	trampoline_put(page, TRAMPOLINE_APIC_ID, NO_APIC_ID, 4);
 }
 
 /* Time is read from whichever CPU's TSC is at hand: say so where they do not agree. */
@@ -198,42 +193,94 @@ static void check_tsc(const struct cpu *cpu, u64 before)
 			cpu->id, (unsigned long long)time_ns_from_tsc(there - after));
 }
 
-/* The CPU has had its INIT. Returns when it is online, or the time is over. */
-static void start_one(struct cpu *cpu, u64 trampoline)
+static void leave_out(struct cpu *cpu, const char *why)
+{
+	cpu->why = why;
+	log_warn("smp: CPU %u (APIC %u) is left out: %s", cpu->id, cpu->apic_id, why);
+}
+
+/* @was: when its time was over. */
+static const char *why_failed(enum cpu_state was)
+{
+	switch (was) {
+	case CPU_STARTING:
+		return "it did not answer in time";
+	case CPU_COMING:
+		return "it answered, but was not ready in time";
+	default:
+		return "virtualisation cannot be switched on there";
+	}
+}
+
+static void wait_for(const struct cpu *cpu)
+{
+	u64 wait = time_tsc_from_ns(ONLINE_WAIT_MS * 1000000ull), end = time_tsc() + wait;
+	bool has_answered = false;
+
+	while (!cpu_start_is_settled(&cpu->state) && time_tsc() < end) {
+		if (!has_answered && __atomic_load_n(&cpu->state, __ATOMIC_RELAXED) == CPU_COMING) {
+			has_answered = true;
+			end = time_tsc() + wait;
+		}
+		cpu_relax();
+	}
+}
+
+/* Who is let through the trampoline, with what. */
+static void trampoline_admit(u64 trampoline, struct cpu *cpu)
 {
 	u8 *page = paging_window(trampoline);
-	u32 startup = LAPIC_ICR_STARTUP | LAPIC_ICR_ASSERT | (u32)(trampoline >> PAGE_SHIFT);
-	u32 starting = CPU_STARTING;
-	u64 start = time_tsc(), end = start + time_tsc_from_ns(ONLINE_WAIT_MS * 1000000ull);
 
 	trampoline_put(page, TRAMPOLINE_STACK, cpu->stack_top, 8);
 	trampoline_put(page, TRAMPOLINE_CPU, (u64)cpu, 8);
-	__atomic_store_n(&cpu->state, CPU_STARTING, __ATOMIC_RELEASE);
-	irq_send_ipi(cpu->apic_id, startup);
-	delay_us(STARTUP_WAIT_US);
-	if (!is_online(cpu))
-		irq_send_ipi(cpu->apic_id, startup);
-	while (!is_online(cpu) && time_tsc() < end)
-		cpu_relax();
-	if (__atomic_compare_exchange_n(&cpu->state, &starting, CPU_FAILED, false, __ATOMIC_ACQ_REL,
-		    __ATOMIC_ACQUIRE)) {
-		log_warn("smp: CPU %u (APIC %u) did not start within %u ms; left out", cpu->id,
-			cpu->apic_id, ONLINE_WAIT_MS);
-		return;
-	}
-	online++;
-	check_tsc(cpu, start);
+	trampoline_put(page, TRAMPOLINE_APIC_ID, cpu->apic_id, 4);
 }
 
-void smp_start_all(const struct boot_info *info, void (*entry)(void))
+static void trampoline_close(u64 trampoline)
+{
+	trampoline_put(paging_window(trampoline), TRAMPOLINE_APIC_ID, NO_APIC_ID, 4);
+}
+
+/* The CPU has had its INIT. Returns when it is online, or left out. */
+static void start_one(struct cpu *cpu, u64 trampoline)
+{
+	u32 startup = LAPIC_ICR_STARTUP | LAPIC_ICR_ASSERT | (u32)(trampoline >> PAGE_SHIFT);
+	u64 start = time_tsc();
+	enum cpu_state was;
+
+	trampoline_admit(trampoline, cpu);
+	cpu_start_call(&cpu->state);
+	irq_send_ipi(cpu->apic_id, startup);
+	delay_us(STARTUP_WAIT_US);
+	if (!cpu_start_is_settled(&cpu->state))
+		irq_send_ipi(cpu->apic_id, startup);
+	wait_for(cpu);
+	trampoline_close(trampoline);
+	was = cpu_start_settle(&cpu->state);
+	if (was == CPU_ONLINE) {
+		__atomic_fetch_add(&online, 1, __ATOMIC_RELEASE);
+		check_tsc(cpu, start);
+		return;
+	}
+	leave_out(cpu, why_failed(was));
+	/* It shall not come late either. One that has answered may hold a lock: it halts by itself.
+	 */
+	if (was == CPU_STARTING)
+		irq_send_ipi(cpu->apic_id, LAPIC_ICR_INIT | LAPIC_ICR_ASSERT);
+}
+
+void smp_start_all(const struct boot_info *info, err_t (*prepare)(void), void (*work)(void))
 {
 	if (count == 1)
 		return;
-	if (!info->trampoline) {
-		log_warn("smp: no page below 1 MiB to start CPUs through: %u left out", count - 1);
-		return;
+	for (u32 id = 1; id < count && !info->trampoline; id++) {
+		cpu_start_settle(&cpus[id]->state);
+		leave_out(cpus[id], "there is no page below 1 MiB to start it through");
 	}
-	ap_main = entry;
+	if (!info->trampoline)
+		return;
+	ap_prepare = prepare;
+	ap_work = work;
 	trampoline_fill(info->trampoline);
 	for (u32 id = 1; id < count; id++)
 		irq_send_ipi(cpus[id]->apic_id, LAPIC_ICR_INIT | LAPIC_ICR_ASSERT);

@@ -32,18 +32,34 @@ trampoline_start:
 
 	.code64
 trampoline_long_mode:
-	movl	%ebx, %ebx
+	movl	%ebx, %r8d
 	movl	$0x10, %eax
 	movl	%eax, %ss
 	movl	%eax, %ds
 	movl	%eax, %es
-	/* One CPU takes the arguments; one that comes late, when it was given up, finds none. */
+	/* EDX: this CPU's APIC id, as own_apic_id() in smp.c finds it. */
+	xorl	%eax, %eax
+	cpuid
+	cmpl	$0xb, %eax
+	jb	2f
+	movl	$0xb, %eax
+	xorl	%ecx, %ecx
+	cpuid
+	testl	%ebx, %ebx
+	jnz	3f
+2:	movl	$1, %eax
+	cpuid
+	movl	%ebx, %edx
+	shrl	$24, %edx
+	/* The CPU that is called takes the arguments, once; one that comes late, when it was given up, does not. */
+3:	cmpl	%edx, TRAMPOLINE_APIC_ID(%r8)
+	jne	1f
 	xorl	%edi, %edi
-	xchgq	%rdi, TRAMPOLINE_CPU(%rbx)
+	xchgq	%rdi, TRAMPOLINE_CPU(%r8)
 	testq	%rdi, %rdi
 	jz	1f
-	movq	TRAMPOLINE_STACK(%rbx), %rsp
-	movq	TRAMPOLINE_ENTRY(%rbx), %rax
+	movq	TRAMPOLINE_STACK(%r8), %rsp
+	movq	TRAMPOLINE_ENTRY(%r8), %rax
 	xorl	%ebp, %ebp
 	pushq	%rbp
 	pushq	%rbp

@@ -194,6 +194,9 @@ struct virt_ops {
 	err_t (*msr_read)(struct virt_vcpu *vcpu, u32 index, u64 *value);
 	err_t (*msr_write)(struct virt_vcpu *vcpu, u32 index, u64 value);
 
+	/* The next run() begins with nothing that was translated by the guest's own page tables. */
+	void (*flush_tlb)(struct virt_vcpu *vcpu);
+
 	/* Print the whole guest state through the log. */
 	void (*dump)(struct virt_vcpu *vcpu);
 };

@@ -13,7 +13,9 @@ import disk_cases
 import host_cases
 import hostile
 import machine as machines
+import matrix_cases
 import monitor_cases
+import nvme_cases
 import reclaim_cases
 import reclaim_fault_cases
 import sched_cases
@@ -22,7 +24,9 @@ import swap_cases
 import swap_fault_cases
 import share_cases
 import smp_cases
+import soak_cases
 import tools_cases
+import vcpu_cases
 import virtio_cases
 
 # Bochs runs about a tenth as fast as QEMU, but the firmware comes up sooner.
@@ -44,6 +48,7 @@ class Case:
     targets: tuple = ("qemu", "bochs")
     memory: int = 768
     cpus: object = None
+    needs_sound_smp: bool = False        # skipped on a QEMU whose several CPUs are not (machine.smp_problem())
     timeout: int = 180                   # seconds of a CPU that QEMU may take
     files: dict = dataclasses.field(default_factory=dict)   # more or other files on the ESP
     qemu_cpu: str = "max,-la57"
@@ -298,7 +303,11 @@ CASES = [
     *(Case(**arguments) for arguments in reclaim_fault_cases.cases(host, bare, workload, PROMPT, PANIC, PVH)),
     *(Case(**arguments) for arguments in monitor_cases.cases(host, bare, workload, PROMPT, PANIC, PVH)),
     *(Case(**arguments) for arguments in sched_cases.cases(host, bare, PROMPT, PANIC, PVH)),
+    *(Case(**arguments) for arguments in nvme_cases.cases(host, vm, PROMPT, PANIC)),
     *(Case(**arguments) for arguments in smp_cases.cases(host, vm, bare, workload, PROMPT, PANIC, PVH)),
+    *(Case(**arguments) for arguments in vcpu_cases.cases(host, vm, workload, PROMPT, PANIC)),
+    *(Case(**arguments) for arguments in soak_cases.cases(host, vm, bare, PANIC, PVH)),
+    *(Case(**arguments) for arguments in matrix_cases.cases(host, vm, bare, workload, PROMPT, PANIC, PVH)),
 ]
 CASES += smp_cases.again(CASES)
 

@@ -106,6 +106,7 @@ def cases(host, vm, bare, workload, pvh, prompt, panic):
         *refused(f"{FORCE} 3", r"Mem\.ShareForceSalting = 3: allowed is 0 \(all share\), 1"),
         *refused("Mem.ShareScanTime 0", r"Mem\.ShareScanTime = 0: allowed is minutes, from 1 to 600"),
         *change("Mem.ShareRateMax 2048", r"host: Mem\.ShareRateMax = 2048, by command"),
+        *change("g1 sched.mem.min 8M", r"g1: it has no swap file; beyond its reservation of 8 MiB"),
         *change("g9 memory 1G", r'no VM is called "g9"'), *change("memory 1G", r"memory cannot be set for the host"),
         (prompt, "set\r"), (r"host +Mem\.ShareRateMax = 2048(?:.|\n)*g2 +sched\.mem\.pshare\.salt = red", "\r"),
         *press(1), *press(2)), (each_of_two(r"^g\d .*verdict ok"),))

@@ -119,6 +119,7 @@ static u16 create(struct fake_nvme *f, const struct nvme_command *c)
 		f->cq[queue].base = c->prp1;
 		f->cq[queue].entries = entries;
 		f->cq[queue].phase = 1;
+		f->cq[queue].vector = c->dword11 >> 16;
 		f->cq[queue].exists = true;
 		return 0;
 	}
@@ -395,7 +396,7 @@ void fake_nvme_init(struct fake_nvme *f)
 		.alloc = bus_alloc,
 		.cut_off = bus_cut_off,
 		.register_bytes = 0x4000,
-		.vector_count = 4,
+		.vector_count = 5,
 		.has_msix = true,
 	};
 	f->cap = NVME_CAP_CSS_NVM | 4u << 24 | 63;

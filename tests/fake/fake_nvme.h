@@ -55,7 +55,7 @@ struct fake_nvme {
 	struct {
 		u64 base;
 		u32 entries, head, tail;
-		u32 cq, phase;
+		u32 vector, phase; /* of a completion queue */
 		bool exists;
 	} sq[FAKE_QUEUES], cq[FAKE_QUEUES];
 	struct fake_pending pending[FAKE_PENDING];

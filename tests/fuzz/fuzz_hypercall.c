@@ -1,4 +1,4 @@
-/* SRCS: hv/hypercall.c hv/balloon.c hv/guest_mem.c tests/fake/fake_platform.c
+/* SRCS: hv/hypercall.c hv/kvm_calls.c hv/balloon.c hv/guest_mem.c tests/fake/fake_platform.c
    tests/fake/fake_guest.c mm/[a-z]*.c mm/base/lock.c mm/base/check.c mm/base/log.c mm/base/fmt.c */
 /*
  * A guest that makes any hypercalls in any order, from any ring, with any lists, and uses its
@@ -7,6 +7,7 @@
  * done, the other VM finds all the memory that it was promised.
  */
 #include "tests/unit/hypercall_rig.h"
+#include "hv/abi/kvm.h"
 
 #define MEMORY_PAGES 1100u /* two regions and a piece */
 #define OTHER_BYTES  MIB(2)
@@ -79,7 +80,7 @@ static s64 call(const struct op *op)
 	static const u64 numbers[] = {BELLOWS_HC_VERSION, BELLOWS_HC_BALLOON_HELLO,
 		BELLOWS_HC_BALLOON_TARGET, BELLOWS_HC_BALLOON_INFLATE, BELLOWS_HC_BALLOON_DEFLATE,
 		BELLOWS_HC_BALLOON_STATS, BELLOWS_HC_BALLOON_GOODBYE, BELLOWS_HC_DEBUG_HIDE,
-		BELLOWS_HC_DEBUG_HIDE_ALL, 0x42570016};
+		BELLOWS_HC_DEBUG_HIDE_ALL, 0x42570016, KVM_HC_SEND_IPI, KVM_HC_KICK_CPU};
 	u64 number = numbers[op->call % ARRAY_COUNT(numbers)];
 	bool plain = op->call & 0x80;
 	u64 rbx = op->value, rcx = op->count, rdx = op->order & 1 ? 9 : 0, rsi = op->value >> 32;

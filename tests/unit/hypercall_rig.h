@@ -25,6 +25,13 @@ static struct {
 	struct vcpu vcpu;
 	u64 now_ns;
 	u8 cpl;
+	struct {
+		u64 ids, first;
+		bool nmi;
+		u8 vector;
+		u32 count;
+	} ipi; /* the last that was sent */
+	struct vcpu *kicked;
 } rig;
 
 static u8 rig_get_cpl(struct virt_vcpu *vcpu)
@@ -39,6 +46,22 @@ const struct virt_ops *hv_ops = &rig_ops;
 const struct config *sched_config(void)
 {
 	return &rig.host;
+}
+
+u32 vdev_send_ipi(struct vdev *vdev, u64 ids, u64 first, bool nmi, u8 vector)
+{
+	(void)vdev;
+	rig.ipi.ids = ids;
+	rig.ipi.first = first;
+	rig.ipi.nmi = nmi;
+	rig.ipi.vector = vector;
+	rig.ipi.count++;
+	return (u32)__builtin_popcountll(ids);
+}
+
+void vcpu_kick(struct vcpu *vcpu)
+{
+	rig.kicked = vcpu;
 }
 
 u64 time_now_ns(void)

@@ -103,7 +103,7 @@ static void what_the_hypervisor_makes_is_shown(void **state)
 	assert_true(r[CPUID_EDX] & C32(11));
 }
 
-static void linux_finds_its_paravirtual_clock(void **state)
+static void linux_finds_its_paravirtual_features(void **state)
 {
 	char signature[13] = {0};
 
@@ -113,7 +113,7 @@ static void linux_finds_its_paravirtual_clock(void **state)
 	assert_string_equal(signature, "KVMKVMKVM");
 	assert_true(r[CPUID_EAX] >= 0x40000001u);
 	ask(0x40000001u, 0);
-	assert_int_equal(r[CPUID_EAX], 1 | 2 | 8 | 1 << 24);
+	assert_int_equal(r[CPUID_EAX], 1 | 2 | 8 | 1 << 5 | 1 << 7 | 1 << 9 | 1 << 11 | 1 << 24);
 	ask(0x40000010u, 0);
 	assert_int_equal(r[CPUID_EAX], 2000000);
 	ask(0x40000100u, 0);
@@ -288,7 +288,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(what_does_not_work_is_hidden),
 		TEST(what_the_hypervisor_makes_is_shown),
-		TEST(linux_finds_its_paravirtual_clock),
+		TEST(linux_finds_its_paravirtual_features),
 		TEST(osxsave_and_ospke_follow_cr4),
 		TEST(vector_features_need_their_state_switched),
 		TEST(xsave_sizes_follow_the_mask_and_xcr0),

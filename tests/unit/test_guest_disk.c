@@ -52,6 +52,7 @@ static struct guest_disk *disk;
 static struct virtio_mmio *mmio;
 static bool line;
 static err_t failed;
+static u32 wants;
 static u16 available, used;
 
 /* Of the space's pins, so many are somebody else's while the device looks for some. */
@@ -178,6 +179,8 @@ err_t __wrap_space_peek(struct space *of, gfn_t gfn, struct space_peek *peek)
 	assert_ptr_equal(of, space);
 	if (!space_is_ram(of, gfn))
 		return E_RANGE;
+	/* Whoever brings the page after this look must see that it is waited for. */
+	assert_true(wants & GUEST_DISK_AT_WORK);
 	switch (absent.where[gfn.v]) {
 	case IN_MEMORY:
 		return E_EXIST;
@@ -442,6 +445,7 @@ static void begin_with(u32 block_bytes)
 		.block_count = DISK_BYTES / block_bytes - FIRST_BLOCK,
 		.id = "0123456789abcdefghi",
 		.lock = &lock,
+		.wants = &wants,
 		.fail = on_fail,
 	};
 
@@ -679,8 +683,10 @@ static void too_few_pins_are_waited_for_and_the_request_goes_on_in_parts(void **
 	assert_int_equal(beneath.requests[0]->block_count, 64); /* 8 pages */
 	submit(1, IN, 0, &piece, 1);
 	assert_int_equal(beneath.count, 1);
-	assert_true(guest_disk_has_work(disk));
+	/* It waits, and nobody is at work on it. */
+	assert_int_equal(wants, GUEST_DISK_HAS_WORK);
 	complete_all();
+	assert_int_equal(wants, 0);
 	assert_true(next_used(&head, &written) && next_used(&head, &written));
 	assert_int_equal(written, KIB(40) + 1);
 	assert_int_equal(status_of(0) | status_of(1), 0);
@@ -927,7 +933,7 @@ static void a_page_that_is_lost_is_the_vms_end_and_one_on_its_way_is_waited_for(
 	absent.where[DATA_GPA / PAGE_BYTES] = BEING_READ;
 	submit(0, OUT, 0, &piece, 1);
 	assert_int_equal(beneath.count, 0);
-	assert_true(guest_disk_has_work(disk));
+	assert_true(wants & GUEST_DISK_HAS_WORK);
 	absent.where[DATA_GPA / PAGE_BYTES] = SWAPPED;
 	work();
 	assert_int_equal(failed, 0);

@@ -1,4 +1,4 @@
-/* SRCS: hv/hypercall.c hv/balloon.c hv/guest_mem.c tests/fake/fake_platform.c
+/* SRCS: hv/hypercall.c hv/kvm_calls.c hv/balloon.c hv/guest_mem.c tests/fake/fake_platform.c
    tests/fake/fake_guest.c mm/[a-z]*.c mm/base/lock.c mm/base/check.c mm/base/log.c mm/base/fmt.c */
 /*
  * The balloon's hypercalls: who may call and when, a list that another CPU of the guest rewrites

@@ -13,6 +13,7 @@
 #include "hv/vdev/lapic.h"
 
 #define COUNT      4u
+#define MOST       64u
 #define BASE       0x1bu
 #define X2(reg)    (0x800u + (reg))
 #define DEADLINE   0x6e0u
@@ -22,7 +23,7 @@
 #define TSC_MODE   0x40000u
 
 static struct lapic lapics[COUNT];
-static u32 kicks[COUNT];
+static u32 kicks[MOST];
 static int ended; /* last level-triggered vector that was ended, -1: none */
 static struct lapic_set set;
 
@@ -356,6 +357,82 @@ static void x2apic_registers_refuse_what_deserves_gp(void **state)
 	assert_int_equal(take(2), 0x77);
 }
 
+static void x2apic_registers_refuse_each_reserved_bit(void **state)
+{
+	static const struct {
+		u32 reg;
+		u64 valid;
+	} registers[] = {
+		{LAPIC_TPR, 0xff},
+		{LAPIC_EOI, 0},
+		{LAPIC_SVR, 0x3ff},
+		{LAPIC_ESR, 0},
+		{LAPIC_ICR, 0xffffffff000cdfff},
+		{LAPIC_LVT + LVT_TIMER, 0x750ff},
+		{LAPIC_LVT + LVT_LINT0, 0x1f7ff},
+		{LAPIC_LVT + LVT_ERROR, 0x150ff},
+		{LAPIC_TIMER_INITIAL, 0xffffffff},
+		{LAPIC_TIMER_DIVIDE, 0xb},
+		{LAPIC_SELF_IPI, 0xff},
+	};
+
+	(void)state;
+	to_x2apic(2);
+	for (u32 i = 0; i < sizeof(registers) / sizeof(registers[0]); i++) {
+		for (u32 bit = 0; bit < 64; bit++) {
+			err_t expected = registers[i].valid >> bit & 1 ? 0 : E_INVAL;
+
+			assert_int_equal(
+				lapic_msr_write(&set, 2, X2(registers[i].reg), BIT(bit)), expected);
+		}
+	}
+}
+
+static void x2apic_ids_and_logical_ids_are_the_index_s(void **state)
+{
+	static struct lapic many[MOST];
+
+	(void)state;
+	set.all = many;
+	set.count = MOST;
+	lapic_reset(&set);
+	for (u32 i = 0; i < MOST; i++) {
+		mmio_write(i, LAPIC_SVR, SVR_ON);
+		mmio_write(i, LAPIC_LDR, 0xff000000);
+		to_x2apic(i);
+		assert_int_equal(msr_read(i, X2(LAPIC_ID)), i);
+		assert_int_equal(msr_read(i, X2(LAPIC_LDR)), i / 16 << 16 | 1u << i % 16);
+	}
+	msr_write(5, X2(LAPIC_ICR), 63ull << 32 | 0x41); /* physical */
+	assert_int_equal(msr_read(5, X2(LAPIC_ICR)), 63ull << 32 | 0x41);
+	assert_int_equal(take(63), 0x41);
+	msr_write(5, X2(LAPIC_ICR), (2ull << 16 | 0x8001) << 32 | 0x852); /* two of cluster 2 */
+	for (u32 i = 0; i < MOST; i++)
+		assert_int_equal(take(i), i == 32 || i == 47 ? 0x52 : -1);
+}
+
+/* Linux' first CPU is in x2APIC mode by then, those that it starts are not yet. */
+static void x2apic_starts_a_vcpu_in_xapic_mode_and_init_keeps_the_mode(void **state)
+{
+	(void)state;
+	to_x2apic(0);
+	msr_write(0, X2(LAPIC_ICR), 3ull << 32 | 0xc500);
+	assert_true(lapics[3].init_pending);
+	lapic_init_one(&set, 3);
+	lapics[3].wait_for_sipi = true;
+	msr_write(0, X2(LAPIC_ICR), 3ull << 32 | 0x4699);
+	assert_true(lapics[3].sipi_pending);
+	assert_int_equal(lapics[3].sipi_vector, 0x99);
+	assert_int_equal(mmio_read(3, LAPIC_ID), 3u << 24);
+	/* As after kexec: it is found in the mode that the kernel before left it in. */
+	to_x2apic(3);
+	msr_write(0, X2(LAPIC_ICR), 3ull << 32 | 0xc500);
+	lapic_init_one(&set, 3);
+	assert_int_equal(msr_read(3, X2(LAPIC_ID)), 3);
+	lapic_reset(&set);
+	assert_int_equal(msr_read(3, BASE), VDEV_LAPIC_GPA | APIC_BASE_ENABLE);
+}
+
 static void ipis_reach_whom_they_name(void **state)
 {
 	(void)state;
@@ -455,6 +532,33 @@ static void illegal_vectors_are_errors_noted_once(void **state)
 	mmio_write(0, 0x05, 1);
 	mmio_write(0, LAPIC_ESR, 0);
 	assert_int_equal(mmio_read(0, LAPIC_ESR) & 0x80, 0x80);
+	/* x2APIC's own way to send to oneself. */
+	to_x2apic(0);
+	msr_write(0, X2(LAPIC_LVT + LVT_ERROR), LVT_MASKED);
+	msr_write(0, X2(LAPIC_ESR), 0);
+	msr_write(0, X2(LAPIC_ICR), 0x51);
+	msr_write(0, X2(LAPIC_SELF_IPI), 5);
+	msr_write(0, X2(LAPIC_ESR), 0);
+	assert_int_equal(msr_read(0, X2(LAPIC_ESR)), 0x20);
+	assert_int_equal(msr_read(0, X2(LAPIC_ICR)), 0x51); /* another register */
+}
+
+static void one_call_sends_to_each_id_of_a_bitmap(void **state)
+{
+	(void)state;
+	to_x2apic(1);
+	assert_int_equal(lapic_send_each(&set, 0xb, 0, DELIVER_FIXED, 0x55), 3);
+	for (u32 i = 0; i < COUNT; i++)
+		assert_int_equal(take(i), i == 2 ? -1 : 0x55);
+	assert_int_equal(lapic_send_each(&set, ~0ull, 2, DELIVER_NMI, 0), 2);
+	for (u32 i = 0; i < COUNT; i++)
+		assert_int_equal(lapics[i].nmi_pending, i >= 2);
+	/* Nobody, by numbers that would wrap around. */
+	assert_int_equal(lapic_send_each(&set, ~0ull, COUNT, DELIVER_FIXED, 0x66), 0);
+	assert_int_equal(lapic_send_each(&set, ~0ull, ~0ull, DELIVER_FIXED, 0x66), 0);
+	assert_int_equal(lapic_send_each(&set, ~0ull, ~0ull - 62, DELIVER_FIXED, 0x66), 0);
+	for (u32 i = 0; i < COUNT; i++)
+		assert_int_equal(take(i), -1);
 }
 
 static void init_keeps_place_and_id(void **state)
@@ -505,11 +609,15 @@ int main(void)
 		TEST(x2apic_timer_runs_on_the_tsc),
 		TEST(modes_change_along_the_sdms_arrows_only),
 		TEST(x2apic_registers_refuse_what_deserves_gp),
+		TEST(x2apic_registers_refuse_each_reserved_bit),
+		TEST(x2apic_ids_and_logical_ids_are_the_index_s),
+		TEST(x2apic_starts_a_vcpu_in_xapic_mode_and_init_keeps_the_mode),
 		TEST(ipis_reach_whom_they_name),
 		TEST(logical_destinations_flat_and_cluster),
 		TEST(lowest_priority_goes_to_one_who_is_least_busy),
 		TEST(init_and_sipi_start_a_waiting_vcpu_once),
 		TEST(illegal_vectors_are_errors_noted_once),
+		TEST(one_call_sends_to_each_id_of_a_bitmap),
 		TEST(init_keeps_place_and_id),
 		TEST(odd_mmio_accesses_do_no_harm),
 	};

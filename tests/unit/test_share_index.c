@@ -143,6 +143,25 @@ static void test_hints_give_way_and_shared_frames_never(void **state)
 	assert_true(share_index_audit());
 }
 
+static void test_of_hints_the_oldest_gives_way(void **state)
+{
+	pfn_t frames[12], keeper = shared(HASH, 9), self = frame(), out;
+
+	(void)state;
+	for (u32 i = 0; i < 12; i++) {
+		frames[i] = frame();
+		assert_int_equal(find(HASH, 100 + i, frames[i], &out), SHARE_FOUND_NOTHING);
+	}
+	/* A bucket of eight has the shared frame and the last seven hints. */
+	for (u32 i = 11; i >= 5; i--) {
+		assert_int_equal(find(HASH, 100 + i, self, &out), SHARE_FOUND_HINT);
+		assert_int_equal(out.v, frames[i].v);
+	}
+	assert_int_equal(find(HASH, 104, self, &out), SHARE_FOUND_NOTHING);
+	assert_true(share_index_find_shared((struct share_id){HASH, 9}, &out));
+	assert_int_equal(out.v, keeper.v);
+}
+
 static void test_a_full_count_starts_a_further_copy(void **state)
 {
 	pfn_t first = shared(HASH, 1), second, out;
@@ -251,6 +270,7 @@ int main(void)
 		TEST(test_only_the_last_owner_takes_the_frame),
 		TEST(test_a_pinned_last_copy_outlives_its_sharers),
 		TEST(test_hints_give_way_and_shared_frames_never),
+		TEST(test_of_hints_the_oldest_gives_way),
 		TEST(test_a_full_count_starts_a_further_copy),
 		TEST(test_the_audit_sees_a_lost_entry),
 		TEST(test_frame_table_and_index_cost_24_bytes_a_frame),

@@ -35,10 +35,8 @@ static int teardown(void **state)
 
 static struct space *make(u64 bytes, bool large)
 {
-	struct space_config config = {.name = "unit",
-		.memory_bytes = bytes,
-		.format = &slat_ept,
-		.large_pages = large};
+	struct space_config config = {
+		.name = "unit", .memory_bytes = bytes, .format = &slat_ept, .large_pages = large};
 	struct space *space = NULL;
 
 	assert_int_equal(space_create(&space, &config), E_OK);
@@ -74,9 +72,8 @@ static void test_sizes_that_cannot_be_are_refused(void **state)
 
 	(void)state;
 	for (u32 i = 0; i < ARRAY_COUNT(sizes); i++) {
-		struct space_config config = {.name = "bad",
-		.memory_bytes = sizes[i],
-		.format = &slat_ept};
+		struct space_config config = {
+			.name = "bad", .memory_bytes = sizes[i], .format = &slat_ept};
 
 		assert_int_equal(space_create(&space, &config), E_INVAL);
 	}
@@ -89,9 +86,8 @@ static void test_cost_is_what_was_said(void **state)
 
 	(void)state;
 	for (u32 i = 0; i < ARRAY_COUNT(sizes); i++) {
-		struct space_config config = {.name = "cost",
-		.memory_bytes = sizes[i],
-		.format = &slat_npt};
+		struct space_config config = {
+			.name = "cost", .memory_bytes = sizes[i], .format = &slat_npt};
 		u64 before = frame_free_count();
 		struct space *space = make(sizes[i], false);
 
@@ -210,6 +206,31 @@ static void test_pins_of_every_state(void **state)
 	assert_int_equal(space->stats.pins, 0);
 	assert_int_equal(space_pin(space, GFN(512), true, &pfn), E_RANGE);
 	assert_int_equal(space_pin(space, GFN(~0ull), false, &pfn), E_RANGE);
+	end(space);
+}
+
+static void test_pins_of_what_is_present_bring_nothing_in(void **state)
+{
+	struct space *space = make(MIB(2), false);
+	pfn_t pfn;
+
+	(void)state;
+	assert_int_equal(space_pin_present(space, GFN(1), &pfn), E_WAIT);
+	assert_int_equal(space_page_state(space, GFN(1)), PAGE_UNTOUCHED);
+	assert_int_equal(space_pin(space, GFN(1), false, &pfn), E_OK);
+	space_unpin(space, pfn);
+	assert_int_equal(space_pin_present(space, GFN(1), &pfn), E_WAIT); /* read-only */
+	assert_int_equal(space_page_state(space, GFN(1)), PAGE_ZERO);
+	assert_int_equal(space_pin(space, GFN(1), true, &pfn), E_OK);
+	space_unpin(space, pfn);
+	assert_int_equal(space_pin_present(space, GFN(1), &pfn), E_OK);
+	assert_int_equal(frame_pin_count(pfn), 1);
+	space_unpin(space, pfn);
+	assert_true(space_hide(space, GFN(1)));
+	assert_int_equal(space_pin_present(space, GFN(1), &pfn), E_WAIT);
+	assert_int_equal(space_page_state(space, GFN(1)), PAGE_HIDDEN);
+	assert_int_equal(space_pin_present(space, GFN(512), &pfn), E_RANGE);
+	assert_int_equal(space->stats.pins, 0);
 	end(space);
 }
 
@@ -387,6 +408,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(
 			test_clear_flushes_even_where_only_zeros_were, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_pins_of_every_state, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			test_pins_of_what_is_present_bring_nothing_in, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_pins_are_bounded, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 			test_pinned_frames_outlive_their_vm, setup, teardown),

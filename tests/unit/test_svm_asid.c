@@ -36,6 +36,8 @@ static u64 seen[VM_COUNT][CPU_COUNT];
 static struct vmcb vmcbs[VCPU_COUNT];
 static struct svm_vcpu svm_vcpus[VCPU_COUNT];
 static struct virt_vcpu vcpus[VCPU_COUNT];
+static int names[VCPU_COUNT]; /* another whenever its VM starts anew */
+static int next_name;
 static u64 flush_all_count, keep_count;
 
 /* As mm/tlb.c: only the first entry on a CPU after a narrowing is told. */
@@ -53,29 +55,34 @@ static void become(struct cpu *cpu)
 	assert_int_equal(syscall(SYS_arch_prctl, ARCH_SET_GS, (unsigned long)cpu), 0);
 }
 
+static void start_vm(u32 vm)
+{
+	memset(seen[vm], 0, sizeof(seen[vm]));
+	spaces[vm].tlb = (struct tlb_domain){.generation = 1, .seen = seen[vm]};
+	for (u32 i = vm; i < VCPU_COUNT; i += VM_COUNT) {
+		svm_vcpus[i] = (struct svm_vcpu){.vmcb = &vmcbs[i], .asid_cpu = ~0u};
+		vcpus[i].backend = &svm_vcpus[i];
+		vcpus[i].space = &spaces[vm];
+		names[i] = next_name++;
+	}
+}
+
 static void start(bool flush_by_asid)
 {
 	svm_features =
 		(struct svm_features){.asid_count = ASID_COUNT, .flush_by_asid = flush_by_asid};
 	memset(svm_cpus, 0, sizeof(svm_cpus));
-	memset(svm_vcpus, 0, sizeof(svm_vcpus));
-	memset(seen, 0, sizeof(seen));
 	flush_all_count = keep_count = 0;
 	for (u32 i = 0; i < CPU_COUNT; i++) {
 		cpus[i] = (struct cpu){.self = &cpus[i], .id = i};
 		svm_asid_forget(&svm_cpus[i]);
 		/* What firmware may have left behind. */
 		for (u32 tag = 0; tag < ASID_COUNT; tag++)
-			tlb[i][tag] = (struct tagged){.vcpu = VCPU_COUNT, .generation = 0};
+			tlb[i][tag] = (struct tagged){.vcpu = next_name, .generation = 0};
 	}
+	next_name++;
 	for (u32 i = 0; i < VM_COUNT; i++)
-		spaces[i].tlb = (struct tlb_domain){.generation = 1, .seen = seen[i]};
-	for (u32 i = 0; i < VCPU_COUNT; i++) {
-		svm_vcpus[i].vmcb = &vmcbs[i];
-		svm_vcpus[i].asid_cpu = ~0u;
-		vcpus[i].backend = &svm_vcpus[i];
-		vcpus[i].space = &spaces[i % VM_COUNT];
-	}
+		start_vm(i);
 }
 
 /* VMRUN as the manual has it: flush what is asked for, then translate under the tag. */
@@ -104,10 +111,10 @@ static void enter(u32 on, int who)
 		keep_count++;
 	}
 	if (mine->vcpu != NOBODY) {
-		assert_int_equal(mine->vcpu, who);
+		assert_int_equal(mine->vcpu, names[who]);
 		assert_int_equal(mine->generation, generation);
 	}
-	*mine = (struct tagged){.vcpu = who, .generation = generation};
+	*mine = (struct tagged){.vcpu = names[who], .generation = generation};
 }
 
 static void run_randomly(bool flush_by_asid)
@@ -115,7 +122,9 @@ static void run_randomly(bool flush_by_asid)
 	start(flush_by_asid);
 	srandom(7);
 	for (u32 step = 0; step < STEP_COUNT; step++) {
-		if (random() % 4 == 0)
+		if (random() % 50 == 0)
+			start_vm((u32)random() % VM_COUNT); /* the one before has ended */
+		else if (random() % 4 == 0)
 			spaces[random() % VM_COUNT].tlb.generation++;
 		else
 			enter(random() % CPU_COUNT, random() % VCPU_COUNT);
@@ -144,6 +153,37 @@ static void two_vcpus_of_a_vm_on_one_cpu_both_flush(void **state)
 	spaces[0].tlb.generation++;
 	enter(0, 0);
 	enter(0, VM_COUNT);
+}
+
+/* As where another vCPU of the guest's asked for it. */
+static void a_vcpu_s_own_flush_is_done_once_and_hits_no_other(bool flush_by_asid)
+{
+	start(flush_by_asid);
+	enter(0, 0);
+	enter(0, 1);
+	svm_asid_flush(&vcpus[0]);
+	for (u32 tag = 0; tag < ASID_COUNT; tag++) {
+		if (tlb[0][tag].vcpu == names[0])
+			tlb[0][tag].generation = 0; /* must not be used any more */
+	}
+	enter(0, 0);
+	keep_count = 0;
+	enter(0, 0);
+	enter(0, 1);
+	assert_int_equal(keep_count, 2);
+	assert_int_equal(flush_all_count, 1);
+}
+
+static void a_flush_on_demand_with_flush_by_asid(void **state)
+{
+	(void)state;
+	a_vcpu_s_own_flush_is_done_once_and_hits_no_other(true);
+}
+
+static void a_flush_on_demand_without_flush_by_asid(void **state)
+{
+	(void)state;
+	a_vcpu_s_own_flush_is_done_once_and_hits_no_other(false);
 }
 
 static void a_vcpu_that_stays_keeps_its_translations(void **state)
@@ -175,6 +215,8 @@ int main(void)
 		cmocka_unit_test(no_vcpu_uses_a_stale_translation_with_flush_by_asid),
 		cmocka_unit_test(no_vcpu_uses_a_stale_translation_without_flush_by_asid),
 		cmocka_unit_test(two_vcpus_of_a_vm_on_one_cpu_both_flush),
+		cmocka_unit_test(a_flush_on_demand_with_flush_by_asid),
+		cmocka_unit_test(a_flush_on_demand_without_flush_by_asid),
 		cmocka_unit_test(a_vcpu_that_stays_keeps_its_translations),
 		cmocka_unit_test(what_a_failed_entry_did_not_flush_is_flushed_later),
 	};

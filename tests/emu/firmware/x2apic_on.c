@@ -6,6 +6,8 @@
 #include <efi.h>
 #include <efilib.h>
 
+#include "tests/emu/firmware/start_loader.h"
+
 #define MSR_APIC_BASE      0x1b
 #define APIC_BASE_X2APIC   0x400u
 #define CPUID_1_ECX_X2APIC (1u << 21)
@@ -28,10 +30,6 @@ static void x2apic_on(void)
 
 EFI_STATUS efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *table)
 {
-	EFI_LOADED_IMAGE *self;
-	EFI_HANDLE loader;
-	EFI_STATUS status;
-
 	InitializeLib(image, table);
 	if (!has_x2apic()) {
 		Print(L"this CPU has no x2APIC\n");
@@ -39,13 +37,5 @@ EFI_STATUS efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *table)
 	}
 	x2apic_on();
 	Print(L"x2APIC mode is on\n");
-	status = uefi_call_wrapper(
-		BS->HandleProtocol, 3, image, &LoadedImageProtocol, (void **)&self);
-	if (EFI_ERROR(status))
-		return status;
-	status = uefi_call_wrapper(BS->LoadImage, 6, FALSE, image,
-		FileDevicePath(self->DeviceHandle, L"\\EFI\\BOOT\\BELLOWS.EFI"), NULL, 0, &loader);
-	if (EFI_ERROR(status))
-		return status;
-	return uefi_call_wrapper(BS->StartImage, 3, loader, NULL, NULL);
+	return start_loader(image);
 }

@@ -240,6 +240,7 @@ static const struct {
 	{"avx", act_avx},
 	{"clock", act_clock},
 	{"cpus", act_cpus},
+	{"flush", act_flush},
 	{"hang", act_hang},
 	{"idle", act_idle},
 	{"sleep", act_sleep},

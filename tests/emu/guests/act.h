@@ -3,5 +3,6 @@
 #define TESTS_EMU_GUESTS_ACT_H
 
 const char *act_cpus(void);
+const char *act_flush(void);
 
 #endif

@@ -20,12 +20,14 @@
  *   virtio   a disk driver that lies, and after each lie a proper one
  *   modules  what it was started with, and a sum of each module's bytes
  * bellows.workload=... runs the memory workload, bellows.pages=... uses pages or not (pages.c), bellows.hostile=... everything a guest must not do,
+ * bellows.cpus=... writes the same pages with several CPUs (cpus.c), bellows.roles=... has a CPU in each state (roles.c),
  * bellows.overcommit=... the workload for the bench of that name, bellows.bench=... measures what exits cost.
  * The good ones print the line by which a VM is judged, and power off.
  */
 #include "tests/bench/measure.h"
 #include "tests/emu/guests/bare/balloon.h"
 #include "tests/emu/guests/bare/bare.h"
+#include "tests/emu/guests/bare/cpus.h"
 
 #define BEYOND          0x80000000ul
 #define LAPIC_ID        0xfee00020ul
@@ -184,6 +186,10 @@ void bare_main(const struct bare_boot *boot)
 		pages_run(boot, option(boot, "bellows.pages"));
 	if (*option(boot, "bellows.hostile"))
 		hostile_run(boot, option(boot, "bellows.hostile"));
+	if (*option(boot, "bellows.cpus"))
+		cpus_run(boot, option(boot, "bellows.cpus"));
+	if (*option(boot, "bellows.roles"))
+		roles_run(boot, option(boot, "bellows.roles"));
 	if (*option(boot, "bellows.bench"))
 		bench_run(boot, option(boot, "bellows.bench"));
 	if (is_word(what, "ok"))
