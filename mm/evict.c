@@ -124,6 +124,14 @@ static bool is_filled(pfn_t frame, u32 *value)
 	return true;
 }
 
+/* Is the page to be compressed, if it shrinks? In any case where it cannot be written out instead.
+ */
+static bool is_tried(struct space *space, const struct evict_batch *batch)
+{
+	return !command_has_room(space, batch) ||
+	       swap_volume_state(space->swap->volume) != SWAP_READY || zip_is_worth_it(space);
+}
+
 /* Region held; the page is hidden and cannot change. What its entry is to be if no frame is needed.
  */
 static bool frameless_entry(
@@ -138,7 +146,7 @@ static bool frameless_entry(
 		stats_add(value ? &space->stats.evicted_fill : &space->stats.evicted_zero, 1);
 		return true;
 	}
-	if (!space->zcache || !zip_is_worth_it(space))
+	if (!space->zcache || !is_tried(space, batch))
 		return false;
 	err_t err = zcache_store(space->zcache, gfn, frame, &handle);
 

@@ -12,7 +12,7 @@
 
 #include "mm/space.h"
 
-/* The next read of @space may take so many pages from one on, its own included: 1 .. 8. */
+/* How far the next read of @space looks to either side, the page itself included: 1 .. 8 pages. */
 u32 read_ahead_reach(struct space *space);
 
 /* So many came along with a page that was wanted. */

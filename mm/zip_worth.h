@@ -11,7 +11,7 @@
 
 #include "mm/space.h"
 
-/* Shall @space's next page be tried? */
+/* Shall @space's next page be tried, where it can be swapped instead? */
 bool zip_is_worth_it(struct space *space);
 
 /* It was; did it shrink enough? */

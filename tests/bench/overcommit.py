@@ -33,7 +33,7 @@ ALL = "all"
 LIMITS = {("2to1", "mixed"): 15, ("2to1", "unique"): 40}
 CPU_SECONDS = 900
 VOLUME = disk.Disk(name="swap", mib=ALL_MIB + 16, partitions=(("swap", "swap", ALL_MIB + 8),))
-LOST = re.compile(session.OWN + r"\b([\w.-]+: (?:stopped|not started): .*)$", re.M)
+LOST = re.compile(session.OWN + r"\b([\w.-]+: (?:stopped|not started): .*)\n", re.M)
 FREE = re.compile(r"^memory is .*, (\d+\.\d) MiB free", re.M)
 MIN_FREE_PART = 0.0625     # and the margin above it where memory is not short
 DONE = re.compile(r"\[g(\d)\] OVERCOMMIT ops=(\d+) ticks=(\d+)")

@@ -10,6 +10,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "tests/bench"), str(ROOT / "tests/emu")]
 import emulated
 import host
+import overcommit
 import plot
 import results
 import run
@@ -63,6 +64,30 @@ def check_reading():
         "SAMPLE ours 1.5\nnoise\nSAMPLE peer 3\nSAMPLE ours 2e3\n") == {"ours": [1.5, 2000.0], "peer": [3.0]}
 
 
+def check_overcommit():
+    done = "bellows> [g{}] OVERCOMMIT ops={} ticks={}\n"
+    text = "".join(done.format(guest, 1000 * guest, 200000000 if guest == 2 else 100000000) for guest in (1, 2, 3, 4))
+    yield "operations of a longer span count as those of one", overcommit.spans(text) == [[1000], [1000], [3000], [4000]]
+    whole = text * (overcommit.WARM_SPANS + overcommit.SPANS)
+    yield "a guest that is behind is waited for", overcommit.enough(whole) and not overcommit.enough(
+        whole.replace("[g3]", "[g1]", 1))
+    yield "who is lost is known with his reason, once all of it is told", [
+        bool(overcommit.LOST.search(words)) for words in (
+            "bellows> [   1.0] ERROR g3: stopped: no memory\n", "[   1.0] ERROR g3: stopped: no mem",
+            "[g3] g3: stopped: says a guest\n")] == [True, False, False]
+    found = {(which, ratio): overcommit.Outcome([[10.0 * len(which)] * 2] * 4) for ratio in overcommit.RATIOS
+             for which in (overcommit.ALL, *overcommit.TECHNIQUES)}
+    found["swap", "3to1"] = overcommit.Outcome(why="g4: not started: no room")
+    found[overcommit.ALL, "2to1"] = overcommit.Outcome([[5.0, 7.0]] * 4)
+    lines = "\n".join(overcommit.matrix("mixed", found))
+    yield "the table tells totals, percent of 1:1, and why there are none", all(
+        words in lines for words in ("120 = 100%", "24 = 20%", "swap alone at 3:1: g4: not started: no room"))
+    one = overcommit.result("mixed", overcommit.ALL, "2to1", found)
+    yield "what is lost is judged at 2:1", one.limit[1:] == (80.0, 15) and not one.is_within and \
+        overcommit.result("mixed", overcommit.ALL, "3to1", found).limit is None
+    yield "a span's totals are its range", (one.ours, one.minimum, one.maximum) == (24.0, 20.0, 28.0)
+
+
 def check_programs():
     """What stands for a program here is a shell that prints what one would."""
     ours = "for i in 1 2 3 4 5 6 7 8 9 10; do echo SAMPLE ours $i; done; "
@@ -106,7 +131,7 @@ def check_plot():
 
 def main():
     failed = 0
-    for check in (check_times_better, check_result, check_reading, check_programs, check_run, check_plot):
+    for check in (check_times_better, check_result, check_reading, check_overcommit, check_programs, check_run, check_plot):
         for what, good in check():
             print(f"{'ok  ' if good else 'FAIL'} {what}")
             failed += not good

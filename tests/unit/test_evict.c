@@ -563,6 +563,25 @@ static void where_pages_do_not_shrink_few_are_tried(void **state)
 	assert_in_range(zip.objects, 60, 100);
 }
 
+static void with_no_swap_file_each_page_is_tried(void **state)
+{
+	struct space *alone = rig_space("alone", 256, 64, 0);
+	struct zcache_figures zip;
+
+	(void)state;
+	for (u64 page = 0; page < 100; page++) {
+		rig_fill(alone, page, RIG_RANDOM);
+		rig_evict(alone, page);
+		assert_int_equal(rig_state(alone, page), PAGE_PRIVATE);
+	}
+	rig_fill(alone, 100, RIG_SMALL);
+	rig_evict(alone, 100);
+	assert_int_equal(rig_state(alone, 100), PAGE_ZIPPED);
+	zcache_figures(alone->zcache, &zip);
+	assert_int_equal(zip.refused_size, 100);
+	rig_end(alone);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -593,6 +612,7 @@ int main(void)
 		CASE(neighbours_that_were_written_together_are_read_together),
 		CASE(as_many_pages_are_read_ahead_as_are_used),
 		CASE(where_pages_do_not_shrink_few_are_tried),
+		CASE(with_no_swap_file_each_page_is_tried),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
