@@ -167,7 +167,7 @@ static void block(struct vm *vm, bool blocks, u64 now)
 		m->blocks++;
 	} else {
 		m->blocked_ns += now - m->blocked_from_ns;
-		sched_wake(vm->space);
+		sched_wake(vm);
 	}
 }
 

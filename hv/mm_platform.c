@@ -37,7 +37,7 @@ void platform_kick(u32 cpu)
 
 void platform_wake(struct space *space)
 {
-	sched_wake(space);
+	sched_wake(space->user);
 }
 
 u64 platform_now_ns(void)

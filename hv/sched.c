@@ -50,8 +50,7 @@
 /* A VM resets itself at most so often; until then it stands still. */
 #define RESET_INTERVAL_NS 1000000000ull
 
-static struct list vms; /* [I] after create_vms(); which of them have vCPUs: [lock] */
-static struct spinlock vms_lock = SPINLOCK(LOCK_RANK_VM_LIST);
+static struct list vms; /* [I] after create_vms() */
 static struct config config; /* [I], but for values that settings.c changes, under lives_lock */
 /* [I] */
 static u64 slice_ticks, console_ticks, park_ticks, send_ticks, monitor_ticks, work_ticks,
@@ -92,9 +91,9 @@ struct vm *sched_find_vm(const char *name)
 
 void sched_set_vcpus(struct vm *vm, struct vcpu *vcpus)
 {
-	spin_lock(&vms_lock);
+	spin_lock(&vm->vcpus_lock);
 	vm->vcpus = vcpus;
-	spin_unlock(&vms_lock);
+	spin_unlock(&vm->vcpus_lock);
 }
 
 /* Returns whether more than its vCPUs wait. */
@@ -112,17 +111,12 @@ static bool wake(struct vm *vm)
 	return vm_disk_waits(vm);
 }
 
-void sched_wake(const struct space *space)
+void sched_wake(struct vm *vm)
 {
-	bool disk_waits = false;
-	struct vm *vm;
+	spin_lock(&vm->vcpus_lock);
+	bool disk_waits = wake(vm);
 
-	spin_lock(&vms_lock);
-	list_for_each_entry (vm, &vms, all) {
-		if (vm->space == space)
-			disk_waits |= wake(vm);
-	}
-	spin_unlock(&vms_lock);
+	spin_unlock(&vm->vcpus_lock);
 	if (disk_waits)
 		sched_call_boot_cpu();
 }

@@ -31,8 +31,8 @@ void sched_call_boot_cpu(void);
 /* Make these, or none (NULL), @vm's vCPUs; who wakes them finds the one or the other. Boot CPU. */
 void sched_set_vcpus(struct vm *vm, struct vcpu *vcpus);
 
-/* What @space's parked vCPUs wait for may have come: they look again. No lock may be held. */
-void sched_wake(const struct space *space);
+/* What @vm's parked vCPUs wait for may have come: they look again. No lock may be held. */
+void sched_wake(struct vm *vm);
 
 /* All VMs in the order of the configuration: a list of struct vm by .all. Boot CPU only. */
 struct list *sched_vms(void);

@@ -47,6 +47,7 @@ struct vm *vm_create(const struct vm_config *config)
 	memset(vm, 0, sizeof(*vm));
 	list_init(&vm->all);
 	spin_init(&vm->lock, LOCK_RANK_VM);
+	spin_init(&vm->vcpus_lock, LOCK_RANK_VM_VCPUS);
 	vm->config = config;
 	vm->vcpu_count = config->vcpus;
 	output_init(&vm->output, ring);
@@ -147,10 +148,11 @@ static u64 zip_most_frames(const struct vm *vm)
 	return host->zip_enable ? frames_of(vm->config->memory_bytes) * host->zip_max_pct / 100 : 0;
 }
 
-static struct space_config space_config_of(const struct vm *vm)
+static struct space_config space_config_of(struct vm *vm)
 {
 	return (struct space_config){
 		.name = vm_name(vm),
+		.user = vm,
 		.memory_bytes = vm->config->memory_bytes,
 		.format = hv_ops->slat,
 		.large_pages = sched_config()->host.large_pages,

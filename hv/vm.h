@@ -65,7 +65,8 @@ struct vm {
 
 	struct space *space;              /* [l] of one that is not on: being freed; or NULL */
 	struct vdev *vdev;                /* [l] NULL unless it is on; contents [v] */
-	struct vcpu *vcpus;               /* [l] likewise */
+	struct vcpu *vcpus;               /* [l] likewise; who wakes them holds vcpus_lock */
+	struct spinlock vcpus_lock;
 	u32 vcpu_count;                   /* [I] */
 	bool start_wanted;                /* [l] when the memory of those that ended is free */
 	struct vm_boot *boot;             /* [l] vm_boot.c's; NULL unless starting, or while its

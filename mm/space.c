@@ -83,6 +83,7 @@ static void space_fill_in(struct space *space, const struct space_config *config
 	size_t name_bytes = strnlen(config->name, SPACE_NAME_BYTES - 1);
 
 	memcpy(space->name, config->name, name_bytes);
+	space->user = config->user;
 	space->format = config->format;
 	space->root = PFN_NONE;
 	spin_init(&space->join.lock, LOCK_RANK_JOIN);

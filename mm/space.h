@@ -26,6 +26,7 @@
 
 struct space_config {
 	const char *name;
+	void *user;       /* the platform's: whose memory it is */
 	u64 memory_bytes; /* a multiple of 4 KiB, at least 1 MiB */
 	const struct slat_format *format;
 	bool large_pages;         /* may map 2 MiB leaves (Mem.AllocGuestLargePage) */
@@ -118,6 +119,7 @@ struct space_region {
 
 struct space {
 	char name[SPACE_NAME_BYTES];           /* [I] */
+	void *user;                            /* [I] the platform's */
 	const struct slat_format *format;      /* [I] */
 	pfn_t root;                            /* [I] level-4 table */
 	u64 page_count;                        /* [I] pages of RAM */

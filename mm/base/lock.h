@@ -11,7 +11,7 @@
 
 enum lock_rank {
 	LOCK_RANK_LIVES = 1,  /* hv: VMs' life cycles, and who works on their memory */
-	LOCK_RANK_VM_LIST,    /* hv: which VMs have vCPUs */
+	LOCK_RANK_VM_VCPUS,   /* hv: the vCPUs that a VM has */
 	LOCK_RANK_VM,         /* hv: one VM's life cycle and devices */
 	LOCK_RANK_VCPU,       /* hv: run queue */
 	LOCK_RANK_PROMISES,   /* hv: what memsched knows of the VMs */
