@@ -103,6 +103,12 @@ enum evict_taken evict_choose(struct space *space, gfn_t gfn, u64 *entry, struct
 	return EVICT_CHOSEN;
 }
 
+u32 evict_chosen(const struct evict_batch *batch)
+{
+	/* Shared ones are with the command already. */
+	return batch->count + (batch->io ? batch->io->page_count : 0);
+}
+
 void evict_flush(struct evict_batch *batch)
 {
 	tlb_gather_finish(&batch->gather);
@@ -128,8 +134,8 @@ static bool is_filled(pfn_t frame, u32 *value)
  */
 static bool is_tried(struct space *space, const struct evict_batch *batch)
 {
-	return !command_has_room(space, batch) ||
-	       swap_volume_state(space->swap->volume) != SWAP_READY || zip_is_worth_it(space);
+	return !command_has_room(space, batch) || !swap_volume_is_usable(space->swap->volume) ||
+	       swap_file_used(space->swap) >= space->swap->slot_count || zip_is_worth_it(space);
 }
 
 /* Region held; the page is hidden and cannot change. What its entry is to be if no frame is needed.

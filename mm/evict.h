@@ -4,7 +4,7 @@
  * A chosen page that is the guest's own becomes absent first, keeping its frame (PAGE_HIDDEN) and
  * pinned: any touch simply has it back, and is thereby seen. One flush round serves the batch. Then
  * what is still hidden cannot change: filled with one value it needs no storage; else it goes into
- * the compression cache, if it shrinks to half; else it is mapped read-only (PAGE_WRITING) and
+ * the compression cache, if it shrinks to half and that was worth trying (zip_worth.h); else it is mapped read-only (PAGE_WRITING) and
  * joins the batch's command to the swap file. A page that is CLEAN goes with no I/O, in the same
  * flush round.
  */
@@ -45,6 +45,9 @@ enum evict_taken {
  */
 enum evict_taken evict_choose(
 	struct space *space, gfn_t gfn, u64 *entry, struct evict_batch *batch);
+
+/* Pages that were chosen; also before the flush. */
+u32 evict_chosen(const struct evict_batch *batch);
 
 /* One flush round for all that was chosen; CLEAN pages' frames are free. Locks: none held. */
 void evict_flush(struct evict_batch *batch);

@@ -218,9 +218,10 @@ static bool neighbour_take(struct space *space, gfn_t gfn, struct window *w, u32
 }
 
 /* Region held. Around @slot, which is @gfn's. */
-static void window_open(struct space *space, gfn_t gfn, u64 slot, pfn_t frame, struct window *w)
+static void window_open(
+	struct space *space, gfn_t gfn, u64 slot, pfn_t frame, u32 reach, struct window *w)
 {
-	swap_neighbours(space->swap, slot, read_ahead_reach(space), &w->run);
+	swap_neighbours(space->swap, slot, reach, &w->run);
 	w->first = (u32)(slot - w->run.first);
 	w->end = w->first + 1;
 	w->run.gfns[w->first] = gfn;
@@ -231,7 +232,7 @@ static void window_open(struct space *space, gfn_t gfn, u64 slot, pfn_t frame, s
 		w->first--;
 }
 
-/* @frame: of the page that is wanted. */
+/* @frame: of the page that is wanted; PFN_NONE: all are. */
 static void io_fill(struct space *space, struct swap_io *io, const struct window *w, pfn_t frame)
 {
 	io->page_count = w->end - w->first;
@@ -243,7 +244,7 @@ static void io_fill(struct space *space, struct swap_io *io, const struct window
 			.frame = w->frames[w->first + i],
 			.slot = w->run.first + w->first + i,
 			.bytes = PAGE_BYTES,
-			.came_along = w->frames[w->first + i].v != frame.v};
+			.came_along = !pfn_is_none(frame) && w->frames[w->first + i].v != frame.v};
 		frame_pin(io->pages[i].frame);
 	}
 }
@@ -261,9 +262,9 @@ static void pages_turn(
 	space_count_state(space, from, to, io->page_count);
 }
 
-enum fault_result evict_io_read(
-	struct space *space, gfn_t gfn, u64 *entry, pfn_t frame, bool is_for_write)
+enum fault_result evict_io_read(struct space *space, gfn_t gfn, u64 *entry, pfn_t frame, u32 access)
 {
+	bool is_fetch = access & FAULT_FETCH;
 	u64 slot = slat_payload(slat_load(entry));
 	struct window window;
 	struct swap_io *io;
@@ -275,12 +276,15 @@ enum fault_result evict_io_read(
 		reclaim_wait(space);
 		return FAULT_WAIT;
 	}
-	window_open(space, gfn, slot, frame, &window);
-	io_fill(space, io, &window, frame);
-	io->pages[slot - io->pages[0].slot].is_for_write = is_for_write;
+	window_open(space, gfn, slot, frame, is_fetch ? READ_AHEAD_MOST : read_ahead_reach(space),
+		&window);
+	io_fill(space, io, &window, is_fetch ? PFN_NONE : frame);
+	io->pages[slot - io->pages[0].slot].is_for_write = access & SLAT_WRITE;
 	pages_turn(space, io, PAGE_SWAPPED, PAGE_LOADING);
-	stats_add(&space->stats.read_ahead, io->page_count - 1);
-	read_ahead_came(space, io->page_count - 1);
+	if (!is_fetch) {
+		stats_add(&space->stats.read_ahead, io->page_count - 1);
+		read_ahead_came(space, io->page_count - 1);
+	}
 	if (swap_read(space->swap, io) == E_OK)
 		return FAULT_WAIT;
 	pages_turn(space, io, PAGE_LOADING, PAGE_SWAPPED);

@@ -24,13 +24,14 @@ u64 evict_io_handle(u64 payload);
 
 /**
  * Start reading @gfn, whose @entry is SWAPPED, into @frame, with neighbours that were written
- * beside it where memory allows. Where a write waits for it, it will be PRIVATE, or else CLEAN.
+ * beside it where memory allows. Where @access says that a write waits for it, it will be PRIVATE,
+ * or else CLEAN; where it says FAULT_FETCH, all that comes along is wanted.
  * Returns FAULT_WAIT with the entry LOADING (the frame is the entry's), or as it was (no record
  * free, or its slot busy; the caller keeps the frame); FAULT_CORRUPT (the disk is dead; likewise).
  * Locks: region held.
  */
 must_check enum fault_result evict_io_read(
-	struct space *space, gfn_t gfn, u64 *entry, pfn_t frame, bool is_for_write);
+	struct space *space, gfn_t gfn, u64 *entry, pfn_t frame, u32 access);
 
 /**
  * Write the pages of @io, whose .gfn, .frame and .bytes are set: WRITING, pinned, no CPU can write

@@ -86,8 +86,7 @@ static enum fault_result swapped_resolve(struct space *space, gfn_t gfn, u64 *en
 
 	if (pfn_is_none(frame))
 		return FAULT_NOMEM;
-	enum fault_result result =
-		evict_io_read(space, gfn, entry, frame, (access & SLAT_WRITE) != 0);
+	enum fault_result result = evict_io_read(space, gfn, entry, frame, access);
 
 	if (result != FAULT_WAIT || slat_state(space->format, slat_load(entry)) != PAGE_LOADING)
 		frame_free(frame);

@@ -18,9 +18,10 @@ enum fault_result {
 
 /*
  * @access: SLAT_READ, SLAT_WRITE, SLAT_EXEC, or'ed, and FAULT_WALK where the guest's page walk did
- * it.
+ * it, or FAULT_FETCH where nobody did, and the page is brought back ahead (fetch.h).
  */
-#define FAULT_WALK 8u
+#define FAULT_WALK  8u
+#define FAULT_FETCH 16u
 
 /*
  * The page is protected for the vCPU that this CPU answers for: fault_guard.h.

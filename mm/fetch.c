@@ -40,7 +40,7 @@ static enum fetched page_fetch(struct space *space, gfn_t gfn, u64 *entry)
 		return FETCH_GO_ON;
 	if (!may_fetch(space))
 		return FETCH_ENOUGH;
-	enum fault_result result = evicted_resolve(space, gfn, entry, SLAT_READ);
+	enum fault_result result = evicted_resolve(space, gfn, entry, SLAT_READ | FAULT_FETCH);
 
 	/* A page whose contents are lost stays so, until whoever touches it is told. */
 	if (result == FAULT_NOMEM || result == FAULT_CORRUPT)

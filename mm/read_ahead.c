@@ -2,7 +2,6 @@
 #include "mm/read_ahead.h"
 #include "mm/reclaim_age.h"
 
-#define REACH_PAGES 8u
 #define NARROWEST   3u /* times halved: a page alone */
 #define JUDGE_EVERY 32u
 #define TRY_EVERY   32u /* reads of one page alone */
@@ -23,7 +22,7 @@ u32 read_ahead_reach(struct space *space)
 	u32 narrowed = load(&ahead->narrowed);
 
 	if (narrowed < NARROWEST)
-		return REACH_PAGES >> narrowed;
+		return READ_AHEAD_MOST >> narrowed;
 	store(&ahead->alone, load(&ahead->alone) + 1);
 	return load(&ahead->alone) % TRY_EVERY ? 1 : 2;
 }

@@ -12,13 +12,15 @@
 
 #include "mm/space.h"
 
-/* How far the next read of @space looks to either side, the page itself included: 1 .. 8 pages. */
+#define READ_AHEAD_MOST 8u /* pages */
+
+/* How many pages the next read of @space takes at most, the one that is wanted among them. */
 u32 read_ahead_reach(struct space *space);
 
 /* So many came along with a page that was wanted. */
 void read_ahead_came(struct space *space, u32 pages);
 
-/* The page of @frame, CLEAN, goes, and has not been used since its A bit was last cleared. */
+/* The page of @frame, CLEAN and without its A bit, goes. */
 void read_ahead_leaves(struct space *space, pfn_t frame);
 
 #endif

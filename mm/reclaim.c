@@ -140,7 +140,7 @@ static bool shared_start(bool for_fault)
 	if (swept == RECLAIM_SWEPT_SOME) {
 		reclaim.has_batch = true;
 		if (for_fault)
-			stats_add(&space->stats.taken_for_faults, reclaim.batch.count);
+			stats_add(&space->stats.taken_for_faults, evict_chosen(&reclaim.batch));
 		space_release(space);
 	}
 	return swept != RECLAIM_SWEPT_NOTHING;

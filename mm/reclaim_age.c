@@ -26,6 +26,12 @@ static void age_set(pfn_t frame, u32 age)
 	frame_set_owner(frame, word | (u64)age << SPACE_OWNER_AGE_SHIFT);
 }
 
+/* The last is that of pages which came unasked, and theirs alone. */
+static u32 older(u32 age)
+{
+	return age < SPACE_AGES - 2 ? age + 1 : age;
+}
+
 /* Region held. */
 static void entry_sweep(struct space *space, u64 *entry)
 {
@@ -42,7 +48,7 @@ static void entry_sweep(struct space *space, u64 *entry)
 	if (leaf & f->accessed_bit)
 		slat_clear_bits(entry, f->accessed_bit);
 	else
-		age = min(reclaim_age(slat_pfn(f, leaf)) + 1, SPACE_AGES - 1);
+		age = older(reclaim_age(slat_pfn(f, leaf)));
 	age_set(slat_pfn(f, leaf), age);
 	space->ages.found[age]++;
 }

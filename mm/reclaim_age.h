@@ -6,7 +6,10 @@
 
 #include "mm/space.h"
 
-/* Of a PRIVATE or CLEAN page's frame: 0 (used since the last sweep, or new) .. SPACE_AGES - 1. */
+/*
+ * Of a PRIVATE or CLEAN page's frame: 0 (used since the last sweep, or new) .. SPACE_AGES - 2;
+ * SPACE_AGES - 1: it came unasked, and was not used since.
+ */
 u32 reclaim_age(pfn_t frame);
 
 /*
@@ -25,10 +28,11 @@ u32 reclaim_age_to_evict(const struct space *space);
 /* A page of that age is leaving. */
 void reclaim_age_gone(struct space *space, u32 age);
 
-/* Region held. The page of @frame came unasked: until it is used it is among the oldest. */
+/* Region held. The page of @frame came unasked: until it is used it is older than all others. */
 void reclaim_age_unwanted(struct space *space, pfn_t frame);
 
-/* Region held. The sweep did not find the page of @frame in use, but somebody sees now that it is. */
+/* Region held. The sweep did not find the page of @frame in use, but somebody sees now that it is.
+ */
 void reclaim_age_used(struct space *space, pfn_t frame);
 
 #endif

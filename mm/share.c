@@ -3,9 +3,10 @@
  *
  * A pass's first phase clears D in all entries and then flushes once, so that D tells from there on
  * what was written; where it finds D set it also takes SEEN away. SEEN without D therefore means:
- * these bytes were hashed, and stand in the index as a hint or were refused for good. Such a page
- * costs reading its entry. D is a hint all the same: it saves hashing, and decides nothing
- * (share_merge.c). A pinned page keeps its D, for a device that writes it sets none.
+ * these bytes were hashed, and stand in the index as a hint (until newer ones drive it out) or were
+ * refused for good. Such a page costs reading its entry. D is a hint all the same: it saves
+ * hashing, and decides nothing (share_merge.c). A pinned page keeps its D, for a device that writes
+ * it sets none.
  *
  * A 2 MiB leaf's pages are hashed and looked up without splitting it; it is split once enough of
  * them are known to be found elsewhere, or large pages can no longer be afforded.
@@ -261,8 +262,10 @@ static void small_scan(struct space *space, struct scan *scan)
 	spin_lock(lock);
 	u64 *entry = space_page_entry(space, gfn);
 
-	if (!entry)
+	if (!entry) {
 		s->next_page = end;
+		scan->done.visited++; /* a region that is absent as a whole */
+	}
 	while (!found && s->next_page < end && !is_spent(scan)) {
 		page_prefetch(space, gfn.v % REGION_PAGE_COUNT < REGION_PAGE_COUNT - 1
 					     ? slat_load(&entry[1])

@@ -34,7 +34,7 @@ struct swap_page {
 	 */
 	u32 bytes;
 	bool is_for_write; /* the taker's own: a read that a write waits for */
-	bool came_along;   /* likewise: one that nothing waits for */
+	bool came_along;   /* likewise: one that nothing waited for when it was begun */
 	err_t result;      /* in done(): 0; E_IO; E_CORRUPT (reads) */
 };
 
