@@ -125,9 +125,8 @@ static void choose_interrupts(struct nvme_controller *c)
 	c->interrupts = "polled";
 }
 
-/* Of the CPUs that share a pair the first that runs; where none does, nothing is ever under way
- * there. */
-static u32 cpu_of_pair(u32 pair, u32 pairs)
+/* Where none of them runs, nothing is ever under way there. */
+u32 nvme_pci_pair_cpu(u32 pair, u32 pairs)
 {
 	for (u32 id = pair; id < cpu_count(); id += pairs) {
 		if (__atomic_load_n(&cpu_by_id(id)->state, __ATOMIC_ACQUIRE) == CPU_ONLINE)
@@ -145,11 +144,11 @@ static void steer(struct nvme_controller *c)
 	if (!c->bus.has_msix || c->bus.vector_count <= pairs)
 		return;
 	for (u32 pair = 0; pair < pairs; pair++) {
-		if (make_message(c, cpu_of_pair(pair, pairs), &message))
+		if (make_message(c, nvme_pci_pair_cpu(pair, pairs), &message))
 			return;
 	}
 	for (u32 pair = 0; pair < pairs; pair++) {
-		if (make_message(c, cpu_of_pair(pair, pairs), &message) == 0)
+		if (make_message(c, nvme_pci_pair_cpu(pair, pairs), &message) == 0)
 			pci_msix_set(c->msix_table, pair + 1, &message);
 	}
 	c->bus.is_steered = true;

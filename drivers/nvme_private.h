@@ -37,7 +37,6 @@ struct nvme_slot {
 	u8 tag;
 	u8 attempts;
 	bool abort_sent;
-	u16 target_queue, target_id; /* NVME_SLOT_ABORT */
 };
 
 struct nvme_queue {

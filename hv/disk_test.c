@@ -13,6 +13,7 @@
 #include "hv/x86/time.h"
 #include "mm/base/ini.h"
 #include "mm/base/lock.h"
+#include "mm/base/log.h"
 #include "mm/base/str.h"
 #include "mm/platform.h"
 
@@ -164,8 +165,9 @@ static void report(void)
 {
 	const struct disk_partition *p = test.partition;
 
-	console_printf("disk test %s: %s: %llu blocks of %u bytes, %llu requests, %llu failed, "
-		       "%llu blocks wrong, %llu ms\n",
+	/* Whichever CPU the last request came back to. */
+	log_info("disk test %s: %s: %llu blocks of %u bytes, %llu requests, %llu failed, "
+		 "%llu blocks wrong, %llu ms",
 		p->gpt.name, test.failed || test.wrong ? "FAILED" : "ok", (ull)test.blocks,
 		p->blk->block_bytes, (ull)test.requests, (ull)test.failed, (ull)test.wrong,
 		(ull)((time_now_ns() - test.start_ns) / NS_PER_MS));

@@ -300,7 +300,8 @@ static void print_controller(const struct nvme_controller *c)
 		struct nvme_pair_stats pair = nvme_pair_stats(n, i);
 
 		console_printf("    queue %u, of CPU %u: %llu completions, %llu interrupts\n",
-			i + 1, i, (ull)pair.completions, (ull)pair.interrupts);
+			i + 1, nvme_pci_pair_cpu(i, nvme_queue_count(n)), (ull)pair.completions,
+			(ull)pair.interrupts);
 	}
 	console_printf("    requests: %llu done, %llu failed; commands: %llu retried, %llu late, "
 		       "%llu aborted; %llu resets, %llu senseless completions\n",

@@ -1,6 +1,7 @@
 /*
- * The scheduler's loops. Every CPU's runs vCPUs from its run queue; the boot CPU's does all else
- * that is to be done in root mode besides. With nothing to run a CPU halts until the earliest
+ * The scheduler's loops. Every CPU's runs vCPUs from its run queue, serves the disks' requests that
+ * come back to it, and works on memory in the background; the boot CPU's does all else that is to
+ * be done in root mode besides. With nothing to run a CPU halts until the earliest
  * timer, or, the boot CPU, the console's turn.
  */
 #include "hv/sched.h"
@@ -277,7 +278,9 @@ static bool work_on_memory(bool idle)
 	more = reclaim_turn();
 	if (idle ? !more : now >= busy_due_ns) {
 		more = background_slices(now, idle);
-		busy_due_ns = now + BUSY_EVERY_NS;
+		/* What idle CPUs do, a kind at a time, is not counted for all kinds. */
+		if (!idle)
+			busy_due_ns = now + BUSY_EVERY_NS;
 	}
 	spin_unlock(&lives_lock);
 	return more;

@@ -26,6 +26,9 @@ err_t steal_time_msr_write(struct vcpu *vcpu, u64 value)
 		!space_range_is_ram(vcpu->virt.space, GPA(value & ~STEAL_TIME_ENABLE), bytes))
 		return E_INVAL;
 	vcpu->steal.msr = value;
+	/* Before it runs on the record is looked at, which may call it preempted. */
+	vcpu->run_until = 0;
+	vcpu->attention = true;
 	return 0;
 }
 

@@ -54,7 +54,7 @@ void vcpu_kick(struct vcpu *vcpu)
 		irq_send_kick(home);
 		return;
 	}
-	if (!this_cpu()->running || this_cpu()->loaded == &vcpu->virt)
+	if (!this_cpu()->running || !this_cpu()->loaded || this_cpu()->loaded == &vcpu->virt)
 		return;
 	/* The slice of the one that runs here is over: it may wait for the other. */
 	here = vcpu_of(this_cpu()->loaded);

@@ -426,8 +426,9 @@ err_t vm_start(struct vm *vm)
 static void release(struct vm *vm)
 {
 	vm_boot_drop(vm);
-	destroy_vcpus(vm, vm->vcpu_count);
+	/* From now on no request that comes back, on whichever CPU, interrupts a vCPU. */
 	vm_disk_close(vm);
+	destroy_vcpus(vm, vm->vcpu_count);
 	vdev_destroy(vm->vdev);
 	vm->vdev = NULL;
 }

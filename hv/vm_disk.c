@@ -157,7 +157,8 @@ void vm_disks_work(void)
 	struct vm *vm;
 
 	list_for_each_entry (vm, sched_vms(), all) {
-		if (!wants(vm, GUEST_DISK_HAS_WORK))
+		/* Where another CPU is at it, it may be about to leave something. */
+		if (!vm_disk_waits(vm))
 			continue;
 		spin_lock(&vm->lock);
 		if (vm->disk)
