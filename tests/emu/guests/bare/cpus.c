@@ -1,18 +1,21 @@
 /*
- * Every CPU writes the same pages at once, and notices each write of its own that is lost (by a frame that another
- * CPU's translation missed when pages were merged, evicted, copied) or done twice. In each page a CPU has a line of
- * its own, a byte in a line of all, and adds to a sum of all.
+ * Every CPU writes the same pages at once, and notices each write of its own that is lost (by a
+ * frame that another CPU's translation missed when pages were merged, evicted, copied) or done
+ * twice. In each page a CPU has a line of its own, a byte in a line of all, and adds to a sum of
+ * all.
  *
- * Between rounds all pages are alike, for whoever merges them, and a CPU sleeps, so that the host has CPUs with time
- * to scan, or computes with no exit, so that its translations of all pages are as old as can be when it writes again;
- * or it goes on at once. In a round each page gets something of its own, which is looked at after an exit: what went
- * by an old translation into a page that others now share is not where it belongs then. (Were all pages written
- * alike, a write that is lost in one would be made up for by the same one in another.)
+ * Between rounds all pages are alike, for whoever merges them, and a CPU sleeps, so that the host
+ * has CPUs with time to scan, or computes with no exit, so that its translations of all pages are
+ * as old as can be when it writes again; or it goes on at once. In a round each page gets something
+ * of its own, which is looked at after an exit: what went by an old translation into a page that
+ * others now share is not where it belongs then. (Were all pages written alike, a write that is
+ * lost in one would be made up for by the same one in another.)
  *
  *   n=N      CPUs          pages=N   that they write to
  *   rounds=N of each CPU; 0: until somebody types at the serial line
  *   sleep=US for which a CPU sleeps, or computes, at most
- *   lose=N, forget=N         CPU 0 leaves out a write, or an addition, of its round N: for the test of this test
+ *   lose=N, forget=N         CPU 0 leaves out a write, or an addition, of its round N: for the test
+ * of this test
  */
 #include "tests/emu/guests/bare/cpus.h"
 
@@ -48,7 +51,8 @@ static void is_wrong(uint32_t cpu, uint64_t page, uint64_t value)
 {
 	uint32_t nobody = NOBODY;
 
-	if (!__atomic_compare_exchange_n(&all.wrong_cpu, &nobody, cpu, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
+	if (!__atomic_compare_exchange_n(
+		    &all.wrong_cpu, &nobody, cpu, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
 		return;
 	all.wrong_page = page;
 	all.wrong_value = value;
@@ -178,7 +182,8 @@ _Noreturn void cpus_run(const struct bare_boot *boot, const char *arguments)
 	all.pages = (volatile struct page *)memory;
 	all.left = count;
 	memory += all.page_count * PAGE_BYTES;
-	if (count == 0 || count > CPUS_MOST || (uintptr_t)memory + (count + 1) * CPUS_STACK_BYTES > boot->memory_end) {
+	if (count == 0 || count > CPUS_MOST ||
+		(uintptr_t)memory + (count + 1) * CPUS_STACK_BYTES > boot->memory_end) {
 		print("WORKLOAD FAIL profile=cpus: no memory, or too many CPUs\n");
 		power_off();
 	}

@@ -9,8 +9,8 @@
 #define CPUS_STACK_BYTES 8192u
 
 /**
- * On the first CPU, once: interrupts of its own, so that cpus_sleep() works. @stacks: CPUS_STACK_BYTES for each CPU
- * that will be started.
+ * On the first CPU, once: interrupts of its own, so that cpus_sleep() works. @stacks:
+ * CPUS_STACK_BYTES for each CPU that will be started.
  */
 void cpus_init(uint8_t *stacks);
 

@@ -1,4 +1,5 @@
-/* Starting a guest's other CPUs, one after the other, and letting each sleep by its own timer. See cpus.h. */
+/* Starting a guest's other CPUs, one after the other, and letting each sleep by its own timer. See
+ * cpus.h. */
 #include "tests/emu/guests/bare/cpus.h"
 
 #define LAPIC_EOI      0xfee000b0ul
@@ -17,7 +18,7 @@ extern const uint8_t cpus_start[], cpus_start_end[];
 extern const uint64_t cpus_start_cr3, cpus_start_stack;
 
 static uint8_t *stacks;
-static uint32_t starting;          /* whose turn it is, one at a time */
+static uint32_t starting; /* whose turn it is, one at a time */
 static void (*start_run)(uint32_t);
 static volatile uint32_t is_there; /* that one has arrived */
 static struct __attribute__((packed)) {

@@ -1,11 +1,12 @@
 /*
- * A CPU of the guest in each state that the hypervisor knows, for ever, so that the VM can be stopped and reset from
- * all of them. CPU 0 says "ROLES taken" when all have begun, and goes on as the first of them:
+ * A CPU of the guest in each state that the hypervisor knows, for ever, so that the VM can be
+ * stopped and reset from all of them. CPU 0 says "ROLES taken" when all have begun, and goes on as
+ * the first of them:
  *
- *   0  runs, and never leaves     1  is halted     2  was never started, and waits for INIT and SIPI
- *   3  writes to more memory than the host has for the VM: waits for pages and for frames
- *   4  hypercalls with lists of 512 pages, and string I/O
- *   5  is sent INIT and started again, by CPU 4, all the time
+ *   0  runs, and never leaves     1  is halted     2  was never started, and waits for INIT and
+ * SIPI 3  writes to more memory than the host has for the VM: waits for pages and for frames 4
+ * hypercalls with lists of 512 pages, and string I/O 5  is sent INIT and started again, by CPU 4,
+ * all the time
  *
  *   mib=N   that CPU 3 writes to
  */
