@@ -138,6 +138,8 @@ static void reap_requests(struct nvme *n, struct nvme_queue *q, u64 now, struct 
 	u32 budget = NVME_DEPTH;
 	struct nvme_slot *slot;
 
+	if (!nvme_queue_has_news(q))
+		return;
 	spin_lock(&q->lock);
 	while ((slot = nvme_queue_reap(n, q, &budget, &c)) != NULL) {
 		nvme_count(&q->stats.completions);
@@ -230,6 +232,11 @@ static void scan(struct nvme *n, u64 now)
 /* The part of a poll for which one CPU at a time is enough. */
 static void poll_controller(struct nvme *n, u64 now, struct nvme_done *done)
 {
+	/* Once it runs, a turn finds nothing to do here more often than not. */
+	if (nvme_state(n) == NVME_READY &&
+		now < __atomic_load_n(&n->next_scan_ns, __ATOMIC_RELAXED) &&
+		!nvme_queue_has_news(n->queues[0]))
+		return;
 	if (!spin_trylock(&n->lock))
 		return;
 	n->done = done;
@@ -238,7 +245,7 @@ static void poll_controller(struct nvme *n, u64 now, struct nvme_done *done)
 			reap_admin(n, now);
 		/* While it comes up, time is short and its status is what is waited for. */
 		if (n->state != NVME_DEAD && (n->state != NVME_READY || now >= n->next_scan_ns)) {
-			n->next_scan_ns = now + SCAN_NS;
+			__atomic_store_n(&n->next_scan_ns, now + SCAN_NS, __ATOMIC_RELAXED);
 			scan(n, now);
 		}
 	}

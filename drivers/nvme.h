@@ -83,7 +83,7 @@ void nvme_poll(struct nvme *nvme, u64 now_ns);
  * This CPU's part of that: its pair's completions, if they are its own to take. @leads: it is the
  * one that looks after the controller, and takes what is nobody else's; always the same CPU.
  * Returns how many requests were handed back. Often: after every device interrupt, and some times a
- * second anyway. Cost, with nothing to do: its pair's lock.
+ * second anyway. Cost, with nothing to do: a look at its pair's ring.
  */
 u32 nvme_turn(struct nvme *nvme, u64 now_ns, bool leads);
 /* Requests under way, and no interrupt to say when they are done? */

@@ -133,6 +133,17 @@ static inline void nvme_count(u64 *counter)
 	__atomic_fetch_add(counter, 1, __ATOMIC_RELAXED);
 }
 
+/*
+ * Has a completion come? A look without the lock, which may take one for news that another CPU is
+ * just taking, never the other way round: who moves the head goes on to look at what is there.
+ */
+static inline bool nvme_queue_has_news(const struct nvme_queue *q)
+{
+	u32 head = __atomic_load_n(&q->cq_head, __ATOMIC_RELAXED);
+
+	return (q->cq[head].status & NVME_PHASE) == __atomic_load_n(&q->phase, __ATOMIC_RELAXED);
+}
+
 static inline void nvme_done_init(struct nvme_done *done)
 {
 	done->first = NULL;

@@ -34,9 +34,7 @@
 /* What a disk wants of whoever calls guest_disk_work(). */
 #define GUEST_DISK_HAS_WORK  1u /* that may get something on */
 #define GUEST_DISK_IS_URGENT 2u /* and nothing else will tell when: the CPU must not halt */
-#define GUEST_DISK_AT_WORK                                                                         \
-	4u /* it is looking: what it finds missing it will want to be told of                      \
-	    */
+#define GUEST_DISK_AT_WORK   4u /* it is looking for what it needs; HAS_WORK may follow */
 
 struct guest_disk_config {
 	struct blk_device *blk;

@@ -315,6 +315,7 @@ static bool look_after_vms(u64 now, u64 *console_due)
 	spin_lock(&lives_lock);
 	if (time_tsc() >= *console_due) {
 		console_poll();
+		vm_disks_drop_ended();
 		*console_due = time_tsc() + console_ticks;
 	}
 	terminal_send();
@@ -365,7 +366,6 @@ noreturn_fn static void loop(void)
 		disks_turn(now);
 		swap_volumes_poll();
 		vm_disks_work();
-		vm_disks_drop_ended();
 		is_busy = look_after_vms(now, &console_due);
 		run_queue_wake();
 		if (is_busy && time_tsc() < start_turn_end)

@@ -29,7 +29,7 @@ void vm_disk_close(struct vm *vm);
 /* Go on with the requests of all VMs. Any CPU, after it took completions; the boot CPU often, also
  * for what waits for something else. Locks: takes VMs'. */
 void vm_disks_work(void);
-/* Those of VMs that ended go when the last request has come back. Boot CPU, often. */
+/* Those of VMs that ended go when the last request has come back. Boot CPU, now and then. */
 void vm_disks_drop_ended(void);
 /* May the disk be waiting for a page of its guest that has just come? Any CPU. */
 bool vm_disk_waits(const struct vm *vm);

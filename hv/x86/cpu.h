@@ -42,6 +42,7 @@ static inline struct cpu *this_cpu(void)
 {
 	struct cpu *cpu;
 
+	/* volatile: read anew behind what gives GS its base. */
 	__asm__ volatile("movq %%gs:0, %0" : "=r"(cpu));
 	return cpu;
 }

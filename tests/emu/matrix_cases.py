@@ -67,22 +67,28 @@ def matrix(host, vm, bare, workload, prompt, panic, pvh):
 
 def stress(host, bare, prompt, panic, pvh):
     """Pages are alike again and again, and a CPU has time to merge them while the others write."""
-    scans = 12 * (*typed(prompt, "share scan now g1"), (r"scanned for sharing", "\r"))
-    yield dict(
-        name="cpus-write-what-is-merged", cpus=2, targets=("bochs",), verdict="stopped", forbid=(panic, "NOT ALL"),
-        config=host(autostop="no", **NO_LARGE) + bare("g1", cpus(3, 128, sleep=8000), "16M", pvh, vcpus=3),
-        script=((r"CPUS work 3", "\r"), *scans, *typed(prompt, "share"), (r"index-full", "\r"), *press(prompt),
-                (r"WORKLOAD ok", "\r"), *typed(prompt, "frames"), (r"all accounted for", "\r"), *typed(prompt, "poweroff")),
-        expect=(r"^  g1: .*merged-own=\d{3}", r"WORKLOAD ok profile=cpus cpus=3 .*wrong=0"))
-    # The guest's own eyes: a write that CPU 0 left out is seen by it, and in the sum.
+    scan = (*typed(prompt, "share scan now g1"), (r"scanned for sharing", "\r"))
+    reclaim = (*typed(prompt, "reclaim g1 1M"), (r"g1: reclaimed", "\r"))
+    shown = (*typed(prompt, "share"), (r"index-full", "\r"), *typed(prompt, "vms"), (r"g1 +running", "\r"))
+    for what, step, more in (
+            ("merged", scan, dict(expect=(r"^  g1: .*merged-own=\d{3}",))),
+            ("evicted", reclaim, dict(expect=(r"[1-9]\d+ written to swap",), disks=SWAP))):
+        yield dict(
+            name=f"cpus-write-what-is-{what}", cpus=2, targets=("bochs",), verdict="stopped", forbid=(panic, "NOT ALL"),
+            config=host(autostop="no", **NO_LARGE, **{"Mem.MemZipEnable": 0}) +
+            bare("g1", cpus(3, 128, sleep=8000), "16M", pvh, vcpus=3, **{"sched.mem.min": 0}),
+            script=((r"CPUS work 3", "\r"), *12 * step, *shown, *press(prompt), (r"WORKLOAD (ok|FAIL)", "\r"),
+                    *typed(prompt, "frames"), (r"all accounted for", "\r"), *typed(prompt, "poweroff")),
+            **{**more, "expect": (*more["expect"], r"WORKLOAD ok profile=cpus cpus=3 .*wrong=0")})
+    # The guest's own eyes: what CPU 0 leaves out is seen.
     yield dict(
         name="cpus-lost-write-is-noticed", verdict="failed",
         config=host() + bare("g1", cpus(2, 16, rounds=20, lose=10), "16M", pvh, vcpus=2) +
-        bare("g2", cpus(2, 16, rounds=20, lose=19), "16M", pvh, vcpus=2),
+        bare("g2", cpus(2, 16, rounds=20, forget=10), "16M", pvh, vcpus=2),
         expect=(r"^g1 .*verdict failed", r"^g2 .*verdict failed"),
         check=lambda text: [f"not seen: {wanted}" for wanted in
-                            ("[g1] WORKLOAD FAIL profile=cpus cpus=2 pages=16 rounds=", "wrong=1 cpu=0 page=8 value=10",
-                             "wrong=1 sum, cpus=2 page=8") if wanted not in text])
+                            (r"[g1] WORKLOAD FAIL profile=cpus cpus=2 pages=16 rounds=", "wrong=1 cpu=0 page=8 value=10",
+                             "rounds=20,20 wrong=1 sum, cpus=2 page=8 value=") if wanted not in text])
 
 
 def disk_is(delay_ticks, bytes_a_second):

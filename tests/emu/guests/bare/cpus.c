@@ -1,19 +1,24 @@
 /*
  * Every CPU writes the same pages at once, and notices each write of its own that is lost (by a frame that another
  * CPU's translation missed when pages were merged, evicted, copied) or done twice. In each page a CPU has a line of
- * its own, a byte in a line of all, and adds to a sum of all. Wherever no CPU is just writing, pages are alike, for
- * whoever merges them. After some rounds a CPU sleeps a little, so that the host has CPUs with time to scan while
- * the others write.
+ * its own, a byte in a line of all, and adds to a sum of all.
+ *
+ * Between rounds all pages are alike, for whoever merges them, and a CPU sleeps, so that the host has CPUs with time
+ * to scan, or computes with no exit, so that its translations of all pages are as old as can be when it writes again;
+ * or it goes on at once. In a round each page gets something of its own, which is looked at after an exit: what went
+ * by an old translation into a page that others now share is not where it belongs then. (Were all pages written
+ * alike, a write that is lost in one would be made up for by the same one in another.)
  *
  *   n=N      CPUs          pages=N   that they write to
  *   rounds=N of each CPU; 0: until somebody types at the serial line
- *   sleep=US for which a CPU sleeps at most
- *   lose=N   CPU 0 leaves out a write of its round N: who tests this test wants it to be found
+ *   sleep=US for which a CPU sleeps, or computes, at most
+ *   lose=N, forget=N         CPU 0 leaves out a write, or an addition, of its round N: for the test of this test
  */
 #include "tests/emu/guests/bare/cpus.h"
 
-#define NOBODY    (~0u)
-#define UNTIL_KEY (~0ull)
+#define NOBODY       (~0u)
+#define UNTIL_KEY    (~0ull)
+#define LOOPS_PER_US 40u /* of Bochs' clock, which counts 100 instructions in 1 us */
 
 struct line {
 	uint64_t own;
@@ -30,7 +35,7 @@ _Static_assert(sizeof(struct page) == PAGE_BYTES, "a page");
 
 static struct {
 	volatile struct page *pages;
-	uint64_t page_count, rounds, lose, sleep_us;
+	uint64_t page_count, rounds, sleep_us, lose, forget;
 	volatile bool is_over;             /* somebody has typed, or something is wrong */
 	volatile uint64_t done[CPUS_MOST]; /* rounds */
 	uint32_t left;                     /* CPUs that still write */
@@ -50,30 +55,73 @@ static void is_wrong(uint32_t cpu, uint64_t page, uint64_t value)
 	all.is_over = true;
 }
 
+static bool leaves_out(uint64_t which, uint32_t cpu, uint64_t round, uint64_t page)
+{
+	return cpu == 0 && round == which && page == all.page_count / 2;
+}
+
+/* What a CPU has in a page in the midst of a round. */
+static uint64_t mark(uint64_t round, uint64_t page)
+{
+	return (page + 1) << 32 | round;
+}
+
+static void put(volatile struct page *p, uint32_t cpu, uint64_t value, uint64_t adds)
+{
+	p->line_of[cpu].own = value;
+	p->byte_of[cpu] = (uint8_t)(value ^ value >> 32);
+	__atomic_fetch_add((uint64_t *)&p->sum, adds, __ATOMIC_SEQ_CST);
+}
+
+static void look(uint32_t cpu, uint64_t page, uint64_t value)
+{
+	const volatile struct page *p = &all.pages[page];
+
+	if (p->line_of[cpu].own != value || p->byte_of[cpu] != (uint8_t)(value ^ value >> 32))
+		is_wrong(cpu, page, p->line_of[cpu].own);
+}
+
+static void leave_guest(void)
+{
+	uint32_t a = 0, b, c, d;
+
+	asm volatile("cpuid" : "+a"(a), "=b"(b), "=c"(c), "=d"(d)::"memory");
+}
+
 static void write_all(uint32_t cpu, uint64_t round)
 {
 	for (uint64_t i = 0; i < all.page_count; i++) {
-		volatile struct page *p = &all.pages[i];
-
-		if (p->line_of[cpu].own != round || p->byte_of[cpu] != (uint8_t)round)
-			is_wrong(cpu, i, p->line_of[cpu].own);
-		if (cpu == 0 && round == all.lose && i == all.page_count / 2)
-			continue;
-		p->line_of[cpu].own = round + 1;
-		p->byte_of[cpu] = (uint8_t)(round + 1);
-		__atomic_fetch_add((uint64_t *)&p->sum, cpu + 1, __ATOMIC_SEQ_CST);
+		look(cpu, i, round);
+		if (!leaves_out(all.lose, cpu, round, i))
+			put(&all.pages[i], cpu, mark(round, i),
+				leaves_out(all.forget, cpu, round, i) ? 0 : cpu + 1 + i);
 	}
+	leave_guest();
+	for (uint64_t i = 0; i < all.page_count; i++) {
+		look(cpu, i, mark(round, i));
+		put(&all.pages[i], cpu, round + 1, 0 - i);
+	}
+}
+
+/* Nothing that leaves the guest: neither PAUSE nor a look at the clock. */
+static void compute(uint64_t us)
+{
+	for (uint64_t i = 0; i < us * LOOPS_PER_US; i++)
+		asm volatile("");
 }
 
 static void work(uint32_t cpu)
 {
-	uint64_t round, random = cpu + 1;
+	uint64_t round, us, random = cpu + 1;
 
 	for (round = 0; round < all.rounds && !all.is_over; round++) {
 		write_all(cpu, round);
 		random = random * 6364136223846793005ull + 1442695040888963407ull;
+		us = (random >> 32) % all.sleep_us + 1;
 		if (random >> 63)
-			cpus_sleep((uint32_t)((random >> 32) % all.sleep_us) + 1);
+			cpus_sleep((uint32_t)us);
+		else if (random >> 62)
+			compute(us);
 		if (cpu == 0 && all.rounds == UNTIL_KEY && key_pressed())
 			all.is_over = true;
 	}
@@ -93,10 +141,8 @@ static void check_all(uint32_t count)
 
 		if (p->sum != sum)
 			is_wrong(count, i, p->sum);
-		for (uint32_t cpu = 0; cpu < count; cpu++) {
-			if (p->line_of[cpu].own != all.done[cpu] || p->byte_of[cpu] != (uint8_t)all.done[cpu])
-				is_wrong(cpu, i, p->line_of[cpu].own);
-		}
+		for (uint32_t cpu = 0; cpu < count; cpu++)
+			look(cpu, i, all.done[cpu]);
 	}
 }
 
@@ -128,6 +174,7 @@ _Noreturn void cpus_run(const struct bare_boot *boot, const char *arguments)
 	all.rounds = all.rounds ? all.rounds : UNTIL_KEY;
 	all.sleep_us = list_number(arguments, "sleep", 1500);
 	all.lose = list_number(arguments, "lose", UNTIL_KEY);
+	all.forget = list_number(arguments, "forget", UNTIL_KEY);
 	all.pages = (volatile struct page *)memory;
 	all.left = count;
 	memory += all.page_count * PAGE_BYTES;
