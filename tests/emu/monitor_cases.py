@@ -107,7 +107,7 @@ def swap_and_see(line, slow):
     # A slow machine may have been at it for more than a minute.
     while not (found := re.search(r"^g1: (hmm: swaps|oops: sustained swapping), for \d+ s: .*(raise|lower)",
                                   (out := line.command("health", wait)), re.M)):
-        line.command("reclaim g1 1M", wait)
+        line.command("reclaim g1 64K", wait)
     grade = found[1].split(":")[0]
     need(re.search(rf"^g2: awesome: nothing is taken from it$(.|\n)*^health: {grade}$", out, re.M), out)
     need("nothing was ever taken" in line.command("why g2", wait), "why g2")
