@@ -46,6 +46,7 @@ class Case:
     script: tuple = ()                   # (regex to wait for, line to type)
     until: object = None                 # a regex that ends the run, instead of a verdict
     targets: tuple = ("qemu", "bochs")
+    hostile: bool = False                # a guest says what it likes, and is stopped for what it does
     memory: int = 768
     cpus: object = None
     needs_sound_smp: bool = False        # skipped on a QEMU whose several CPUs are not (machine.smp_problem())
@@ -335,7 +336,8 @@ def judge(case, outcome):
 
 
 # Of a run that did not go as wanted: signs of an error that may be rare, and of which one is enough.
-HARD = re.compile(r"BELLOWS PANIC|Kernel panic - |WORKLOAD FAIL|NOT ALL|wrong=[1-9]")
+HARD = re.compile(r"BELLOWS PANIC|NOT ALL|Kernel panic - |WORKLOAD FAIL|wrong=[1-9]")
+HARD_OF_THE_HOST = re.compile(r"BELLOWS PANIC|NOT ALL")
 LOST = re.compile(session.OWN + r"\b[\w.-]+: stopped: ", re.M)
 
 
@@ -346,9 +348,9 @@ def wants_a_lost_vm(case):
 
 def is_hard(case, outcome):
     """Was it more than that the machine was late, or ahead of what was typed to it?"""
-    if LOST.search(outcome.text) and not wants_a_lost_vm(case):
+    if LOST.search(outcome.text) and not (case.hostile or wants_a_lost_vm(case)):
         return True
-    return HARD.search(outcome.text) or (outcome.end == "failed" != case.verdict) or any(
+    return (HARD_OF_THE_HOST if case.hostile else HARD).search(outcome.text) or (outcome.end == "failed" != case.verdict) or any(
         re.search(pattern, outcome.text, re.M) for pattern in case.forbid)
 
 

@@ -178,5 +178,5 @@ def cases(host, vm, bare, panic, pvh):
         return Watcher(machine, timeout, slow, soak_plan.Plan(1, False), lambda count, _: count < OPERATIONS)
     for target, cpus in (("qemu", None), ("bochs", 2)):
         yield dict(name="soak", config=config(soak_plan.Plan(1, False), host, vm, bare, pvh), targets=(target,), cpus=cpus,
-                   memory=HOST_MIB, disks=(swap_disk(),), monitor=True, watcher=watcher, verdict="stopped",
+                   memory=HOST_MIB, disks=(swap_disk(),), monitor=True, watcher=watcher, verdict="stopped", hostile=True,
                    forbid=(panic,), timeout=300)
