@@ -72,6 +72,36 @@ static void no_more_than_was_ordered_but_for_neighbours(void **state)
 	rig_end(space);
 }
 
+/* Of a guest of whose pages those that come along are used by nobody: its faults read one alone. */
+static void what_is_ordered_is_read_with_its_neighbours(void **state)
+{
+	struct space *space = rig_space("guest", PAGES, 0, PAGES);
+	u64 reads;
+
+	(void)state;
+	for (u64 page = 0; page < PAGES; page++)
+		rig_fill(space, page, RIG_RANDOM);
+	for (u32 round = 0; round < 16; round++) {
+		for (u32 i = 0; i < 20; i++)
+			reclaim_everything(space), rig_complete();
+		for (u64 page = 0; page < PAGES; page += 100)
+			rig_read(space, page);
+	}
+	assert_true(space->ahead.narrowed > 0);
+	for (u32 i = 0; i < 20; i++)
+		reclaim_everything(space), rig_complete();
+	u64 out = space_pages_in_state(space, PAGE_SWAPPED);
+
+	reads = rig.disk.reads;
+	fetch_order(space, PAGES);
+	fetch_all(space);
+	assert_int_equal(space_pages_in_state(space, PAGE_SWAPPED), 0);
+	assert_true(rig.disk.reads - reads <= out / 4);
+	/* It told nothing of what the guest will use. */
+	assert_true(space->ahead.narrowed > 0);
+	rig_end(space);
+}
+
 static void it_ends_where_reclaim_would_begin_to_want_them_back(void **state)
 {
 	struct space *space = evicted();
@@ -126,6 +156,7 @@ int main(void)
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, rig_teardown)
 		CASE(all_that_is_ordered_comes_back),
 		CASE(no_more_than_was_ordered_but_for_neighbours),
+		CASE(what_is_ordered_is_read_with_its_neighbours),
 		CASE(it_ends_where_reclaim_would_begin_to_want_them_back),
 		CASE(it_ends_at_what_the_space_may_have),
 		CASE(a_page_that_is_lost_holds_nobody_up),

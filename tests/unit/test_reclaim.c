@@ -362,6 +362,7 @@ static void shared_pages_that_find_no_slot_end_in_no_memory_not_in_waiting(void 
 	}
 	fake_guest_leave();
 	assert_int_equal(result, FAULT_NOMEM);
+	assert_true(spaces[0]->stats.taken_for_faults + spaces[1]->stats.taken_for_faults >= 5);
 	while (hoarded)
 		frame_free(hoard[--hoarded]);
 	rig_end(spaces[0]);
