@@ -120,7 +120,7 @@ def cases(host, bare, workload, prompt, panic, pvh):
     # dead for good.
     yield case("dead-disk", "qemu", pressed=NAMES[1:], goes_wrong=(
         *step(prompt, still("bad", 1)), *press("g1"), *step(r"g1: stopped", still("bad", 0))), g1=lost,
-        disks=(rf"serial bad, .*\n.*\n +requests: \d+ done, {some} failed; .* [3-9] resets",), swap=(
+        disks=(rf"serial bad, .*\n(?:.*\n){{1,2}} +requests: \d+ done, {some} failed; .* [3-9] resets",), swap=(
             r"\(bad\): (ready\n.* 47\.9 in one piece|its disk is dead)", GOOD_IS_FREE))
     yield case("dead-disk", "bochs", (DELAY, ""), goes_wrong=step(prompt, control("after 20 dead\n")),
                disks=(r": dead: ",), swap=(r"\(bad\): its disk is dead", r"\(good\): its disk is dead"),
