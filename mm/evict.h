@@ -4,9 +4,9 @@
  * A chosen page that is the guest's own becomes absent first, keeping its frame (PAGE_HIDDEN) and
  * pinned: any touch simply has it back, and is thereby seen. One flush round serves the batch. Then
  * what is still hidden cannot change: filled with one value it needs no storage; else it goes into
- * the compression cache, if it shrinks to half and that was worth trying (zip_worth.h); else it is mapped read-only (PAGE_WRITING) and
- * joins the batch's command to the swap file. A page that is CLEAN goes with no I/O, in the same
- * flush round.
+ * the compression cache, if it shrinks to half and that was worth trying (zip_worth.h); else it is
+ * mapped read-only (PAGE_WRITING) and joins the batch's command to the swap file. A page that is
+ * CLEAN goes with no I/O, in the same flush round.
  */
 #ifndef MM_EVICT_H
 #define MM_EVICT_H
