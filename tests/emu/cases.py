@@ -308,7 +308,7 @@ CASES = [
     *(Case(**arguments) for arguments in sched_cases.cases(host, bare, PROMPT, PANIC, PVH)),
     *(Case(**arguments) for arguments in nvme_cases.cases(host, vm, PROMPT, PANIC)),
     *(Case(**arguments) for arguments in smp_cases.cases(host, vm, bare, workload, PROMPT, PANIC, PVH)),
-    *(Case(**arguments) for arguments in vcpu_cases.cases(host, vm, workload, PROMPT, PANIC)),
+    *(Case(**arguments) for arguments in vcpu_cases.cases(host, vm, bare, workload, PROMPT, PANIC, PVH)),
     *(Case(**arguments) for arguments in soak_cases.cases(host, vm, bare, PANIC, PVH)),
     *(Case(**arguments) for arguments in matrix_cases.cases(host, vm, bare, workload, PROMPT, PANIC, PVH)),
 ]
