@@ -33,7 +33,7 @@ def cases(host, bare, workload, prompt, panic, pvh):
         name="start-waits-for-writes", config=config, forbid=(panic, "g1 was not started"), verdict="stopped", timeout=90,
         disks=(Disk(name="swap", mib=96, partitions=(("swap", "swap", 80),), faults="delay 20000\n",
                     qemu_drive=",throttling.iops-total=40"),),
-        script=(*stopped_with_writes_under_way(20000), *typed(prompt, "start g1"), waits,
+        script=(*stopped_with_writes_under_way(8000), *typed(prompt, "start g1"), waits,
                 *typed(prompt, "vms"), (r"g1 +off .*" + BUSY.format(r"48\.0"), None), (r"g1: started", None),
                 (r"\[g1\] WORKLOAD waiting", "\r"), *typed(prompt, "stop g1"), (r"g1: powered off by command", "\r"),
                 *typed(prompt, "frames"), (r"all accounted for", "\r"), *typed(prompt, "poweroff")))
