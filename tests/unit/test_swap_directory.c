@@ -118,12 +118,9 @@ static void test_a_file_takes_the_longest_gaps_when_none_holds_it(void **state)
 	}
 }
 
-static void test_room_in_too_many_pieces_is_refused(void **state)
+/* So many files: of 4 slots each, but the last, which has all the rest. */
+static void fill(struct swap_file **files, u32 count)
 {
-	struct swap_file *files[2 * SWAP_EXTENTS + 3];
-	u32 count = ARRAY_COUNT(files);
-
-	(void)state;
 	for (u32 i = 0; i < count; i++) {
 		char name[16] = "00.vswp";
 
@@ -131,6 +128,15 @@ static void test_room_in_too_many_pieces_is_refused(void **state)
 		name[1] += (char)(i % 10);
 		files[i] = rig_file(name, i + 1 < count ? 4 : room());
 	}
+}
+
+static void test_room_in_too_many_pieces_is_refused(void **state)
+{
+	struct swap_file *files[2 * SWAP_EXTENTS + 3];
+	u32 count = ARRAY_COUNT(files);
+
+	(void)state;
+	fill(files, count);
 	for (u32 i = 0; i < count; i += 2)
 		swap_file_abandon(files[i]);
 	/* SWAP_EXTENTS + 2 gaps, all but one of them of 4 slots. */
@@ -205,18 +211,11 @@ static void test_nothing_is_coming_from_files_in_use_or_without_io(void **state)
 /* The gaps that are there and those to come are too many for one file, though there is room. */
 static void test_room_to_come_in_too_many_pieces_is_no_room(void **state)
 {
-	struct swap_file *files[2 * SWAP_EXTENTS + 1];
+	struct swap_file *files[2 * SWAP_EXTENTS + 2];
 	u32 count = ARRAY_COUNT(files);
 
 	(void)state;
-	for (u32 i = 0; i < count; i++) {
-		char name[16] = "00.vswp";
-
-		name[0] += (char)(i / 10);
-		name[1] += (char)(i % 10);
-		files[i] = rig_file(name, 4);
-	}
-	rig_file("rest.vswp", room());
+	fill(files, count);
 	for (u32 i = 0; i < count; i += 2) {
 		write_one(files[i]);
 		swap_file_abandon(files[i]);
