@@ -83,28 +83,31 @@ u64 space_peak_pages(const struct space *space)
 	return max(stats_get(&space->counts.peak), space_consumed_pages(space));
 }
 
+static void sum_add(struct space *space, u64 pages)
+{
+	u64 consumed = __atomic_add_fetch(&space->counts.consumed, pages, __ATOMIC_RELAXED);
+
+	if ((s64)pages > 0)
+		stats_max(&space->counts.peak, consumed);
+	promise_update(space);
+}
+
 /*
  * @pages more (or, wrapped around, fewer) are consumed. What goes from a set to the sum is in both
  * for a moment, so that it is never missing.
  */
 static void consumed_add(struct space *space, struct space_stats *here, u64 pages)
 {
-	struct space_counts *counts = &space->counts;
-
-	if (counts->set_mask) {
-		s64 apart = (s64)__atomic_add_fetch(&here->consumed_apart, pages, __ATOMIC_RELAXED);
-
-		if (apart < (s64)STEP_PAGES && apart > -(s64)STEP_PAGES)
-			return;
-		pages = (u64)apart;
+	if (space->counts.set_mask == 0) {
+		sum_add(space, pages);
+		return;
 	}
-	u64 consumed = __atomic_add_fetch(&counts->consumed, pages, __ATOMIC_RELAXED);
+	s64 apart = (s64)__atomic_add_fetch(&here->consumed_apart, pages, __ATOMIC_RELAXED);
 
-	if (counts->set_mask)
-		stats_sub(&here->consumed_apart, pages);
-	if ((s64)pages > 0)
-		stats_max(&counts->peak, consumed);
-	promise_update(space);
+	if (apart >= (s64)STEP_PAGES || apart <= -(s64)STEP_PAGES) {
+		sum_add(space, (u64)apart);
+		stats_sub(&here->consumed_apart, (u64)apart);
+	}
 }
 
 static bool is_consumed(enum page_state state)
