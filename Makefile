@@ -347,7 +347,7 @@ $(BUILD)/.guest-tools: $(DRIVER_SOURCES) $(wildcard guest-tools/*.* guest-tools/
 
 MONITOR_DIR   := guest-tools/monitor
 MONITOR_FLAGS := -std=gnu11 -O2 -g -Wall -Wextra -Werror -D_GNU_SOURCE -I. -DBELLOWS_VERSION='"$(VERSION)"'
-MONITOR_SHARED := $(addprefix $(MONITOR_DIR)/,line.c sample.c)
+MONITOR_SHARED := $(addprefix $(MONITOR_DIR)/,line.c options.c sample.c)
 MONITOR_TOOLS := $(addprefix $(BUILD)/tools/,bellowstop bellows-exporter)
 
 $(BUILD)/tools/bellowstop: $(addprefix $(MONITOR_DIR)/,bellowstop.c table.c) $(MONITOR_SHARED)
