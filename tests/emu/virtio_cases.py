@@ -22,8 +22,8 @@ ABSENT = re.compile(r"(\d+) written from where they are, \d+ read over, (\d+) br
 
 
 def no_double_paging(text):
-    """Before the host had swapped anything its guest wrote no page that was not in memory; then some (2 to 700, by how
-    fast the guest uses them again first), and hardly one was brought in for it, which is where no bounce page is free."""
+    """Before the host had swapped anything its guest wrote no page that was not in memory; then some (nobody uses them
+    meanwhile), and hardly one was brought in for it, which is where no bounce page is free."""
     seen = [tuple(map(int, pair)) for pair in ABSENT.findall(text)]
     if len(seen) != 2 or seen[0] != (0, 0) or seen[1][0] == 0 or seen[1][1] * 10 > seen[1][0]:
         return [f"absent pages written and brought in: {seen}"]
