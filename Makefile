@@ -1,7 +1,17 @@
 # Bellows: build, run and test. "make help" lists the targets.
 #
 # User's targets build under a lock, so that two makes at once do not tread on each other; the files
-# they name are made by the rules below them. BUILD=dir builds elsewhere.
+# they name are made by the rules below them. What may be said with them, beside the target:
+#
+# TARGET=qemu|bochs: the machine of run, fuzz-guest, soak; run takes kvm too, and the best one if not told
+# T=PATTERN[,PATTERN]: the tests of test, test-all, fuzz: a shell pattern, or part of a name
+# B=PATTERN: the benches of bench
+# SECONDS=N: how long fuzz (60 each) and fuzz-guest (600) go on
+# MIN=N: minutes that soak goes on (30)
+# SEED=N: of sim, fuzz-guest, soak: the same once more
+# BUILD=DIR: build there, not in build/
+# JOBS=N: so many compilers at once; else one for each CPU
+# RUN_ARGS=WORDS: more for tests/emu/run.py; so TEST_ARGS, FUZZ_ARGS (fuzz-guest), SOAK_ARGS, BENCH_ARGS
 
 BUILD ?= build
 JOBS  ?= $(shell nproc)
@@ -22,7 +32,8 @@ build_locked = @mkdir -p $(BUILD) && flock $(BUILD)/.lock \
 .PHONY: help
 help: ## list the targets
 	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)$$/  \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 18
-	@echo "Variables: TARGET=qemu|bochs (run), T=PATTERN (test), B=PATTERN (bench), SECONDS=N (fuzz), BUILD=dir, JOBS=N"
+	@echo "Variables:"
+	@sed -n 's/^# \([A-Z][A-Z_, ]*=[^:]*\): \(.*\)$$/  \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 24
 
 .PHONY: setup
 setup: ## install the Debian packages that are missing (says so first)
