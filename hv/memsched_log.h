@@ -9,8 +9,8 @@ struct space;
 /* @memory, zeroed, is that of a VM that begins in @space, which may have been used before. */
 void memsched_log_begin(struct vm_memory *memory, const struct space *space, u64 now);
 
-/* At @now: @cause is MEMORY_NOTHING where nothing of the kind is ordered. Locks: one of the loop's
- * turn, as for all of struct vm_memory. */
+/* At @now: @pages are ordered; @cause is MEMORY_NOTHING where nothing of the kind is. Locks: the
+ * lives lock, as for all of struct vm_memory. */
 void memsched_log_note(struct vm_memory *memory, const struct space *space, u64 now,
 	enum memory_technique technique, enum memory_cause cause, u64 pages);
 
