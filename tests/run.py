@@ -101,7 +101,7 @@ def check_harness():
 
 
 def check_rebuild():
-    return run_program([sys.executable, "tests/check/rebuild.py"], 300)
+    return run_program([sys.executable, "tests/check/rebuild.py"], HOST_TEST_SECONDS)
 
 
 def check_bench():
