@@ -52,13 +52,12 @@ static struct memory_order *newest(struct vm_memory *m, enum memory_technique te
 /* Of pages that left @space so far: by compression, those of one value among them. */
 static struct memory_gone gone_so_far(const struct space *space)
 {
-	const struct space_stats *s = &space->stats;
+	const struct space_stats s = space_stats(space);
 
 	return (struct memory_gone){
-		.zipped = stats_get(&s->evicted_zip) + stats_get(&s->evicted_fill) +
-			  stats_get(&s->evicted_zero),
-		.written = stats_get(&s->evicted_swap),
-		.clean = stats_get(&s->evicted_clean),
+		.zipped = s.evicted_zip + s.evicted_fill + s.evicted_zero,
+		.written = s.evicted_swap,
+		.clean = s.evicted_clean,
 	};
 }
 
@@ -98,8 +97,8 @@ void memsched_log_begin(struct vm_memory *m, const struct space *space, u64 now)
 {
 	m->looked_ns = now;
 	m->gone = gone_so_far(space);
-	m->for_faults.pages = stats_get(&space->stats.taken_for_faults);
-	m->in_exchange.pages = stats_get(&space->stats.taken_in_exchange);
+	m->for_faults.pages = space_counted(space, taken_for_faults);
+	m->in_exchange.pages = space_counted(space, taken_in_exchange);
 }
 
 void memsched_log_note(struct vm_memory *m, const struct space *space, u64 now,
@@ -123,9 +122,9 @@ static void note_taken(struct vm_memory *m, const struct space *space, u64 now,
 void memsched_log_note_faults(struct vm_memory *m, const struct space *space, u64 now)
 {
 	note_taken(m, space, now, MEMORY_EVICT_FAULT, MEMORY_NO_FRAME, &m->for_faults,
-		stats_get(&space->stats.taken_for_faults));
+		space_counted(space, taken_for_faults));
 	note_taken(m, space, now, MEMORY_EVICT_EXCHANGE, MEMORY_EXCHANGE, &m->in_exchange,
-		stats_get(&space->stats.taken_in_exchange));
+		space_counted(space, taken_in_exchange));
 	m->looked_ns = now;
 	m->gone = gone_so_far(space);
 }

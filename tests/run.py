@@ -35,6 +35,7 @@ import watch_tools
 import zcache
 
 BUILD = machines.BUILD
+IMAGES = (str(BUILD / "bellows.elf"), str(BUILD / machines.DEBUG))
 GROUPS = ("unit", "model", "sim", "fuzz", "pkg", "qemu", "kvm", "bochs")
 HOST_TEST_SECONDS = 600
 STATUSES = ("passed", "failed", "skipped")
@@ -93,6 +94,10 @@ def check_include_order():
         return here
     return run_program([sys.executable, "tests/check/includes.py", "tests/check/broken",
                         "--expect-broken"], 60)
+
+
+def check_atomics():
+    return run_program([sys.executable, "tests/check/atomics.py", *IMAGES], 60)
 
 
 def check_harness():
@@ -305,6 +310,7 @@ def parse_arguments():
 def main():
     options = parse_arguments()
     tests = [*host_tests(), Test("unit/include-order", check_include_order),
+             Test("unit/atomics", check_atomics, IMAGES),
              Test("unit/harness", check_harness, (str(BUILD / "guests/workload"),)),
              Test("unit/rebuild", check_rebuild), Test("unit/bench", check_bench), *fuzz_tests(options), package_test(),
              *watch_tests(), *emulator_tests(), image_test(), terminal_test(), table_test_of_run(),

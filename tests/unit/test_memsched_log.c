@@ -13,6 +13,7 @@
 #define SECOND 1000000000ull
 
 static struct vm_memory memory;
+static struct space_stats stats;
 static struct space space;
 static u64 now;
 
@@ -21,11 +22,23 @@ enum mem_state memsched_state(void)
 	return MEM_SOFT;
 }
 
+/* One set of counters, which the test turns. */
+struct space_stats space_stats(const struct space *of)
+{
+	return *of->counts.sets;
+}
+
+u64 space_counts_sum(const struct space_counts *counts, size_t field)
+{
+	return ((const u64 *)counts->sets)[field];
+}
+
 static int setup(void **state)
 {
 	(void)state;
 	memset(&memory, 0, sizeof(memory));
-	memset(&space, 0, sizeof(space));
+	memset(&stats, 0, sizeof(stats));
+	space = (struct space){.counts.sets = &stats};
 	now = 100 * SECOND;
 	memsched_log_begin(&memory, &space, now);
 	return 0;
@@ -69,10 +82,10 @@ static u64 gone_in(const struct memory_span *span)
 static void an_order_is_one_entry_while_its_cause_stays(void **state)
 {
 	(void)state;
-	space.stats.evicted_swap = 7;
+	stats.evicted_swap = 7;
 	for (u32 i = 0; i < 3; i++) {
 		memsched_log_note(&memory, &space, now, MEMORY_EVICT, MEMORY_LIMIT, 100 - i);
-		space.stats.evicted_swap += 10;
+		stats.evicted_swap += 10;
 		now += SECOND;
 	}
 	memsched_log_note(&memory, &space, now, MEMORY_EVICT, MEMORY_NOTHING, 0);
@@ -94,7 +107,7 @@ static void a_command_is_an_entry_of_its_own(void **state)
 	memsched_log_note(&memory, &space, now, MEMORY_EVICT, MEMORY_LIMIT, 9);
 	for (u32 i = 0; i < 2; i++) {
 		memsched_log_note(&memory, &space, now, MEMORY_EVICT_COMMAND, MEMORY_COMMAND, 50);
-		space.stats.evicted_fill += 20;
+		stats.evicted_fill += 20;
 		now += SECOND;
 		memsched_log_note(&memory, &space, now, MEMORY_EVICT_COMMAND, MEMORY_COMMAND, 50);
 		memsched_log_note(&memory, &space, now, MEMORY_EVICT_COMMAND, MEMORY_NOTHING, 50);
@@ -118,7 +131,7 @@ static void entries_that_overlap_tell_once_what_went(void **state)
 	memsched_log_note(&memory, &space, now, MEMORY_EVICT, MEMORY_LIMIT, 9);
 	for (u32 i = 0; i < 2; i++) {
 		memsched_log_note(&memory, &space, now, MEMORY_EVICT_COMMAND, MEMORY_COMMAND, 50);
-		space.stats.evicted_fill += 20;
+		stats.evicted_fill += 20;
 		now += SECOND;
 		memsched_log_note(&memory, &space, now, MEMORY_EVICT_COMMAND, MEMORY_NOTHING, 50);
 		now += SECOND;
@@ -128,7 +141,7 @@ static void entries_that_overlap_tell_once_what_went(void **state)
 	now += SECOND;
 	memsched_log_note(&memory, &space, now, MEMORY_BALLOON_UP, MEMORY_LIMIT, 5);
 	memsched_log_note(&memory, &space, now, MEMORY_EVICT_COMMAND, MEMORY_COMMAND, 50);
-	space.stats.evicted_clean += 3;
+	stats.evicted_clean += 3;
 	now += SECOND;
 	memsched_log_note(&memory, &space, now, MEMORY_EVICT_COMMAND, MEMORY_NOTHING, 50);
 	assert_int_equal(span_at(0, &span), 1);
@@ -146,11 +159,11 @@ static void what_is_noted_late_is_told_with_what_it_overlaps(void **state)
 	struct memory_span span;
 
 	(void)state;
-	space.stats.taken_for_faults += 8;
-	space.stats.evicted_zip += 8;
+	stats.taken_for_faults += 8;
+	stats.evicted_zip += 8;
 	now += SECOND / 2;
 	memsched_log_note(&memory, &space, now, MEMORY_EVICT_COMMAND, MEMORY_COMMAND, 50);
-	space.stats.evicted_swap += 50;
+	stats.evicted_swap += 50;
 	memsched_log_note(&memory, &space, now + 1, MEMORY_EVICT_COMMAND, MEMORY_NOTHING, 50);
 	now += SECOND / 2;
 	memsched_log_note_faults(&memory, &space, now);
@@ -162,10 +175,10 @@ static void what_is_noted_late_is_told_with_what_it_overlaps(void **state)
 
 static void a_second(u64 for_faults, u64 in_exchange)
 {
-	space.stats.taken_for_faults += for_faults;
-	space.stats.taken_in_exchange += in_exchange;
-	space.stats.evicted_zip += for_faults;
-	space.stats.evicted_clean += in_exchange;
+	stats.taken_for_faults += for_faults;
+	stats.taken_in_exchange += in_exchange;
+	stats.evicted_zip += for_faults;
+	stats.evicted_clean += in_exchange;
 	now += SECOND;
 	memsched_log_note_faults(&memory, &space, now);
 }
