@@ -105,6 +105,10 @@ def check_harness():
     return run_program([sys.executable, "tests/check/harness.py"], 120)
 
 
+def check_rebuild():
+    return run_program([sys.executable, "tests/check/rebuild.py"], HOST_TEST_SECONDS)
+
+
 def check_bench():
     return run_program([sys.executable, "tests/bench/selftest.py"], 60)
 
@@ -308,8 +312,9 @@ def main():
     tests = [*host_tests(), Test("unit/include-order", check_include_order),
              Test("unit/atomics", check_atomics, IMAGES),
              Test("unit/harness", check_harness, (str(BUILD / "guests/workload"),)),
-             Test("unit/bench", check_bench), *fuzz_tests(options), package_test(), *watch_tests(), *emulator_tests(), image_test(),
-             terminal_test(), table_test_of_run(), stranger_test(), live_watch_test(), costs_test()]
+             Test("unit/rebuild", check_rebuild), Test("unit/bench", check_bench), *fuzz_tests(options), package_test(),
+             *watch_tests(), *emulator_tests(), image_test(), terminal_test(), table_test_of_run(),
+             stranger_test(), live_watch_test(), costs_test()]
     tests = [test for test in tests
              if matches(test.name, options.match) and (options.all or not test.long)]
     if options.list:
