@@ -3,10 +3,10 @@
  *
  * A pass's first phase clears D in all entries and then flushes once, so that D tells from there on
  * what was written; where it finds D set it also takes SEEN away. SEEN without D therefore means:
- * these bytes were hashed, and stand in the index as a hint (until newer ones drive it out) or were
- * refused for good. Such a page costs reading its entry. D is a hint all the same: it saves
- * hashing, and decides nothing (share_merge.c). A pinned page keeps its D, for a device that writes
- * it sets none.
+ * these bytes were hashed, and stand in the index as a hint, if there was room, or were refused.
+ * Such a page costs reading its entry, but for its turn to be hashed again. D is a hint all the
+ * same: it saves hashing, and decides nothing (share_merge.c). A pinned page keeps its D, for a
+ * device that writes it sets none.
  *
  * A 2 MiB leaf's pages are hashed and looked up without splitting it; it is split once enough of
  * them are known to be found elsewhere, or large pages can no longer be afforded.
@@ -160,8 +160,17 @@ static void sweep_some(struct space *space, struct scan *scan)
 
 /* --- Looking at pages ------------------------------------------------------------------------ */
 
+/* The mark of pages that are passed by in this pass: SEEN, or none where the region's turn has come
+ * for all to be hashed again. By region, so that its pages are fetched ahead. */
+static u64 passed_by(const struct space *space, gfn_t gfn)
+{
+	u64 turn = gfn.v / REGION_PAGE_COUNT + space->share.passes;
+
+	return turn % SHARE_AGAIN_PASSES == 0 ? 0 : SLAT_SEEN;
+}
+
 /* Region held. Is it one to be hashed? Counts why not. */
-static bool is_candidate(struct space *space, u64 leaf, struct scan *scan)
+static bool is_candidate(struct space *space, u64 leaf, u64 seen, struct scan *scan)
 {
 	const struct slat_format *f = space->format;
 
@@ -172,7 +181,7 @@ static bool is_candidate(struct space *space, u64 leaf, struct scan *scan)
 		share_refuse(space, SHARE_REFUSED_WRITTEN);
 		return false;
 	}
-	if (leaf & SLAT_SEEN) {
+	if (leaf & seen) {
 		scan->unchanged++;
 		return false;
 	}
@@ -216,14 +225,14 @@ static bool page_look_up(struct space *space, pfn_t frame, struct share_candidat
 }
 
 /* Region held. True: it has become the batch's newest. */
-static bool page_scan(struct space *space, gfn_t gfn, u64 *entry, struct scan *scan)
+static bool page_scan(struct space *space, gfn_t gfn, u64 *entry, u64 seen, struct scan *scan)
 {
 	const struct slat_format *f = space->format;
 	u64 leaf = slat_load(entry);
 	struct share_candidate *c = &share.batch.pages[share.batch.count];
 
 	scan->done.visited++;
-	if (!is_candidate(space, leaf, scan))
+	if (!is_candidate(space, leaf, seen, scan))
 		return false;
 	scan->done.hashed++;
 	/* Before the look at the bytes: what is written after it sets D. */
@@ -238,11 +247,11 @@ static bool page_scan(struct space *space, gfn_t gfn, u64 *entry, struct scan *s
 }
 
 /* Frames lie anywhere: bring the next page's first lines while this one is hashed. */
-static void page_prefetch(const struct space *space, u64 leaf)
+static void page_prefetch(const struct space *space, u64 leaf, u64 seen)
 {
 	const struct slat_format *f = space->format;
 
-	if (!slat_is_present(f, leaf) || (leaf & (f->dirty_bit | SLAT_SEEN)))
+	if (!slat_is_present(f, leaf) || (leaf & (f->dirty_bit | seen)))
 		return;
 	const char *page = platform_frame_va(slat_pfn(f, leaf));
 
@@ -257,6 +266,7 @@ static void small_scan(struct space *space, struct scan *scan)
 	u64 end = space_region_end(space, s->next_page);
 	gfn_t gfn = space_page_gfn(space, s->next_page);
 	struct spinlock *lock = space_region_lock(space, gfn);
+	u64 seen = passed_by(space, gfn);
 	bool found = false;
 
 	spin_lock(lock);
@@ -267,10 +277,11 @@ static void small_scan(struct space *space, struct scan *scan)
 		scan->done.visited++; /* a region that is absent as a whole */
 	}
 	while (!found && s->next_page < end && !is_spent(scan)) {
-		page_prefetch(space, gfn.v % REGION_PAGE_COUNT < REGION_PAGE_COUNT - 1
-					     ? slat_load(&entry[1])
-					     : 0);
-		found = page_scan(space, gfn, entry, scan);
+		page_prefetch(space,
+			gfn.v % REGION_PAGE_COUNT < REGION_PAGE_COUNT - 1 ? slat_load(&entry[1])
+									  : 0,
+			seen);
+		found = page_scan(space, gfn, entry, seen, scan);
 		s->next_page++;
 		gfn.v++;
 		entry++;
@@ -312,7 +323,8 @@ static bool pieces_scan(
 	bool hinted = false;
 
 	if (s->next_page % REGION_PAGE_COUNT == 0) {
-		if (!(leaf & f->dirty_bit) && (leaf & SLAT_SEEN)) {
+		if (!(leaf & f->dirty_bit) &&
+			(leaf & passed_by(space, space_page_gfn(space, s->next_page)))) {
 			scan->unchanged += REGION_PAGE_COUNT;
 			scan->done.visited++;
 			s->next_page = end;

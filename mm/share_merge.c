@@ -282,7 +282,7 @@ static void candidate_finish(
 			share_index_put(c->target);
 		if (space && why < SHARE_REFUSED_COUNT)
 			share_refuse(space, why);
-		/* What is settled is not hashed again until it is written. */
+		/* What is settled is passed by, until it is written or its turn comes. */
 		bool settled = why == SHARE_REFUSED_DIFFERS || why == SHARE_REFUSED_FULL;
 
 		if (space)
