@@ -115,15 +115,6 @@ static void region_sweep(struct space *space, u64 first)
 	spin_unlock(space_region_lock(space, gfn));
 }
 
-static void flush_once(struct space *space)
-{
-	struct tlb_gather gather;
-
-	tlb_gather_start(&gather, &space->tlb);
-	tlb_gather_note(&gather);
-	tlb_gather_finish(&gather);
-}
-
 static void phase_begin(struct space *space, enum share_phase phase)
 {
 	__atomic_store_n(&space->share.phase, phase, __ATOMIC_RELAXED);
@@ -141,7 +132,7 @@ static void sweep_some(struct space *space, struct share_slice *scan)
 		s->next_page = space_region_end(space, s->next_page);
 	}
 	if (s->next_page >= space->page_count) {
-		flush_once(space);
+		tlb_flush(&space->tlb);
 		phase_begin(space, SHARE_PHASE_SCAN);
 	}
 }

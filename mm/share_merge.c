@@ -295,13 +295,10 @@ static void candidate_finish(
 static void flush(u32 number, u64 serial)
 {
 	struct space *space = space_hold(number, serial);
-	struct tlb_gather gather;
 
 	if (!space)
 		return;
-	tlb_gather_start(&gather, &space->tlb);
-	tlb_gather_note(&gather);
-	tlb_gather_finish(&gather);
+	tlb_flush(&space->tlb);
 	space_release(space);
 }
 
