@@ -72,8 +72,7 @@ static void piece_follow(struct space *space, gfn_t gfn, const struct share_cand
 
 void share_scan_large(struct space *space, struct share_slice *scan)
 {
-	struct space_share *s = &space->share;
-	u64 first = ALIGN_DOWN(s->next_page, (u64)REGION_PAGE_COUNT);
+	u64 first = ALIGN_DOWN(space->share.next_page, (u64)REGION_PAGE_COUNT);
 	gfn_t gfn = space_page_gfn(space, first);
 	struct spinlock *lock = space_region_lock(space, gfn);
 	u64 *region = space_region_entry(space, gfn);
@@ -86,8 +85,8 @@ void share_scan_large(struct space *space, struct share_slice *scan)
 			hinted = pieces_scan(space, region, &c, scan);
 		spin_unlock(lock);
 		if (hinted)
-			piece_follow(space, space_page_gfn(space, s->next_page - 1), &c);
-		worth = s->gains[first / REGION_PAGE_COUNT].count >= SHARE_SPLIT_GAIN_PAGES;
+			piece_follow(space, space_page_gfn(space, space->share.next_page - 1), &c);
+		worth = share_gain_is_enough(space, gfn);
 	}
 	if (!worth)
 		return;
@@ -96,7 +95,6 @@ void share_scan_large(struct space *space, struct share_slice *scan)
 		space_split(space, gfn);
 	spin_unlock(lock);
 	share_gain_forget(space, gfn);
-	/* As small pages, from its first on: what was hashed stands as a hint, and is found again.
-	 */
-	s->next_page = first;
+	/* As small pages, from its first on: what was hashed is found again by its hint. */
+	space->share.next_page = first;
 }
