@@ -6,33 +6,17 @@
  * by those of another VM that come to be like them, and passing by the unchanged stays cheap.
  */
 #include "mm/frame.h"
-#include "mm/share.h"
 #include "mm/share_index.h"
-#include "tests/fake/cmocka.h"
-#include "tests/fake/fake_guest.h"
 #include "tests/fake/fake_platform.h"
+#include "tests/unit/share_rig.h"
 
 #define FRAMES      4000u /* and as many entries, about */
 #define LATE_PAGES  300u
 #define FIRST_BYTES 1000u /* what the old VM's first page has */
 #define OTHER_BYTES 1000000u
-#define FOREVER_NS  1000000000000ull
 
 static struct space *old, *busy, *late;
 static u64 next_bytes;
-
-static struct space *make(u64 bytes, bool large)
-{
-	struct space_config config = {.name = "unit",
-		.memory_bytes = bytes,
-		.format = &slat_ept,
-		.large_pages = large,
-		.share_salt = 1};
-	struct space *space;
-
-	assert_int_equal(space_create(&space, &config), E_OK);
-	return space;
-}
 
 static void start(void)
 {
@@ -40,9 +24,9 @@ static void start(void)
 	fake_guest_start();
 	share_test_hooks(NULL, 0);
 	next_bytes = OTHER_BYTES;
-	old = make(MIB(8), false);
-	busy = make(MIB(8), false);
-	late = make(MIB(2), false);
+	old = make(1, MIB(8), false);
+	busy = make(1, MIB(8), false);
+	late = make(1, MIB(2), false);
 }
 
 static void stop(void)
@@ -59,32 +43,11 @@ static void stop(void)
 	fake_stop();
 }
 
-static void put(struct space *space, u64 page, u64 value)
-{
-	assert_int_equal(
-		fake_guest_access(space, GPA(page * PAGE_BYTES + 64), SLAT_WRITE, &value, 8),
-		FAULT_DONE);
-}
-
 /* Bytes that no page has or had. */
 static void put_others(struct space *space, u64 pages)
 {
 	for (u64 page = 0; page < pages; page++)
 		put(space, page, next_bytes++);
-}
-
-/* Returns how many pages were hashed. */
-static u64 pass(struct space *space)
-{
-	struct share_progress done;
-	u64 hashed = 0;
-
-	fake_guest_leave();
-	do {
-		done = share_scan(space, ~0ull, FOREVER_NS);
-		hashed += done.hashed;
-	} while (!done.pass_ended);
-	return hashed;
 }
 
 static void old_fill(u64 pages)
@@ -114,8 +77,8 @@ static void test_unchanged_pages_are_found_at_once_however_many_hashes_went_by(v
 	/* Seven times as many as the index has entries. */
 	for (u32 i = 0; i < 20; i++) {
 		put_others(busy, 1500);
-		assert_int_equal(pass(busy), 1500);
-		assert_int_equal(pass(old), 0);
+		assert_int_equal(pass(busy).hashed, 1500);
+		assert_int_equal(pass(old).hashed, 0);
 	}
 	late_fill(1500);
 	pass(late);
@@ -153,14 +116,14 @@ static void test_an_unchanged_page_is_hashed_once_in_so_many_passes(void **state
 	(void)state;
 	start();
 	space_destroy(busy);
-	busy = make(MIB(2), true);
+	busy = make(1, MIB(2), true);
 	put_others(busy, REGION_PAGE_COUNT);
 	assert_int_equal(stats_get(&busy->stats.large_leaves), 1);
-	assert_int_equal(pass(busy), REGION_PAGE_COUNT);
+	assert_int_equal(pass(busy).hashed, REGION_PAGE_COUNT);
 	old_fill(1500);
-	assert_int_equal(pass(old), 1500);
+	assert_int_equal(pass(old).hashed, 1500);
 	for (u32 i = 0; i < SHARE_AGAIN_PASSES; i++) {
-		u64 now = pass(old) + pass(busy);
+		u64 now = pass(old).hashed + pass(busy).hashed;
 
 		/* Never all of a VM together, but a region of each at most. */
 		assert_in_range(now, 0, 2 * REGION_PAGE_COUNT);
