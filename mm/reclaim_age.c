@@ -70,11 +70,8 @@ static void region_sweep(struct space *space, u64 first)
 static void sweep_end(struct space *space)
 {
 	struct space_ages *ages = &space->ages;
-	struct tlb_gather gather;
 
-	tlb_gather_start(&gather, &space->tlb);
-	tlb_gather_note(&gather);
-	tlb_gather_finish(&gather);
+	tlb_flush(&space->tlb);
 	for (u32 age = 0; age < SPACE_AGES; age++)
 		__atomic_store_n(&ages->pages[age], ages->found[age], __ATOMIC_RELAXED);
 	ages->next_page = 0;

@@ -3,17 +3,13 @@
  *
  * A pass's first phase clears D in all entries and then flushes once, so that D tells from there on
  * what was written; where it finds D set it also takes SEEN away. SEEN without D therefore means:
- * these bytes were hashed, and stand in the index as a hint (until newer ones drive it out) or were
- * refused for good. Such a page costs reading its entry. D is a hint all the same: it saves
- * hashing, and decides nothing (share_merge.c). A pinned page keeps its D, for a device that writes
- * it sets none.
- *
- * A 2 MiB leaf's pages are hashed and looked up without splitting it; it is split once enough of
- * them are known to be found elsewhere, or large pages can no longer be afforded.
+ * these bytes were hashed, and stand in the index as a hint, if there was room, or were refused.
+ * Such a page costs reading its entry, but for its turn to be hashed again. D is a hint all the
+ * same: it saves hashing, and decides nothing (share_merge.c). A pinned page keeps its D, for a
+ * device that writes it sets none.
  */
-#include "mm/share_batch.h"
+#include "mm/share_scan.h"
 #include "mm/frame.h"
-#include "mm/memsched.h"
 #include "mm/platform.h"
 #include "mm/share_hash.h"
 #include "mm/space_entry.h"
@@ -66,15 +62,7 @@ struct share_id share_identify(const struct space *space, pfn_t frame, bool *zer
 	return id;
 }
 
-/* One slice's bounds, and what it has done. */
-struct scan {
-	u64 hash_most, end_ns;
-	u64 look_at; /* at the clock, when so much is done */
-	u64 unchanged;
-	struct share_progress done;
-};
-
-static bool is_spent(struct scan *scan)
+bool share_scan_is_spent(struct share_slice *scan)
 {
 	u64 work = scan->done.hashed * HASH_WORK + scan->done.visited;
 
@@ -127,15 +115,6 @@ static void region_sweep(struct space *space, u64 first)
 	spin_unlock(space_region_lock(space, gfn));
 }
 
-static void flush_once(struct space *space)
-{
-	struct tlb_gather gather;
-
-	tlb_gather_start(&gather, &space->tlb);
-	tlb_gather_note(&gather);
-	tlb_gather_finish(&gather);
-}
-
 static void phase_begin(struct space *space, enum share_phase phase)
 {
 	__atomic_store_n(&space->share.phase, phase, __ATOMIC_RELAXED);
@@ -143,17 +122,17 @@ static void phase_begin(struct space *space, enum share_phase phase)
 	space->share.hints_now = 0;
 }
 
-static void sweep_some(struct space *space, struct scan *scan)
+static void sweep_some(struct space *space, struct share_slice *scan)
 {
 	struct space_share *s = &space->share;
 
-	while (s->next_page < space->page_count && !is_spent(scan)) {
+	while (s->next_page < space->page_count && !share_scan_is_spent(scan)) {
 		region_sweep(space, s->next_page);
 		scan->done.visited += space_region_end(space, s->next_page) - s->next_page;
 		s->next_page = space_region_end(space, s->next_page);
 	}
 	if (s->next_page >= space->page_count) {
-		flush_once(space);
+		tlb_flush(&space->tlb);
 		phase_begin(space, SHARE_PHASE_SCAN);
 	}
 }
@@ -161,7 +140,7 @@ static void sweep_some(struct space *space, struct scan *scan)
 /* --- Looking at pages ------------------------------------------------------------------------ */
 
 /* Region held. Is it one to be hashed? Counts why not. */
-static bool is_candidate(struct space *space, u64 leaf, struct scan *scan)
+static bool is_candidate(struct space *space, u64 leaf, u64 seen, struct share_slice *scan)
 {
 	const struct slat_format *f = space->format;
 
@@ -172,7 +151,7 @@ static bool is_candidate(struct space *space, u64 leaf, struct scan *scan)
 		share_refuse(space, SHARE_REFUSED_WRITTEN);
 		return false;
 	}
-	if (leaf & SLAT_SEEN) {
+	if (leaf & seen) {
 		scan->unchanged++;
 		return false;
 	}
@@ -187,8 +166,7 @@ static bool is_candidate(struct space *space, u64 leaf, struct scan *scan)
 	return true;
 }
 
-/* Hash a page and look for another like it. False: there is none, and it stands as a hint now. */
-static bool page_look_up(struct space *space, pfn_t frame, struct share_candidate *c)
+bool share_look_up(struct space *space, pfn_t frame, struct share_candidate *c)
 {
 	bool zero;
 
@@ -216,21 +194,22 @@ static bool page_look_up(struct space *space, pfn_t frame, struct share_candidat
 }
 
 /* Region held. True: it has become the batch's newest. */
-static bool page_scan(struct space *space, gfn_t gfn, u64 *entry, struct scan *scan)
+static bool page_scan(
+	struct space *space, gfn_t gfn, u64 *entry, u64 seen, struct share_slice *scan)
 {
 	const struct slat_format *f = space->format;
 	u64 leaf = slat_load(entry);
 	struct share_candidate *c = &share.batch.pages[share.batch.count];
 
 	scan->done.visited++;
-	if (!is_candidate(space, leaf, scan))
+	if (!is_candidate(space, leaf, seen, scan))
 		return false;
 	scan->done.hashed++;
 	/* Before the look at the bytes: what is written after it sets D. */
 	if (!space->no_dirty_bits)
 		slat_set_bits(entry, SLAT_SEEN);
 	c->gfn = gfn;
-	if (!page_look_up(space, slat_pfn(f, leaf), c))
+	if (!share_look_up(space, slat_pfn(f, leaf), c))
 		return false;
 	slat_clear_bits(entry, f->write_bit | SLAT_SEEN);
 	share.batch.count++;
@@ -238,11 +217,11 @@ static bool page_scan(struct space *space, gfn_t gfn, u64 *entry, struct scan *s
 }
 
 /* Frames lie anywhere: bring the next page's first lines while this one is hashed. */
-static void page_prefetch(const struct space *space, u64 leaf)
+static void page_prefetch(const struct space *space, u64 leaf, u64 seen)
 {
 	const struct slat_format *f = space->format;
 
-	if (!slat_is_present(f, leaf) || (leaf & (f->dirty_bit | SLAT_SEEN)))
+	if (!slat_is_present(f, leaf) || (leaf & (f->dirty_bit | seen)))
 		return;
 	const char *page = platform_frame_va(slat_pfn(f, leaf));
 
@@ -251,12 +230,13 @@ static void page_prefetch(const struct space *space, u64 leaf)
 }
 
 /* Some pages of a region of small ones. */
-static void small_scan(struct space *space, struct scan *scan)
+static void small_scan(struct space *space, struct share_slice *scan)
 {
 	struct space_share *s = &space->share;
 	u64 end = space_region_end(space, s->next_page);
 	gfn_t gfn = space_page_gfn(space, s->next_page);
 	struct spinlock *lock = space_region_lock(space, gfn);
+	u64 seen = share_passed_by(space, gfn);
 	bool found = false;
 
 	spin_lock(lock);
@@ -266,11 +246,12 @@ static void small_scan(struct space *space, struct scan *scan)
 		s->next_page = end;
 		scan->done.visited++; /* a region that is absent as a whole */
 	}
-	while (!found && s->next_page < end && !is_spent(scan)) {
-		page_prefetch(space, gfn.v % REGION_PAGE_COUNT < REGION_PAGE_COUNT - 1
-					     ? slat_load(&entry[1])
-					     : 0);
-		found = page_scan(space, gfn, entry, scan);
+	while (!found && s->next_page < end && !share_scan_is_spent(scan)) {
+		page_prefetch(space,
+			gfn.v % REGION_PAGE_COUNT < REGION_PAGE_COUNT - 1 ? slat_load(&entry[1])
+									  : 0,
+			seen);
+		found = page_scan(space, gfn, entry, seen, scan);
 		s->next_page++;
 		gfn.v++;
 		entry++;
@@ -280,99 +261,6 @@ static void small_scan(struct space *space, struct scan *scan)
 	/* Without this region's lock: the other page may lie in any. */
 	if (found && share.batch.pages[share.batch.count - 1].kind == SHARE_TARGET_HINT)
 		share_hint_protect(space, &share.batch.pages[share.batch.count - 1]);
-}
-
-/*
- * Region held. One page of a 2 MiB leaf is looked up. True: *@c is a hint, whose page may lie
- * anywhere and is to be looked at without this region's lock.
- */
-static bool piece_scan(struct space *space, gfn_t gfn, pfn_t frame, struct share_candidate *c)
-{
-	if (frame_pin_count(frame) || !page_look_up(space, frame, c))
-		return false;
-	if (c->kind == SHARE_TARGET_HINT)
-		return true;
-	if (c->kind == SHARE_TARGET_ZERO || share_pages_equal(frame, c->target))
-		share_gain_note(space, gfn);
-	if (c->kind == SHARE_TARGET_SHARED)
-		share_index_put(c->target);
-	return false;
-}
-
-/*
- * Region held. Some pages of a 2 MiB leaf, without splitting it. True: the last of them has a hint,
- * *@c.
- */
-static bool pieces_scan(
-	struct space *space, u64 *region, struct share_candidate *c, struct scan *scan)
-{
-	const struct slat_format *f = space->format;
-	struct space_share *s = &space->share;
-	u64 leaf = slat_load(region), end = space_region_end(space, s->next_page);
-	bool hinted = false;
-
-	if (s->next_page % REGION_PAGE_COUNT == 0) {
-		if (!(leaf & f->dirty_bit) && (leaf & SLAT_SEEN)) {
-			scan->unchanged += REGION_PAGE_COUNT;
-			scan->done.visited++;
-			s->next_page = end;
-			return false;
-		}
-		/* D of 512 pages says little about each: they are hashed either way. */
-		slat_set_bits(region, SLAT_SEEN);
-	}
-	while (!hinted && s->next_page < end && !is_spent(scan)) {
-		pfn_t frame = PFN(slat_pfn(f, leaf).v + s->next_page % REGION_PAGE_COUNT);
-
-		hinted = piece_scan(space, space_page_gfn(space, s->next_page), frame, c);
-		scan->done.visited++;
-		scan->done.hashed++;
-		s->next_page++;
-	}
-	return hinted;
-}
-
-/* Without a lock. */
-static void piece_follow(struct space *space, gfn_t gfn, const struct share_candidate *c)
-{
-	bool is_true = share_hint_is_true(c);
-
-	if (is_true)
-		share_gain_note(space, gfn);
-	/* Beside the one found, so that that one's scan finds this; or in place of what is none. */
-	share_index_hint(c->id, c->frame, is_true ? PFN_NONE : c->target);
-}
-
-/* A region that is a 2 MiB leaf now. */
-static void large_scan(struct space *space, struct scan *scan)
-{
-	struct space_share *s = &space->share;
-	u64 first = ALIGN_DOWN(s->next_page, (u64)REGION_PAGE_COUNT);
-	gfn_t gfn = space_page_gfn(space, first);
-	struct spinlock *lock = space_region_lock(space, gfn);
-	u64 *region = space_region_entry(space, gfn);
-	bool hinted = false, worth = !memsched_large_pages_ok();
-	struct share_candidate c;
-
-	if (!worth) {
-		spin_lock(lock);
-		if (slat_is_large(space->format, slat_load(region)))
-			hinted = pieces_scan(space, region, &c, scan);
-		spin_unlock(lock);
-		if (hinted)
-			piece_follow(space, space_page_gfn(space, s->next_page - 1), &c);
-		worth = s->gains[first / REGION_PAGE_COUNT].count >= SHARE_SPLIT_GAIN_PAGES;
-	}
-	if (!worth)
-		return;
-	spin_lock(lock);
-	if (slat_is_large(space->format, slat_load(region)))
-		space_split(space, gfn);
-	spin_unlock(lock);
-	share_gain_forget(space, gfn);
-	/* As small pages, from its first on: what was hashed stands as a hint, and is found again.
-	 */
-	s->next_page = first;
 }
 
 static bool is_large_here(struct space *space)
@@ -387,15 +275,15 @@ static bool is_large_here(struct space *space)
 }
 
 /* Until the batch is full, the slice is spent, or the pass ends. */
-static void scan_some(struct space *space, struct scan *scan)
+static void scan_some(struct space *space, struct share_slice *scan)
 {
 	struct space_share *s = &space->share;
 	u64 visited = scan->done.visited, unchanged = scan->unchanged;
 
 	while (s->next_page < space->page_count && share.batch.count < SHARE_BATCH_PAGES &&
-		!is_spent(scan)) {
+		!share_scan_is_spent(scan)) {
 		if (is_large_here(space))
-			large_scan(space, scan);
+			share_scan_large(space, scan);
 		else
 			small_scan(space, scan);
 	}
@@ -412,7 +300,7 @@ static void scan_some(struct space *space, struct scan *scan)
 
 /* --- Slices ---------------------------------------------------------------------------------- */
 
-static void slice(struct space *space, struct scan *scan)
+static void slice(struct space *space, struct share_slice *scan)
 {
 	switch (space->share.phase) {
 	case SHARE_PHASE_UNSHARE:
@@ -431,7 +319,7 @@ static void slice(struct space *space, struct scan *scan)
 struct share_progress share_scan(struct space *space, u64 hash_most, u64 most_ns)
 {
 	u64 start = platform_now_ns();
-	struct scan scan = {
+	struct share_slice scan = {
 		.hash_most = hash_most, .end_ns = start + most_ns, .look_at = LOOK_WORK};
 	u32 number = space->number;
 	u64 serial = space->serial;

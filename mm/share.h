@@ -8,12 +8,17 @@
  * and not written since is passed by, the others are hashed, looked up, and merged or left as a
  * hint. One scan runs at a time; its state lies in the space, so any CPU can go on with it.
  *
+ * A hint can find no room, or lose it. Then nobody finds its page; but of the pages that are passed
+ * by, each is looked up again once in SHARE_AGAIN_PASSES passes, and finds those like it itself.
+ *
  * Only spaces of equal salt share. Salt 0: the space is not scanned.
  */
 #ifndef MM_SHARE_H
 #define MM_SHARE_H
 
 #include "mm/fault.h"
+
+#define SHARE_AGAIN_PASSES 1024u
 
 enum share_phase {
 	SHARE_PHASE_SWEEP, /* clears D bits; a pass begins with this */

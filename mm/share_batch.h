@@ -10,7 +10,7 @@
 
 #define SHARE_BATCH_PAGES 32u
 
-/* A 2 MiB leaf is split when so many of its pages are known to be elsewhere too. */
+/* Enough for splitting a 2 MiB leaf. */
 #define SHARE_SPLIT_GAIN_PAGES 64u
 
 enum share_target {
@@ -72,9 +72,12 @@ bool share_hint_is_true(const struct share_candidate *c);
 /* Are they the same bytes? Both frames are somebody's; a guest may write to one meanwhile. */
 bool share_pages_equal(pfn_t a, pfn_t b);
 
-/* @gfn's page of a 2 MiB leaf is known to be elsewhere too. Whether splitting is worth it by now.
+/*
+ * @gfn's page of a 2 MiB leaf is known to be elsewhere too; whether enough of the leaf's are by now
+ * for splitting it; nothing is known of any of them any more. Only by who scans. O(1).
  */
-bool share_gain_note(struct space *space, gfn_t gfn);
+void share_gain_note(struct space *space, gfn_t gfn);
+bool share_gain_is_enough(struct space *space, gfn_t gfn);
 void share_gain_forget(struct space *space, gfn_t gfn);
 
 /*

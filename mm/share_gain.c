@@ -14,7 +14,7 @@ static struct share_gain *gain_of(struct space *space, gfn_t gfn)
 	return &space->share.gains[space_page_index(space, gfn) / REGION_PAGE_COUNT];
 }
 
-bool share_gain_note(struct space *space, gfn_t gfn)
+void share_gain_note(struct space *space, gfn_t gfn)
 {
 	struct share_gain *gain = gain_of(space, gfn);
 	u32 page = gfn.v % REGION_PAGE_COUNT, bit = 1u << page % 32;
@@ -24,7 +24,11 @@ bool share_gain_note(struct space *space, gfn_t gfn)
 		gain->pages[page / 32] |= bit;
 		gain->count++;
 	}
-	return gain->count >= SHARE_SPLIT_GAIN_PAGES;
+}
+
+bool share_gain_is_enough(struct space *space, gfn_t gfn)
+{
+	return gain_of(space, gfn)->count >= SHARE_SPLIT_GAIN_PAGES;
 }
 
 void share_gain_forget(struct space *space, gfn_t gfn)
@@ -67,7 +71,8 @@ enum share_refusal share_gain_split(struct space *space, gfn_t gfn, const struct
 {
 	if (!is_as_hinted(space, gfn, c))
 		return SHARE_REFUSED_STALE;
-	if (!share_gain_note(space, gfn) && memsched_large_pages_ok())
+	share_gain_note(space, gfn);
+	if (!share_gain_is_enough(space, gfn) && memsched_large_pages_ok())
 		return SHARE_REFUSED_LARGE;
 	share_gain_forget(space, gfn);
 	space_split(space, gfn);

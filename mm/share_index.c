@@ -4,7 +4,12 @@
  * An entry: 63:62 what it is, 61:36 tag (26 mixed bits of hash and salt), 35:0 pfn. The bucket is
  * the hash scaled to the number of buckets, so any number of them will do. A shared frame's owner
  * word: 63:24 the upper 40 bits of its hash, 23:14 the space that had it first, 13:0 its salt.
- * Bucket and tag come from those 40 bits, so it is found again.
+ * Bucket and tag come from those 40 bits, so it is found again. A PRIVATE frame's owner word has
+ * the tag's lower bits of its last hash, its print: by that a hint is known to be outdated.
+ *
+ * A bucket's entries stand by how soon they give way. What comes first has its hash for the first
+ * time, so that pages which are written again and again drive out each other, and not those that
+ * nobody writes any more; a page that is hashed again to the same goes last.
  *
  * A reference is taken under the bucket's lock only, and the step from one reference to none is
  * taken under it too. So whoever finds an entry there finds a live frame. Drops that leave a
@@ -30,6 +35,7 @@
 #define OWNER_FIRST_MASK  BITS(23, SHARE_SALT_BITS)
 
 _Static_assert(SHARE_SALT_BITS + SPACE_NUMBER_BITS == 24, "an owner word's lower 24 bits");
+_Static_assert((SPACE_OWNER_PRINT_MASK & ~ENTRY_TAG_MASK) == 0, "a print is part of a tag");
 
 enum entry_kind { ENTRY_EMPTY, ENTRY_HINT, ENTRY_SHARED };
 
@@ -116,31 +122,75 @@ static pfn_t entry_pfn(u64 entry)
 	return PFN(entry & ENTRY_PFN_MASK);
 }
 
-/*
- * Bucket locked. Put @entry in front, so that entries stand by age, in place of the frame's own old
- * hint, of nothing, or of the oldest hint: those of VMs that have ended go first. Returns false if
- * all are shared, and changes nothing.
- */
-static bool put_in_front(struct bucket *bucket, u64 entry)
+/* Has the frame ended, or been hashed to something else since? One in 2^14 of those is missed. */
+static bool is_outdated(u64 hint)
 {
-	u32 own = BUCKET_ENTRIES, empty = BUCKET_ENTRIES, hint = BUCKET_ENTRIES, at;
+	pfn_t frame = entry_pfn(hint);
 
+	return frame_kind(frame) != FRAME_PRIVATE ||
+	       ((frame_owner(frame) ^ hint) & SPACE_OWNER_PRINT_MASK) != 0;
+}
+
+/* Bucket locked. All at once: their frames' records lie anywhere, and are waited for together. */
+static void drop_outdated(struct bucket *bucket)
+{
 	for (u32 i = 0; i < BUCKET_ENTRIES; i++) {
-		u64 old = bucket->entries[i];
-
-		if (entry_kind(old) == ENTRY_EMPTY)
-			empty = i;
-		else if (entry_kind(old) == ENTRY_HINT)
-			hint = i;
-		if (entry_kind(old) == ENTRY_HINT && entry_pfn(old).v == entry_pfn(entry).v)
-			own = i;
+		if (entry_kind(bucket->entries[i]) == ENTRY_HINT && is_outdated(bucket->entries[i]))
+			bucket->entries[i] = 0;
 	}
-	at = own < BUCKET_ENTRIES ? own : empty < BUCKET_ENTRIES ? empty : hint;
+}
+
+/* Where an entry can go; BUCKET_ENTRIES: nowhere. */
+struct places {
+	u32 own;   /* the frame's own hint */
+	u32 empty; /* the foremost */
+	u32 hint;  /* likewise */
+};
+
+/* Bucket locked. */
+static struct places places_in(const struct bucket *bucket, pfn_t frame)
+{
+	struct places places = {BUCKET_ENTRIES, BUCKET_ENTRIES, BUCKET_ENTRIES};
+
+	for (u32 i = BUCKET_ENTRIES; i-- > 0;) {
+		u64 entry = bucket->entries[i];
+
+		if (entry_kind(entry) == ENTRY_EMPTY)
+			places.empty = i;
+		else if (entry_kind(entry) == ENTRY_HINT)
+			places.hint = i;
+		if (entry_kind(entry) == ENTRY_HINT && entry_pfn(entry).v == frame.v)
+			places.own = i;
+	}
+	return places;
+}
+
+/*
+ * Bucket locked. Put @entry in the place of the frame's own hint, or else in front, where it is the
+ * first to give way; or, if it @stays, at the back. Returns false if all are shared, and changes
+ * nothing.
+ */
+static bool put(struct bucket *bucket, u64 entry, bool stays)
+{
+	struct places places = places_in(bucket, entry_pfn(entry));
+	u32 at, end = stays ? BUCKET_ENTRIES - 1 : 0;
+
+	if (places.own < BUCKET_ENTRIES) {
+		bucket->entries[places.own] = entry;
+		return true;
+	}
+	if (places.empty == BUCKET_ENTRIES) {
+		drop_outdated(bucket);
+		places = places_in(bucket, entry_pfn(entry));
+	}
+	at = places.empty < BUCKET_ENTRIES ? places.empty : places.hint;
 	if (at == BUCKET_ENTRIES)
 		return false;
-	for (; at > 0; at--)
+	for (; at < end; at++)
+		bucket->entries[at] = bucket->entries[at + 1];
+	for (; at > end; at--)
 		bucket->entries[at] = bucket->entries[at - 1];
-	bucket->entries[0] = entry;
+	bucket->entries[at] = entry;
 	return true;
 }
 
@@ -171,6 +221,15 @@ static pfn_t hint_in(const struct bucket *bucket, u64 tag, pfn_t self)
 	return PFN_NONE;
 }
 
+/* Returns whether it was the same before. */
+static bool set_print(pfn_t frame, u64 tag)
+{
+	u64 word = frame_owner(frame), print = tag & SPACE_OWNER_PRINT_MASK;
+
+	frame_set_owner(frame, (word & ~SPACE_OWNER_PRINT_MASK) | print);
+	return (word & SPACE_OWNER_PRINT_MASK) == print;
+}
+
 enum share_found share_index_find(struct share_id id, pfn_t self, pfn_t *out)
 {
 	u64 number = bucket_of(id.hash), tag = tag_of(id.hash, id.salt);
@@ -178,6 +237,8 @@ enum share_found share_index_find(struct share_id id, pfn_t self, pfn_t *out)
 	enum share_found found = SHARE_FOUND_SHARED;
 
 	CHECK(self.v <= ENTRY_PFN_MASK && id.salt <= SHARE_SALT_MAX);
+	bool stays = set_print(self, tag);
+
 	spin_lock(lock_of(number));
 	*out = shared_in(bucket, id, tag);
 	if (!pfn_is_none(*out)) {
@@ -186,7 +247,7 @@ enum share_found share_index_find(struct share_id id, pfn_t self, pfn_t *out)
 		*out = hint_in(bucket, tag, self);
 		found = pfn_is_none(*out) ? SHARE_FOUND_NOTHING : SHARE_FOUND_HINT;
 		if (found == SHARE_FOUND_NOTHING)
-			put_in_front(bucket, entry_make(ENTRY_HINT, tag, self));
+			put(bucket, entry_make(ENTRY_HINT, tag, self), stays);
 	}
 	spin_unlock(lock_of(number));
 	return found;
@@ -218,7 +279,7 @@ void share_index_hint(struct share_id id, pfn_t self, pfn_t stale)
 	if (slot)
 		*slot = entry_make(ENTRY_HINT, tag, self);
 	else
-		put_in_front(bucket, entry_make(ENTRY_HINT, tag, self));
+		put(bucket, entry_make(ENTRY_HINT, tag, self), false);
 	spin_unlock(lock_of(number));
 }
 
@@ -227,7 +288,7 @@ err_t share_index_enter(struct share_id id, pfn_t frame, u32 first)
 	u64 number = bucket_of(id.hash), tag = tag_of(id.hash, id.salt);
 
 	spin_lock(lock_of(number));
-	bool room = put_in_front(&table.buckets[number], entry_make(ENTRY_SHARED, tag, frame));
+	bool room = put(&table.buckets[number], entry_make(ENTRY_SHARED, tag, frame), false);
 
 	if (room)
 		frame_set_owner(frame,

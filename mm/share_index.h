@@ -5,7 +5,9 @@
  * Buckets of one cache line hold eight entries. A *hint* names a PRIVATE frame that had this hash
  * when it was last scanned; nothing keeps it true, so whoever follows it verifies. A *shared* entry
  * names a FRAME_SHARED frame and is exact: it is made with the frame and goes with it. When a
- * bucket is full the oldest hint gives way; a shared entry never does.
+ * bucket is full, hints give way whose frames have ended or been hashed to something else; then the
+ * newest, so that a page which stays as it is keeps its hint however many others are written. A
+ * shared entry never gives way.
  *
  * A shared frame's owner word holds most of its hash, its salt and the number of the space that had
  * it first, so that salts are told apart with certainty and the frame finds its own bucket when its
@@ -43,8 +45,10 @@ enum share_found {
 };
 
 /*
- * Look for a page like the PRIVATE frame @self, and leave @self as a hint for the next one.
- * Locks: takes one of rank SHARE. Cost: O(1), one cache line.
+ * Look for a page like the PRIVATE frame @self, and leave @self as a hint for the next one. If it
+ * had the same hash the last time, it takes the place of another's hint, and keeps it for long.
+ * Locks: the region of @self's page held; takes one of rank SHARE. Cost: O(1), one cache line; in a
+ * full bucket eight more.
  */
 enum share_found share_index_find(struct share_id id, pfn_t self, pfn_t *out);
 

@@ -17,13 +17,10 @@
  */
 #include "mm/share_batch.h"
 #include "mm/frame.h"
-#include "mm/promise.h"
-#include "mm/memsched.h"
 #include "mm/platform.h"
 #include "mm/share_hash.h"
 #include "mm/space_entry.h"
 #include "mm/space_registry.h"
-#include "mm/base/str.h"
 
 #ifdef BELLOWS_HOST
 static void (*test_act)(enum share_step step);
@@ -283,7 +280,7 @@ static void candidate_finish(
 			share_index_put(c->target);
 		if (space && why < SHARE_REFUSED_COUNT)
 			share_refuse(space, why);
-		/* What is settled is not hashed again until it is written. */
+		/* What is settled is passed by, until it is written or its turn comes. */
 		bool settled = why == SHARE_REFUSED_DIFFERS || why == SHARE_REFUSED_FULL;
 
 		if (space)
@@ -296,13 +293,10 @@ static void candidate_finish(
 static void flush(u32 number, u64 serial)
 {
 	struct space *space = space_hold(number, serial);
-	struct tlb_gather gather;
 
 	if (!space)
 		return;
-	tlb_gather_start(&gather, &space->tlb);
-	tlb_gather_note(&gather);
-	tlb_gather_finish(&gather);
+	tlb_flush(&space->tlb);
 	space_release(space);
 }
 
@@ -345,43 +339,4 @@ void share_batch_finish(struct share_batch *batch)
 		tlb_gather_finish(&gather);
 		space_release(space);
 	}
-}
-
-/* --- A write to a shared page ---------------------------------------------------------------- */
-
-static void page_own(struct space *space, gfn_t gfn, u64 *entry, pfn_t frame, u64 marks)
-{
-	frame_set_owner(frame, space_owner_word(space, gfn));
-	slat_exchange(
-		entry, slat_make_leaf(space->format, frame, SPACE_RIGHTS_ALL, PAGE_PRIVATE, false) |
-			       marks);
-	space_count_state(space, PAGE_SHARED, PAGE_PRIVATE, 1);
-}
-
-enum fault_result share_break(struct space *space, gfn_t gfn, u64 *entry)
-{
-	const struct slat_format *f = space->format;
-	u64 leaf = slat_load(entry);
-	pfn_t frame = slat_pfn(f, leaf);
-	struct tlb_gather gather;
-
-	if (share_index_take_last(frame)) {
-		/* More rights on the same frame: nothing to flush. */
-		page_own(space, gfn, entry, frame, leaf & f->accessed_bit);
-		space_count(space, share_taken, 1);
-		return FAULT_DONE;
-	}
-	pfn_t copy = promise_frame(space, gfn, false);
-
-	if (pfn_is_none(copy))
-		return FAULT_NOMEM;
-	/* This mapping's reference keeps the frame's bytes as they are. */
-	memcpy(platform_frame_va(copy), platform_frame_va(frame), PAGE_BYTES);
-	tlb_gather_start(&gather, &space->tlb);
-	slat_exchange(entry, 0);
-	tlb_gather_put(&gather, frame);
-	tlb_gather_finish(&gather);
-	page_own(space, gfn, entry, copy, 0);
-	space_count(space, share_copied, 1);
-	return FAULT_DONE;
 }

@@ -48,11 +48,11 @@ struct share_gain {
 
 /* How far page sharing has come with a space: share.c. */
 struct space_share {
-	u32 salt;      /* [a] changed by share_set_salt() */
-	u32 phase;     /* [a] enum share_phase; changed by who scans */
-	u64 next_page; /* [scan] by page index */
-	u64 passes;    /* [a] completed */
-	u64 hints; /* [a] as of the last pass: pages that stand in the index, unlike any other */
+	u32 salt;                 /* [a] changed by share_set_salt() */
+	u32 phase;                /* [a] enum share_phase; changed by who scans */
+	u64 next_page;            /* [scan] by page index */
+	u64 passes;               /* [a] completed */
+	u64 hints;                /* [a] as of the last pass: pages hashed, and unlike any other */
 	u64 hints_now;            /* [scan] of the pass under way */
 	struct share_gain *gains; /* [scan] by region */
 };

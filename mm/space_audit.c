@@ -34,7 +34,7 @@ static void private_audit(struct audit *audit, gfn_t gfn, u64 leaf, pfn_t frame)
 {
 	if (!frame_is_ram(frame) || frame_kind(frame) != FRAME_PRIVATE)
 		fail(audit, gfn, leaf, "its frame is not of kind private");
-	else if ((frame_owner(frame) & ~SPACE_OWNER_AGE_MASK) !=
+	else if ((frame_owner(frame) & ~(SPACE_OWNER_AGE_MASK | SPACE_OWNER_PRINT_MASK)) !=
 		 space_owner_word(audit->space, gfn))
 		fail(audit, gfn, leaf, "its frame belongs to another page");
 }

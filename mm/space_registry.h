@@ -34,10 +34,15 @@ struct space *space_hold_next(u32 number);
 
 /*
  * The owner word of @gfn's PRIVATE frame, and what it says. @gfn may be anything at all. Between
- * the two stands how long the page has not been used (reclaim_age.h); 0 here.
+ * the two stand how long the page has not been used (reclaim_age.h), and part of what it was last
+ * hashed to (share_index.c); 0 here.
  */
-#define SPACE_OWNER_AGE_SHIFT (64 - SPACE_NUMBER_BITS - 4)
-#define SPACE_OWNER_AGE_MASK  BITS(63 - SPACE_NUMBER_BITS, SPACE_OWNER_AGE_SHIFT)
+#define SPACE_OWNER_AGE_SHIFT  (64 - SPACE_NUMBER_BITS - 4)
+#define SPACE_OWNER_AGE_MASK   BITS(63 - SPACE_NUMBER_BITS, SPACE_OWNER_AGE_SHIFT)
+#define SPACE_OWNER_PRINT_MASK BITS(SPACE_OWNER_AGE_SHIFT - 1, 36)
+#define SPACE_OWNER_GFN_MASK   BITS(35, 0)
+_Static_assert((SPACE_MEMORY_MAX + SPACE_HIGH_BASE) >> PAGE_SHIFT <= SPACE_OWNER_GFN_MASK,
+	"an owner word has room for any page's number");
 u64 space_owner_word(const struct space *space, gfn_t gfn);
 static inline u32 space_owner_number(u64 word)
 {
@@ -45,7 +50,7 @@ static inline u32 space_owner_number(u64 word)
 }
 static inline gfn_t space_owner_gfn(u64 word)
 {
-	return GFN(word & BITS(SPACE_OWNER_AGE_SHIFT - 1, 0));
+	return GFN(word & SPACE_OWNER_GFN_MASK);
 }
 
 #endif

@@ -71,4 +71,14 @@ void tlb_gather_put_large(struct tlb_gather *gather, pfn_t first);
  */
 void tlb_gather_finish(struct tlb_gather *gather);
 
+/* One flush round for all that was narrowed until now, where no frame waits for it. */
+static inline void tlb_flush(struct tlb_domain *domain)
+{
+	struct tlb_gather gather;
+
+	tlb_gather_start(&gather, domain);
+	tlb_gather_note(&gather);
+	tlb_gather_finish(&gather);
+}
+
 #endif

@@ -4,32 +4,15 @@
  * Page sharing: what is merged and what is not, what a write gets, what a quiet pass costs, salts,
  * large leaves, rates.
  */
-#include "mm/share.h"
 #include "mm/share_audit.h"
 #include "mm/share_batch.h"
 #include "mm/share_index.h"
 #include "mm/space_entry.h"
-#include "tests/fake/cmocka.h"
-#include "tests/fake/fake_guest.h"
 #include "tests/fake/fake_platform.h"
+#include "tests/unit/share_rig.h"
 #include <string.h>
 
-#define ALL 1000000000000ull
-
 static struct space *vms[3];
-
-static struct space *make(u32 salt, u64 bytes, bool large)
-{
-	struct space_config config = {.name = "unit",
-		.memory_bytes = bytes,
-		.format = &slat_ept,
-		.large_pages = large,
-		.share_salt = salt};
-	struct space *space;
-
-	assert_int_equal(space_create(&space, &config), E_OK);
-	return space;
-}
 
 static void start(u32 salt_a, u32 salt_b)
 {
@@ -58,13 +41,6 @@ static void stop(void)
 	fake_stop();
 }
 
-static void put(struct space *space, u64 page, u64 value)
-{
-	assert_int_equal(
-		fake_guest_access(space, GPA(page * PAGE_BYTES + 64), SLAT_WRITE, &value, 8),
-		FAULT_DONE);
-}
-
 static u64 get(struct space *space, u64 page)
 {
 	u64 value = 0;
@@ -73,20 +49,6 @@ static u64 get(struct space *space, u64 page)
 		fake_guest_access(space, GPA(page * PAGE_BYTES + 64), SLAT_READ, &value, 8),
 		FAULT_DONE);
 	return value;
-}
-
-static struct share_progress pass(struct space *space)
-{
-	struct share_progress done, sum = {0};
-
-	fake_guest_leave();
-	do {
-		done = share_scan(space, ALL, ALL);
-		sum.visited += done.visited;
-		sum.hashed += done.hashed;
-		sum.no_memory = done.no_memory;
-	} while (!done.pass_ended && !done.no_memory);
-	return sum;
 }
 
 static void pass_all(u32 times)

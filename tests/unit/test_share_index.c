@@ -143,23 +143,73 @@ static void test_hints_give_way_and_shared_frames_never(void **state)
 	assert_true(share_index_audit());
 }
 
-static void test_of_hints_the_oldest_gives_way(void **state)
-{
-	pfn_t frames[12], keeper = shared(HASH, 9), self = frame(), out;
+#define OTHER_HASH (HASH ^ BIT(63)) /* in another bucket */
 
-	(void)state;
-	for (u32 i = 0; i < 12; i++) {
+/* Eight frames hashed in this order: a bucket that is full of hints. */
+static void fill(pfn_t *frames)
+{
+	pfn_t out;
+
+	for (u32 i = 0; i < 8; i++) {
 		frames[i] = frame();
 		assert_int_equal(find(HASH, 100 + i, frames[i], &out), SHARE_FOUND_NOTHING);
 	}
-	/* A bucket of eight has the shared frame and the last seven hints. */
-	for (u32 i = 11; i >= 5; i--) {
-		assert_int_equal(find(HASH, 100 + i, self, &out), SHARE_FOUND_HINT);
-		assert_int_equal(out.v, frames[i].v);
+}
+
+/* What is not there puts a newer hint in: to be asked last. */
+static bool stands(u32 salt, pfn_t hinted)
+{
+	pfn_t out;
+
+	return find(HASH, salt, frame(), &out) == SHARE_FOUND_HINT && out.v == hinted.v;
+}
+
+static void test_a_hint_whose_frame_has_other_bytes_or_none_gives_way_first(void **state)
+{
+	pfn_t frames[8], late[2] = {frame(), frame()}, out;
+
+	(void)state;
+	fill(frames);
+	assert_int_equal(find(OTHER_HASH, 1, frames[2], &out), SHARE_FOUND_NOTHING);
+	frame_free(frames[5]);
+	for (u32 i = 0; i < 2; i++)
+		assert_int_equal(find(HASH, 200 + i, late[i], &out), SHARE_FOUND_NOTHING);
+	for (u32 i = 0; i < 8; i++) {
+		if (i != 2 && i != 5)
+			assert_true(stands(100 + i, frames[i]));
 	}
-	assert_int_equal(find(HASH, 104, self, &out), SHARE_FOUND_NOTHING);
-	assert_true(share_index_find_shared((struct share_id){HASH, 9}, &out));
-	assert_int_equal(out.v, keeper.v);
+	assert_true(stands(200, late[0]) && stands(201, late[1]));
+}
+
+static void test_of_true_hints_the_newest_gives_way(void **state)
+{
+	pfn_t frames[8], late[2] = {frame(), frame()}, out;
+
+	(void)state;
+	fill(frames);
+	for (u32 i = 0; i < 2; i++)
+		assert_int_equal(find(HASH, 200 + i, late[i], &out), SHARE_FOUND_NOTHING);
+	for (u32 i = 0; i < 7; i++)
+		assert_true(stands(100 + i, frames[i]));
+	assert_true(stands(201, late[1]));
+	assert_false(stands(200, late[0]));
+}
+
+static void test_what_is_hashed_again_to_the_same_keeps_a_place(void **state)
+{
+	pfn_t frames[8], late = frame(), out;
+
+	(void)state;
+	fill(frames);
+	/* The eighth loses its place, and gets the seventh's when it comes again. */
+	assert_int_equal(find(HASH, 200, late, &out), SHARE_FOUND_NOTHING);
+	assert_int_equal(find(HASH, 107, frames[7], &out), SHARE_FOUND_NOTHING);
+	for (u32 i = 0; i < 20; i++)
+		assert_int_equal(find(HASH, 300 + i, frame(), &out), SHARE_FOUND_NOTHING);
+	assert_true(stands(107, frames[7]));
+	for (u32 i = 0; i < 6; i++)
+		assert_true(stands(100 + i, frames[i]));
+	assert_false(stands(106, frames[6]));
 }
 
 static void test_a_full_count_starts_a_further_copy(void **state)
@@ -270,7 +320,9 @@ int main(void)
 		TEST(test_only_the_last_owner_takes_the_frame),
 		TEST(test_a_pinned_last_copy_outlives_its_sharers),
 		TEST(test_hints_give_way_and_shared_frames_never),
-		TEST(test_of_hints_the_oldest_gives_way),
+		TEST(test_a_hint_whose_frame_has_other_bytes_or_none_gives_way_first),
+		TEST(test_of_true_hints_the_newest_gives_way),
+		TEST(test_what_is_hashed_again_to_the_same_keeps_a_place),
 		TEST(test_a_full_count_starts_a_further_copy),
 		TEST(test_the_audit_sees_a_lost_entry),
 		TEST(test_frame_table_and_index_cost_24_bytes_a_frame),
