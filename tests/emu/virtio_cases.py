@@ -72,13 +72,13 @@ def cases(host, vm, bare, well, prompt, panic):
     def pages_to_its_disk(name, expect, *then, check=lambda text: [], **keys):
         return case(name, host(**{"autostop": "no", "Mem.MemZipEnable": 0}) + guest(
             "g1", "workload=profile=unique,mib=64,seconds=10000,seed=5", memory="128M",
-            extra="bellows.root=/dev/vda1 bellows.swap=/dev/vda2 bellows.balloon=49152",
+            extra="bellows.root=/dev/vda1 bellows.swap=/dev/vda2 bellows.balloon=49152,50176",
             **{"sched.mem.min": 0, "sched.mem.pshare.enable": "no"}, **keys),
             (one("g1", DISK_MIB, fill=virtio_disk.with_root_and_swap(ROOT_MIB, SWAP_MIB)),
              Disk(name="swap", mib=136, partitions=(("swap", "swap", 132),))), timeout=240, verdict="stopped", script=(
                 (r"\[g1\] ROOT up", "\r"), *typed(prompt, "balloon g1 48M"), (r"\[g1\] ROOT balloon 49152", "\r"), *then,
-                *typed(prompt, "disks"), (r"brought in", "\r"), (r"g1: powered off", "\r"), *typed(prompt, "poweroff")),
-            expect=(*expect, r"\[g1\] WORKLOAD ok profile=unique mib=64 .*wrong=0"), check=check)
+                *typed(prompt, "disks"), (r"brought in", "\r"), *typed(prompt, "balloon g1 49M"), (r"g1: powered off", "\r"),
+                *typed(prompt, "poweroff")), expect=(*expect, r"\[g1\] WORKLOAD ok profile=unique mib=64 .*wrong=0"), check=check)
 
     # A balloon that the guest can only follow by paging, which it does to its own disk; the host's swap file is not
     # touched.
