@@ -112,7 +112,7 @@ image: setup ## make build/bellows.img, a disk image for a USB stick, with the e
 	$(build_locked) $(BUILD)/.image
 
 .PHONY: check-style
-check-style: ## who includes whom, and clang-format on the files changed since the last commit
+check-style: ## who includes whom, and clang-format on all C files
 	@$(PY) tests/check/includes.py .
 	@$(PY) tests/check/style.py
 

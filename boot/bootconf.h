@@ -22,9 +22,9 @@ struct bootconf_files {
 };
 
 /**
- * List each file of kernel=, initrd= and modules= of the [vm ...] sections once, in the order of the text.
- * A name is from the partition's root if it starts with a slash or backslash, else from \bellows.
- * Cost: linear in the text, quadratic in the number of names.
+ * List each file of kernel=, initrd= and modules= of the [vm ...] sections once, in the order of
+ * the text. A name is from the partition's root if it starts with a slash or backslash, else from
+ * \bellows. Cost: linear in the text, quadratic in the number of names.
  */
 void bootconf_list(const char *text, size_t bytes, struct bootconf_files *out);
 

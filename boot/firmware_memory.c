@@ -150,7 +150,8 @@ err_t firmware_leave(struct boot_region **regions, u32 *count)
 		return err;
 	/*
 	 * A timer or a device may change the map between the two calls: look again, try again. The
-	 * conversion afterwards has room for any map that was read: it was sized for the same buffer.
+	 * conversion afterwards has room for any map that was read: it was sized for the same
+	 * buffer.
 	 */
 	for (u32 i = 0; i < LEAVE_ATTEMPT_MAX; i++) {
 		err = read_map(&in, &key);

@@ -78,8 +78,8 @@ static s64 call_hello(struct vm *vm, const u64 *gpr)
 	b->flags = gpr[GPR_RSI];
 	b->stats_known = false;
 	/* What it began without is in its balloon from the first moment, as far as it can be. */
-	b->pace = (struct balloon_pace){vm->space->page_count - vm->memory.granted_pages,
-		time_now_ns()};
+	b->pace = (struct balloon_pace){
+		vm->space->page_count - vm->memory.granted_pages, time_now_ns()};
 	b->heard_ns = b->kept_up_ns = time_now_ns();
 	b->driver = true;
 	/* A guest that says hello for ever is not to fill the log. */

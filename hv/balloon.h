@@ -43,8 +43,8 @@ s64 balloon_call(struct vm *vm, u64 number, const u64 *gpr);
 u64 balloon_maximum_of(const struct vm *vm, enum balloon_limit *which);
 
 /*
- * Promise the VM what it holds outside its balloon: less at once; more as far as what the guest took
- * back, or forgot by a reset, is still there. Locks: the VM's.
+ * Promise the VM what it holds outside its balloon: less at once; more as far as what the guest
+ * took back, or forgot by a reset, is still there. Locks: the VM's.
  */
 void balloon_promise(struct vm *vm);
 

@@ -229,7 +229,8 @@ static const struct command commands[] = {
 		4, run_hide},
 	{"disk", "test NAME", "debug: write, read and verify a partition of the test type", 3, 4,
 		command_disk},
-	{"crash", "[stack|text|locks]", "debug: panic, by this or by an error", 1, 2, command_crash},
+	{"crash", "[stack|text|locks]", "debug: panic, by this or by an error", 1, 2,
+		command_crash},
 	{0},
 };
 

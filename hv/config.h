@@ -108,9 +108,10 @@ must_check err_t config_parse(const char *text, size_t bytes, struct config *out
 	void (*report)(void *context, u32 line, const char *message), void *context);
 
 /*
- * What only a host of @host_bytes can say: a VM whose reservation is more than that is not startable. Where those of
- * the VMs that start by themselves add up to more, the first that cannot have its own is reported, with what is left;
- * which of them run is for admission to decide. To be called after config_parse(), with the same report().
+ * What only a host of @host_bytes can say: a VM whose reservation is more than that is not
+ * startable. Where those of the VMs that start by themselves add up to more, the first that cannot
+ * have its own is reported, with what is left; which of them run is for admission to decide. To be
+ * called after config_parse(), with the same report().
  */
 void config_check_reservations(struct config *out, u64 host_bytes,
 	void (*report)(void *context, u32 line, const char *message), void *context);

@@ -1,7 +1,7 @@
 /*
  * The hypervisor broken on purpose, so that tests, and whoever installs it, see what a panic says:
- * by its own word, by a stack that runs into its guard page, by a write to its own code, by locks in
- * the wrong order (which only a debug build notices: mm/base/lock.h).
+ * by its own word, by a stack that runs into its guard page, by a write to its own code, by locks
+ * in the wrong order (which only a debug build notices: mm/base/lock.h).
  */
 #include "hv/crash.h"
 #include "hv/console.h"

@@ -233,8 +233,8 @@ err_t linux_boot_plan(
 	if (!err)
 		err = check_cmdline(in, out, why, why_bytes);
 	if (!err)
-		out->e820_count = linux_e820_fill(out->e820, in->memory_bytes, in->acpi_gpa,
-			in->acpi_bytes);
+		out->e820_count =
+			linux_e820_fill(out->e820, in->memory_bytes, in->acpi_gpa, in->acpi_bytes);
 	return err;
 }
 

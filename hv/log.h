@@ -1,7 +1,7 @@
 /*
  * The hypervisor's own lines: stamped with the time since the hypervisor's start, kept in a ring
- * that the console's `log` shows, and sent to the terminal (hv/terminal.h). Each line is whole, whichever
- * CPUs log at once.
+ * that the console's `log` shows, and sent to the terminal (hv/terminal.h). Each line is whole,
+ * whichever CPUs log at once.
  */
 #ifndef HV_LOG_H
 #define HV_LOG_H

@@ -51,7 +51,7 @@
 /* A VM resets itself at most so often; until then it stands still. */
 #define RESET_INTERVAL_NS 1000000000ull
 
-static struct list vms; /* [I] after create_vms() */
+static struct list vms;      /* [I] after create_vms() */
 static struct config config; /* [I], but for values that settings.c changes, under lives_lock */
 /* [I] */
 static u64 slice_ticks, console_ticks, park_ticks, send_ticks, monitor_ticks, work_ticks,

@@ -26,12 +26,13 @@ bool terminal_has_serial(void);
 bool terminal_is_on(u16 port);
 
 /*
- * Text, "\n" ends a line. Once terminal_poll() is being called it only queues it for the serial line, which
- * terminal_send() feeds; it waits for the line only when the queue is full. Takes locks, which are the
- * innermost.
+ * Text, "\n" ends a line. Once terminal_poll() is being called it only queues it for the serial
+ * line, which terminal_send() feeds; it waits for the line only when the queue is full. Takes
+ * locks, which are the innermost.
  */
 void terminal_write(const char *text, size_t bytes);
-/* Can a guest's text be taken, with room left for the hypervisor's own? Else it is not to be written. */
+/* Can a guest's text be taken, with room left for the hypervisor's own? Else it is not to be
+ * written. */
 bool terminal_has_room_for_guests(void);
 /* To the serial line alone: for what was written before it was open. */
 void terminal_write_serial(const char *text, size_t bytes);
@@ -42,8 +43,8 @@ void terminal_write_unlocked(const char *text, size_t bytes);
 int terminal_read(void);
 
 /*
- * Give the serial line what it takes now: 16 bytes, where it is a real one. Never waits; cheap when there is
- * nothing to send.
+ * Give the serial line what it takes now: 16 bytes, where it is a real one. Never waits; cheap when
+ * there is nothing to send.
  */
 void terminal_send(void);
 /* Is there more to send? Then terminal_send() is to be called again in TERMINAL_SEND_NS. */

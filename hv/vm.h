@@ -63,9 +63,9 @@ struct vm {
 
 	char extra[VM_EXTRA_BYTES]; /* [l] more words for the command line of this start */
 
-	struct space *space;              /* [l] of one that is not on: being freed; or NULL */
-	struct vdev *vdev;                /* [l] NULL unless it is on; contents [v] */
-	struct vcpu *vcpus;               /* [l] likewise; who wakes them holds vcpus_lock */
+	struct space *space; /* [l] of one that is not on: being freed; or NULL */
+	struct vdev *vdev;   /* [l] NULL unless it is on; contents [v] */
+	struct vcpu *vcpus;  /* [l] likewise; who wakes them holds vcpus_lock */
 	struct spinlock vcpus_lock;
 	u32 vcpu_count;                   /* [I] */
 	bool start_wanted;                /* [l] it waits (vm_wait.h); .why tells for what */

@@ -1,6 +1,6 @@
 /*
- * Reclaim: free frames are kept at hand by evicting pages of the spaces that are above what they are
- * entitled to, else above their reservations. In the background in slices, while free memory is
+ * Reclaim: free frames are kept at hand by evicting pages of the spaces that are above what they
+ * are entitled to, else above their reservations. In the background in slices, while free memory is
  * below a threshold, or a space has more than the memory scheduler allows it (struct space_orders);
  * by command from one space; and directly, in small batches, for a fault that finds no frame, or
  * may have none unless its space gives one up.
@@ -29,9 +29,9 @@ bool reclaim_is_plentiful(void);
 bool reclaim_work(u64 most_ns);
 
 /*
- * The memory scheduler's orders for @space, in pages as space_held_pages() counts them: what it never
- * has more of, what it is entitled to while memory is short, and above what it is evicted from in
- * the background. They hold until the next ones, as far as its reservation allows.
+ * The memory scheduler's orders for @space, in pages as space_held_pages() counts them: what it
+ * never has more of, what it is entitled to while memory is short, and above what it is evicted
+ * from in the background. They hold until the next ones, as far as its reservation allows.
  */
 void reclaim_order(struct space *space, u64 bound, u64 entitled, u64 evict_to);
 

@@ -96,6 +96,10 @@ def check_include_order():
                         "--expect-broken"], 60)
 
 
+def check_style():
+    return run_program([sys.executable, "tests/check/style.py"], 120)
+
+
 def check_atomics():
     return run_program([sys.executable, "tests/check/atomics.py", *IMAGES], 60)
 
@@ -310,6 +314,7 @@ def parse_arguments():
 def main():
     options = parse_arguments()
     tests = [*host_tests(), Test("unit/include-order", check_include_order),
+             Test("unit/style", check_style),
              Test("unit/atomics", check_atomics, IMAGES),
              Test("unit/harness", check_harness, (str(BUILD / "guests/workload"),)),
              Test("unit/rebuild", check_rebuild), Test("unit/bench", check_bench), *fuzz_tests(options), package_test(),

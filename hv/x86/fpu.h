@@ -1,7 +1,8 @@
 /*
- * Guests' floating-point and vector state. The hypervisor itself is compiled without vector registers, so
- * the registers keep the last vCPU's state until it leaves this CPU, or a library wants them (library.h); then
- * XSAVE and XRSTOR switch it, explicitly. XCR0 (and IA32_XSS = 0) switch with it.
+ * Guests' floating-point and vector state. The hypervisor itself is compiled without vector
+ * registers, so the registers keep the last vCPU's state until it leaves this CPU, or a library
+ * wants them (library.h); then XSAVE and XRSTOR switch it, explicitly. XCR0 (and IA32_XSS = 0)
+ * switch with it.
  */
 #ifndef HV_X86_FPU_H
 #define HV_X86_FPU_H
@@ -10,8 +11,8 @@
 #include "mm/base/err.h"
 
 struct fpu_state {
-	void *area;	/* XSAVE area, 64-byte aligned, fpu_area_bytes(); or FXSAVE's 512 bytes */
-	u64 xcr0;	/* the guest's */
+	void *area; /* XSAVE area, 64-byte aligned, fpu_area_bytes(); or FXSAVE's 512 bytes */
+	u64 xcr0;   /* the guest's */
 };
 
 /* Enable what this CPU has (CR4.OSFXSR, OSXSAVE, XCR0). On every CPU. */
@@ -30,7 +31,8 @@ void fpu_state_reset(struct fpu_state *state);
 /* Keep the state that is in the registers, which may be used then; XCR0 stays as it is. */
 void fpu_save(struct fpu_state *state);
 
-/* XCR0 of the guest whose state is in the registers, or was saved last, as the CPU has it; kept in @state too. */
+/* XCR0 of the guest whose state is in the registers, or was saved last, as the CPU has it; kept in
+ * @state too. */
 u64 fpu_live_xcr0(struct fpu_state *state);
 
 /* Take the state into the registers, XCR0 included; nobody's is in them. */

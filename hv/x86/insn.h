@@ -1,7 +1,8 @@
 /*
- * Single privileged instructions as inline functions, so that no other file needs assembler for them.
- * rdmsr_safe() and wrmsr_safe() survive the #GP of an MSR that is not there, through the fix-up table
- * that the exception handler searches (section .fixup_table: address of the instruction, where to go on).
+ * Single privileged instructions as inline functions, so that no other file needs assembler for
+ * them. rdmsr_safe() and wrmsr_safe() survive the #GP of an MSR that is not there, through the
+ * fix-up table that the exception handler searches (section .fixup_table: address of the
+ * instruction, where to go on).
  */
 #ifndef HV_X86_INSN_H
 #define HV_X86_INSN_H

@@ -1,6 +1,7 @@
 /*
- * Host interrupts: the local APIC, its vectors, and the two windows in which they are open (DESIGN.md, Five
- * rules, 2). Handlers set a pending bit and end the interrupt; the work is done in root mode.
+ * Host interrupts: the local APIC, its vectors, and the two windows in which they are open
+ * (DESIGN.md, Five rules, 2). Handlers set a pending bit and end the interrupt; the work is done in
+ * root mode.
  */
 #ifndef HV_X86_IRQ_H
 #define HV_X86_IRQ_H
@@ -16,10 +17,12 @@ enum {
 	VECTOR_SPURIOUS = 0xff,
 };
 
-/* Mask the 8259s, enable this CPU's local APIC (xAPIC, or x2APIC where firmware left it on or ids need it). */
+/* Mask the 8259s, enable this CPU's local APIC (xAPIC, or x2APIC where firmware left it on or ids
+ * need it). */
 void irq_init_cpu(void);
 
-/* Deal with an interrupt that was acknowledged by a VM exit (VT-x): as if it came through the IDT. */
+/* Deal with an interrupt that was acknowledged by a VM exit (VT-x): as if it came through the IDT.
+ */
 void irq_dispatch(u8 vector);
 
 /* Open interrupts for a moment so that a pending one is taken (SVM after an INTR exit). */

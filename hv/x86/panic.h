@@ -1,6 +1,6 @@
 /*
- * The end: registers, backtrace with symbols, which VM, to serial and screen; then halt. The line begins
- * with "BELLOWS PANIC", which test runners look for.
+ * The end: registers, backtrace with symbols, which VM, to serial and screen; then halt. The line
+ * begins with "BELLOWS PANIC", which test runners look for.
  */
 #ifndef HV_X86_PANIC_H
 #define HV_X86_PANIC_H
@@ -19,8 +19,9 @@ noreturn_fn void panic(const char *fmt, ...) printf_like(1, 2);
 noreturn_fn void panic_trap(const struct trap_frame *frame);
 
 /*
- * An NMI came. If another CPU panicked, this one stops here for good. If none did, the machine wants
- * attention: its NMI button, or an error that the chipset reports; returns true, and the caller panics.
+ * An NMI came. If another CPU panicked, this one stops here for good. If none did, the machine
+ * wants attention: its NMI button, or an error that the chipset reports; returns true, and the
+ * caller panics.
  */
 must_check bool panic_nmi_is_news(void);
 

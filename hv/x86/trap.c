@@ -10,8 +10,8 @@
 #include "hv/x86/panic.h"
 
 #define DR6_BREAKPOINTS 0xfull
-#define DR6_RESET	0xffff0ff0ull
-#define DR7_RESET	0x400ull
+#define DR6_RESET       0xffff0ff0ull
+#define DR7_RESET       0x400ull
 
 static const char *const names[32] = {
 	"#DE (divide error)",
@@ -65,9 +65,9 @@ static bool fixup_apply(struct trap_frame *frame)
 }
 
 /*
- * A VM exit switches breakpoints off (DR7), but QEMU's TCG leaves the guest's armed behind #VMEXIT, and
- * those may name addresses of the hypervisor, which sets none itself. It may come before VMLOAD, with the
- * guest's GS: nothing of this CPU's own may be touched here.
+ * A VM exit switches breakpoints off (DR7), but QEMU's TCG leaves the guest's armed behind #VMEXIT,
+ * and those may name addresses of the hypervisor, which sets none itself. It may come before
+ * VMLOAD, with the guest's GS: nothing of this CPU's own may be touched here.
  */
 static bool is_guests_breakpoint(struct trap_frame *frame)
 {

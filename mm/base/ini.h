@@ -4,7 +4,8 @@
  *
  *   # or ; comment          [section] or [section NAME]          key = value
  * Values run to the end of the line (a value may hold '#' and spaces); white space around is cut.
- * Lines end with LF or CRLF; a leading UTF-8 byte order mark is skipped. Text need not be NUL-terminated.
+ * Lines end with LF or CRLF; a leading UTF-8 byte order mark is skipped. Text need not be
+ * NUL-terminated.
  */
 #ifndef MM_BASE_INI_H
 #define MM_BASE_INI_H
@@ -20,7 +21,8 @@ struct ini_str {
 enum ini_kind {
 	INI_END,     /* no more lines */
 	INI_SECTION, /* .section = first word, .name = rest (may be empty) */
-	INI_KEY,     /* .key, .value; .section/.name tell where it stands (empty before the first section) */
+	INI_KEY,     /* .key, .value; .section/.name tell where it stands (empty before the first
+			section) */
 	INI_BAD,     /* .problem says what is wrong with the line; reading may go on */
 };
 
@@ -46,8 +48,8 @@ struct ini_line ini_next(struct ini_reader *reader);
 bool ini_str_is(struct ini_str s, const char *literal);
 
 /*
- * The next piece of a list with commas, without white space around; @rest loses it. Empty pieces are passed over.
- * Returns a piece of 0 bytes at the end.
+ * The next piece of a list with commas, without white space around; @rest loses it. Empty pieces
+ * are passed over. Returns a piece of 0 bytes at the end.
  */
 struct ini_str ini_list_next(struct ini_str *rest);
 

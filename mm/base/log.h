@@ -1,6 +1,7 @@
 /*
- * Leveled messages. A line is formatted on the caller's stack (at most LOG_LINE_BYTES) and handed to
- * platform_log(), which keeps it in a ring and shows it. Never waits, may be called with locks held.
+ * Leveled messages. A line is formatted on the caller's stack (at most LOG_LINE_BYTES) and handed
+ * to platform_log(), which keeps it in a ring and shows it. Never waits, may be called with locks
+ * held.
  */
 #ifndef MM_BASE_LOG_H
 #define MM_BASE_LOG_H

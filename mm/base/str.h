@@ -1,6 +1,7 @@
 /*
  * The C library's memory and string functions that freestanding code needs. On the host the C
- * library's own are used; in the hypervisor mm/base/str.c (not compiled with BELLOWS_HOST) defines them.
+ * library's own are used; in the hypervisor mm/base/str.c (not compiled with BELLOWS_HOST) defines
+ * them.
  */
 #ifndef MM_BASE_STR_H
 #define MM_BASE_STR_H

@@ -31,10 +31,10 @@ typedef struct {
 	u64 v;
 } pfn_t;
 
-#define PAGE_SHIFT	  12
-#define PAGE_BYTES	  4096ull
-#define REGION_SHIFT	  21 /* a 2 MiB region: what one last-level table, or one large leaf, maps */
-#define REGION_BYTES	  (1ull << REGION_SHIFT)
+#define PAGE_SHIFT        12
+#define PAGE_BYTES        4096ull
+#define REGION_SHIFT      21 /* a 2 MiB region: what one last-level table, or one large leaf, maps */
+#define REGION_BYTES      (1ull << REGION_SHIFT)
 #define REGION_PAGE_COUNT 512u
 
 #define GPA(x) ((gpa_t){(x)})
@@ -43,7 +43,7 @@ typedef struct {
 #define PFN(x) ((pfn_t){(x)})
 
 /* No frame. */
-#define PFN_NONE     PFN(~0ull)
+#define PFN_NONE       PFN(~0ull)
 #define pfn_is_none(p) ((p).v == ~0ull)
 
 static inline gfn_t gpa_to_gfn(gpa_t a)
@@ -67,12 +67,12 @@ static inline hpa_t pfn_to_hpa(pfn_t f)
 #define MIB(n) ((u64)(n) << 20)
 #define GIB(n) ((u64)(n) << 30)
 
-#define ARRAY_COUNT(a)	    (sizeof(a) / sizeof((a)[0]))
-#define ALIGN_DOWN(x, a)    ((x) & ~((__typeof__(x))(a)-1))
-#define ALIGN_UP(x, a)	    ALIGN_DOWN((x) + (a)-1, a)
-#define IS_ALIGNED(x, a)    (((x) & ((__typeof__(x))(a)-1)) == 0)
-#define BIT(n)		    (1ull << (n))
-#define BITS(hi, lo)	    ((~0ull >> (63 - (hi))) & (~0ull << (lo)))
+#define ARRAY_COUNT(a)                (sizeof(a) / sizeof((a)[0]))
+#define ALIGN_DOWN(x, a)              ((x) & ~((__typeof__(x))(a)-1))
+#define ALIGN_UP(x, a)                ALIGN_DOWN((x) + (a)-1, a)
+#define IS_ALIGNED(x, a)              (((x) & ((__typeof__(x))(a)-1)) == 0)
+#define BIT(n)                        (1ull << (n))
+#define BITS(hi, lo)                  ((~0ull >> (63 - (hi))) & (~0ull << (lo)))
 #define container_of(p, type, member) ((type *)((char *)(p)-offsetof(type, member)))
 #define min(a, b)                                                                                  \
 	({                                                                                         \
@@ -87,9 +87,9 @@ static inline hpa_t pfn_to_hpa(pfn_t f)
 		max_a_ > max_b_ ? max_a_ : max_b_;                                                 \
 	})
 
-#define must_check  __attribute__((warn_unused_result))
-#define noreturn_fn __attribute__((noreturn))
+#define must_check             __attribute__((warn_unused_result))
+#define noreturn_fn            __attribute__((noreturn))
 #define printf_like(fmt, args) __attribute__((format(printf, fmt, args)))
-#define CACHE_LINE_BYTES 64
+#define CACHE_LINE_BYTES       64
 
 #endif

@@ -119,7 +119,8 @@ void host_platform_start_cpus(u64 frame_count, u32 cpus)
 	frame_init(present_memory(frame_table_bytes(end)),
 		present_memory(frame_region_table_bytes(end)), end, ranges, ARRAY_COUNT(ranges));
 	if (frame_init_cpus() != E_OK || tlb_init_cpus() != E_OK ||
-		fault_guard_init_cpus() != E_OK || share_init() != E_OK || zcache_init_cpus() != E_OK) {
+		fault_guard_init_cpus() != E_OK || share_init() != E_OK ||
+		zcache_init_cpus() != E_OK) {
 		fprintf(stderr, "mm does not start\n");
 		exit(1);
 	}

@@ -139,7 +139,8 @@ double peer_first_s(void)
 	double started = timing_wall_s();
 	u64 ended = made.scans, now;
 
-	/* The last page is seen right before its pass ends, so by now that may have ended: in KSM's favour. */
+	/* The last page is seen right before its pass ends, so by now that may have ended: in KSM's
+	 * favour. */
 	while (now = timing_ksm_count("full_scans"), own_items() < corpus->count) {
 		ended = now;
 		look_later(started);

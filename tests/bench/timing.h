@@ -37,9 +37,9 @@ bool timing_setting_write(const char *path, const char *text);
 
 /*
  * KSM for the length of a bench: switched on with @pages_to_scan pages a round and no sleep between
- * rounds, zero pages made the kernel's one, and put back as it was by timing_ksm_stop(), at exit and
- * at SIGTERM. Ends the program where the kernel offers
- * none, where we may not, or where it is at work already for somebody else.
+ * rounds, zero pages made the kernel's one, and put back as it was by timing_ksm_stop(), at exit
+ * and at SIGTERM. Ends the program where the kernel offers none, where we may not, or where it is
+ * at work already for somebody else.
  */
 void timing_ksm_start(uint32_t pages_to_scan);
 void timing_ksm_stop(void);

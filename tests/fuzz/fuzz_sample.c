@@ -1,7 +1,8 @@
-/* SRCS: guest-tools/monitor/sample.c guest-tools/monitor/table.c guest-tools/monitor/metrics.c LIBS: -ljson-c */
+/* SRCS: guest-tools/monitor/sample.c guest-tools/monitor/table.c guest-tools/monitor/metrics.c
+ * LIBS: -ljson-c */
 /*
- * Any lines as what a hypervisor tells: a sample is whole or not, its words are printable, and it can be shown
- * and exported.
+ * Any lines as what a hypervisor tells: a sample is whole or not, its words are printable, and it
+ * can be shown and exported.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -27,7 +28,8 @@ static void show(const struct sample *s, const struct sample *before)
 	for (size_t i = 0; i < s->vm_count; i++) {
 		const char *name = s->vms[i].name;
 
-		require(strcspn(name, "\"\\\n\x1b") == strlen(name) && strlen(name) < SAMPLE_NAME_SIZE);
+		require(strcspn(name, "\"\\\n\x1b") == strlen(name) &&
+			strlen(name) < SAMPLE_NAME_SIZE);
 		table_columns(&s->vms[i], sample_find(before, name), 1000, columns);
 		for (size_t c = 0; c < COLUMN_COUNT; c++)
 			require(columns[c] >= 0);
@@ -39,7 +41,8 @@ static void take(struct sample *building, struct sample *before, const char *lin
 	struct json_tokener *tokener = json_tokener_new();
 	json_object *object = json_tokener_parse_ex(tokener, line, (int)bytes);
 
-	if (object && json_object_is_type(object, json_type_object) && sample_take(building, object)) {
+	if (object && json_object_is_type(object, json_type_object) &&
+		sample_take(building, object)) {
 		show(building, before);
 		require(sample_copy(before, building));
 	}

@@ -133,7 +133,8 @@ static struct swap_io *make_io(struct worker *w, struct command *c, u32 count, b
 
 		if (pfn_is_none(frame))
 			fail("no frame");
-		io->pages[i] = (struct swap_page){.gfn = GFN(i), .frame = frame, .bytes = PAGE_BYTES};
+		io->pages[i] =
+			(struct swap_page){.gfn = GFN(i), .frame = frame, .bytes = PAGE_BYTES};
 	}
 	return io;
 }

@@ -111,8 +111,7 @@ static bool pays_itself(struct host *h, struct guest *g, bool returns, u64 *room
 	*room = less(host_bound(g), consumed);
 	if (consumed < g->vm.entitled)
 		*room = min(*room, g->vm.entitled - consumed);
-	return mem_pays_itself(
-		consumed + 1, host_bound(g), g->vm.entitled, h->seen.state, returns);
+	return mem_pays_itself(consumed + 1, host_bound(g), g->vm.entitled, h->seen.state, returns);
 }
 
 /* Up to @wanted free frames, or others' where none are; how many. */

@@ -2,10 +2,10 @@
  * The memory workload as a static Linux program: what a guest's /init starts.
  *
  * Takes one argument, "key=value,key=value,...": profile (unique, mixed), mib, ops and/or seconds
- * (whichever ends first; SIGTERM ends it too), seed, corrupt (a page to damage on purpose, which must
- * end in FAIL), phases and rest (the ops in so many parts, with so many seconds of sleep between them).
- * Prints exactly one result line, by which the hypervisor judges the VM: WORKLOAD ok profile=mixed
- * mib=64 ops=20000 writes=10012 seconds=3.21 wrong=0 WORKLOAD FAIL ...
+ * (whichever ends first; SIGTERM ends it too), seed, corrupt (a page to damage on purpose, which
+ * must end in FAIL), phases and rest (the ops in so many parts, with so many seconds of sleep
+ * between them). Prints exactly one result line, by which the hypervisor judges the VM: WORKLOAD ok
+ * profile=mixed mib=64 ops=20000 writes=10012 seconds=3.21 wrong=0 WORKLOAD FAIL ...
  */
 #include <signal.h>
 #include <stdio.h>
@@ -157,7 +157,8 @@ int main(int argc, char **argv)
 	signal(SIGTERM, on_term);
 	setvbuf(stdout, NULL, _IOFBF, 512);
 	if (argc != 2 || !parse(&o, argv[1]))
-		return fail("arguments: profile=unique|mixed,mib=N,ops=N,seconds=N,seed=N,phases=N,rest=N",
+		return fail(
+			"arguments: profile=unique|mixed,mib=N,ops=N,seconds=N,seed=N,phases=N,rest=N",
 			argc == 2 ? " (not understood)" : " expected");
 	if (o.ops == 0 && o.seconds == 0)
 		return fail("arguments: ops or seconds must be given", "");

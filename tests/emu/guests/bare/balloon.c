@@ -304,7 +304,8 @@ static void inflate_first(void)
 		inflate((uint64_t)target);
 }
 
-void balloon_run(const struct bare_boot *boot, enum balloon_way way, uint32_t *tests, uint32_t *wrong)
+void balloon_run(
+	const struct bare_boot *boot, enum balloon_way way, uint32_t *tests, uint32_t *wrong)
 {
 	uint64_t first = (uintptr_t)free_memory(boot) / PAGE_BYTES;
 

@@ -15,9 +15,11 @@ enum balloon_way {
 };
 
 /** Follow the target until it is nothing again. See balloon.c. */
-void balloon_run(const struct bare_boot *boot, enum balloon_way way, uint32_t *test_count, uint32_t *wrong_count);
+void balloon_run(const struct bare_boot *boot, enum balloon_way way, uint32_t *test_count,
+	uint32_t *wrong_count);
 
-/** A driver that does nothing about its target, for ever; @asks: though it asks for it. See balloon.c. */
+/** A driver that does nothing about its target, for ever; @asks: though it asks for it. See
+ * balloon.c. */
 _Noreturn void balloon_idle(bool asks, bool disabled);
 
 /** Everything that a driver must not say; see balloon_liar.c. */

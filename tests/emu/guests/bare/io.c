@@ -1,7 +1,7 @@
 /*
- * Instructions that the hypervisor performs in the guest's place: string I/O, and what touches the local APIC's
- * registers. Operands lie across pages that were just taken away; registers, memory and flags afterwards must be
- * what the instruction says.
+ * Instructions that the hypervisor performs in the guest's place: string I/O, and what touches the
+ * local APIC's registers. Operands lie across pages that were just taken away; registers, memory
+ * and flags afterwards must be what the instruction says.
  */
 #include "hv/abi/hypercall.h"
 #include "tests/emu/guests/bare/bare.h"
@@ -14,8 +14,8 @@
 #define LAPIC_TPR      0xfee00080ul
 #define LAPIC_SPURIOUS 0xfee000f0ul
 #define CHIPSET_HOLE   0xfed00000ul
-#define MSR_TSC	       0x10
-#define FILLER	       0x55
+#define MSR_TSC        0x10
+#define FILLER         0x55
 
 static uint8_t pages[4 * PAGE_BYTES] __attribute__((aligned(4096)));
 static uint8_t *const second = pages + PAGE_BYTES, *const third = pages + 2 * PAGE_BYTES;
@@ -88,7 +88,8 @@ static void string_input(void)
 	check("ins of a word", to == pages + 2 && load32(pages) == 0x5555ffff);
 }
 
-/* With 32-bit addresses only the low halves of RCX and RDI count, and 32-bit results clear the upper ones. */
+/* With 32-bit addresses only the low halves of RCX and RDI count, and 32-bit results clear the
+ * upper ones. */
 static void string_input_downwards(void)
 {
 	uint8_t *to = second + 8;
@@ -100,9 +101,9 @@ static void string_input_downwards(void)
 		     : "d"(PORT_NOBODY)
 		     : "memory");
 	check("addr32 rep ins down: registers", count == 0 && to == second - 4);
-	check("addr32 rep ins down: memory", load32(second - 4) == 0x55555555 && load32(second) == ~0u &&
-						     load32(second + 8) == ~0u &&
-						     load32(second + 12) == 0x55555555);
+	check("addr32 rep ins down: memory",
+		load32(second - 4) == 0x55555555 && load32(second) == ~0u &&
+			load32(second + 8) == ~0u && load32(second + 12) == 0x55555555);
 }
 
 static void upper_halves(void)

@@ -8,30 +8,29 @@
  *   jump     executes beyond its memory         walk     page tables beyond its memory
  *   mmio     an odd instruction on the local APIC
  *   debug    a #DB that raises itself           align    an #AC that raises itself
- *   gap      for how long at a stretch it did not run, up to a key, while its neighbours start and end
- *   watch    data and code breakpoints where the hypervisor lies, which must not notice
- *   io       string I/O and device registers, performed by the hypervisor
- *   balloon  follows the balloon's target and verifies the rest
- *   balloon-early the same, but it says hello before it uses any memory
+ *   gap      for how long at a stretch it did not run, up to a key, while its neighbours start and
+ * end watch    data and code breakpoints where the hypervisor lies, which must not notice io string
+ * I/O and device registers, performed by the hypervisor balloon  follows the balloon's target and
+ * verifies the rest balloon-early the same, but it says hello before it uses any memory
  *   balloon-taker the same, and at a key uses all that it has given away
- *   balloon-mute, -slow, -disabled  a driver that says hello and no more, or does nothing about its target
- *   balloon-liar  a driver that lies in all ways
- *   zip      vector registers, while everything is compressed and comes back
- *   virtio   a disk driver that lies, and after each lie a proper one
+ *   balloon-mute, -slow, -disabled  a driver that says hello and no more, or does nothing about its
+ * target balloon-liar  a driver that lies in all ways zip      vector registers, while everything
+ * is compressed and comes back virtio   a disk driver that lies, and after each lie a proper one
  *   modules  what it was started with, and a sum of each module's bytes
- * bellows.workload=... runs the memory workload, bellows.pages=... uses pages or not (pages.c), bellows.hostile=... everything a guest must not do,
- * bellows.cpus=... writes the same pages with several CPUs (cpus.c), bellows.roles=... has a CPU in each state (roles.c),
- * bellows.halts=... halts with several CPUs (halts.c),
- * bellows.overcommit=... the workload for the bench of that name, bellows.bench=... measures what exits cost.
- * The good ones print the line by which a VM is judged, and power off.
+ * bellows.workload=... runs the memory workload, bellows.pages=... uses pages or not (pages.c),
+ * bellows.hostile=... everything a guest must not do, bellows.cpus=... writes the same pages with
+ * several CPUs (cpus.c), bellows.roles=... has a CPU in each state (roles.c), bellows.halts=...
+ * halts with several CPUs (halts.c), bellows.overcommit=... the workload for the bench of that
+ * name, bellows.bench=... measures what exits cost. The good ones print the line by which a VM is
+ * judged, and power off.
  */
 #include "tests/bench/measure.h"
 #include "tests/emu/guests/bare/balloon.h"
 #include "tests/emu/guests/bare/bare.h"
 #include "tests/emu/guests/bare/cpus.h"
 
-#define BEYOND          0x80000000ul
-#define LAPIC_ID        0xfee00020ul
+#define BEYOND   0x80000000ul
+#define LAPIC_ID 0xfee00020ul
 
 static void finish(const char *profile, uint32_t test_count, uint32_t wrong_count)
 {
@@ -208,7 +207,8 @@ void bare_main(const struct bare_boot *boot)
 		finish("io", test_count, wrong_count);
 	}
 	if (is_word(what, "balloon") || is_word(what, "balloon-early")) {
-		balloon_run(boot, is_word(what, "balloon") ? BALLOON_LATE : BALLOON_EARLY, &test_count, &wrong_count);
+		balloon_run(boot, is_word(what, "balloon") ? BALLOON_LATE : BALLOON_EARLY,
+			&test_count, &wrong_count);
 		finish("balloon", test_count, wrong_count);
 	}
 	if (is_word(what, "balloon-taker"))

@@ -1,4 +1,5 @@
-/* A page's checksum as the hypervisor makes it, in a guest; apart from bare.h, whose words mm/ has, too. */
+/* A page's checksum as the hypervisor makes it, in a guest; apart from bare.h, whose words mm/ has,
+ * too. */
 #ifndef TESTS_EMU_GUESTS_BARE_PAGE_SUM_H
 #define TESTS_EMU_GUESTS_BARE_PAGE_SUM_H
 

@@ -13,7 +13,7 @@
 #define RUN          256u
 #define REGION_BYTES (512ul * PAGE_BYTES)
 /* Until what is on its way out has left. */
-#define WAIT_TICKS   10000000ull
+#define WAIT_TICKS 10000000ull
 
 static uint64_t alone_read[ALONE / 2], alone_write[ALONE / 2], run_read[RUN], sums[ALONE];
 
