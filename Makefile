@@ -1,7 +1,17 @@
 # Bellows: build, run and test. "make help" lists the targets.
 #
 # User's targets build under a lock, so that two makes at once do not tread on each other; the files
-# they name are made by the rules below them. BUILD=dir builds elsewhere.
+# they name are made by the rules below them. What may be said with them, beside the target:
+#
+# TARGET=qemu|bochs: the machine of run, fuzz-guest, soak; run takes kvm too, and the best one if not told
+# T=PATTERN[,PATTERN]: the tests of test, test-all, fuzz: a shell pattern, or part of a name
+# B=PATTERN: the benches of bench
+# SECONDS=N: how long fuzz (60 each) and fuzz-guest (600) go on
+# MIN=N: minutes that soak goes on (30)
+# SEED=N: of sim, fuzz-guest, soak: the same once more
+# BUILD=DIR: build there, not in build/
+# JOBS=N: so many compilers at once; else one for each CPU
+# RUN_ARGS=WORDS: more for tests/emu/run.py; so TEST_ARGS, FUZZ_ARGS (fuzz-guest), SOAK_ARGS, BENCH_ARGS
 
 BUILD ?= build
 JOBS  ?= $(shell nproc)
@@ -22,7 +32,8 @@ build_locked = @mkdir -p $(BUILD) && flock $(BUILD)/.lock \
 .PHONY: help
 help: ## list the targets
 	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)$$/  \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 18
-	@echo "Variables: TARGET=qemu|bochs (run), T=PATTERN (test), B=PATTERN (bench), SECONDS=N (fuzz), BUILD=dir, JOBS=N"
+	@echo "Variables:"
+	@sed -n 's/^# \([A-Z][A-Z_, ]*=[^:]*\): \(.*\)$$/  \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 24
 
 .PHONY: setup
 setup: ## install the Debian packages that are missing (says so first)
@@ -109,6 +120,18 @@ check-style: ## who includes whom, and clang-format on the files changed since t
 clean: ## remove build/ (what is fetched or built once stays in the cache)
 	rm -rf $(BUILD)
 
+# --- How things are made -------------------------------------------------------------------------
+#
+# $(call made_with,NAMES) names, as prerequisites, files that hold these variables and which compilers there are;
+# each is written only when what it holds has changed.
+
+VERSION   := $(shell git describe --always --tags 2>/dev/null || echo unknown)
+COMPILERS := $(shell mkdir -p $(BUILD); gcc --version | head -1; readlink -f "$$(command -v clang)")
+
+differ    = $(subst x$(1),,x$(2))$(subst x$(2),,x$(1))
+made_with = $(foreach name,COMPILERS $(1),$(BUILD)/.$(name)$(if \
+	$(call differ,$(strip $(file <$(BUILD)/.$(name))),$(strip $($(name)))),$(file >$(BUILD)/.$(name),$($(name)))))
+
 # --- The hypervisor ----------------------------------------------------------------------------
 
 HV_FLAGS := -std=gnu11 -O2 -g -ffreestanding -mgeneral-regs-only -mno-red-zone -fno-stack-protector \
@@ -116,6 +139,7 @@ HV_FLAGS := -std=gnu11 -O2 -g -ffreestanding -mgeneral-regs-only -mno-red-zone -
 	-fno-asynchronous-unwind-tables -fno-strict-aliasing -fcf-protection=none -Wall -Wextra -Werror -I.
 # Optimised as a whole when it is linked, but for what the compiler and libraries call by name.
 HV_LTO := -flto=auto
+HV_LINK := -nostdlib -static -Wl,-z,max-page-size=4096,-z,noexecstack,--no-warn-rwx-segments,--build-id=none
 HV_NAMED := $(BUILD)/hv/mm/base/str.c.o $(BUILD)/hv/hv/x86/library.c.o
 $(HV_NAMED): private HV_LTO := -fno-lto
 HV_SOURCES := $(sort $(shell find mm drivers hv -name '*.[cS]'))
@@ -130,10 +154,9 @@ HV_DEBUG_OBJECTS := $(HV_OBJECTS:$(HV_LOCK)=$(BUILD)/hv-debug/mm/base/lock.c.o)
 
 $(BUILD)/bellows.elf: $(HV_OBJECTS) $(HV_LIBRARIES) $(LINKER_SCRIPT)
 $(BUILD)/bellows-debug.elf: $(HV_DEBUG_OBJECTS) $(HV_LIBRARIES) $(LINKER_SCRIPT)
-$(BUILD)/bellows.elf $(BUILD)/bellows-debug.elf:
+$(BUILD)/bellows.elf $(BUILD)/bellows-debug.elf: $(call made_with,HV_LINK)
 	@echo "  LD      $@"
-	@gcc $(HV_FLAGS) $(HV_LTO) -nostdlib -static -Wl,-z,max-page-size=4096,-z,noexecstack,--no-warn-rwx-segments,--build-id=none \
-		-T $(LINKER_SCRIPT) -o $@ $(filter %.o %.a,$^)
+	@gcc $(HV_FLAGS) $(HV_LTO) $(HV_LINK) -T $(LINKER_SCRIPT) -o $@ $(filter %.o %.a,$^)
 
 # The console's font, as drivers/font.S takes it in.
 FONT := /usr/share/consolefonts/Unifont-APL8x16.psf.gz
@@ -143,17 +166,17 @@ $(BUILD)/font.psf: $(FONT)
 $(BUILD)/hv/drivers/font.S.o: $(BUILD)/font.psf
 $(BUILD)/hv/drivers/font.S.o: HV_FLAGS += -DFONT_FILE='"$(BUILD)/font.psf"'
 
-$(BUILD)/hv/%.c.o: %.c
+$(BUILD)/hv/%.c.o: %.c $(call made_with,HV_FLAGS HV_LTO)
 	@echo "  CC      $<"
 	@mkdir -p $(@D)
 	@gcc $(HV_FLAGS) $(HV_LTO) -MMD -MP -c -o $@ $<
 
-$(BUILD)/hv-debug/%.c.o: %.c
+$(BUILD)/hv-debug/%.c.o: %.c $(call made_with,HV_FLAGS HV_LTO)
 	@echo "  CC      $< (debug)"
 	@mkdir -p $(@D)
 	@gcc $(HV_FLAGS) $(HV_LTO) -DBELLOWS_DEBUG -MMD -MP -c -o $@ $<
 
-$(BUILD)/hv/%.S.o: %.S
+$(BUILD)/hv/%.S.o: %.S $(call made_with,HV_FLAGS)
 	@echo "  AS      $<"
 	@mkdir -p $(@D)
 	@gcc $(HV_FLAGS) -D__ASSEMBLER__ -MMD -MP -c -o $@ $<
@@ -173,33 +196,34 @@ $(BUILD)/.image: boot/image.py boot/bellows.conf $(BUILD)/BOOTX64.EFI $(BUILD)/b
 LOADER_SHARED := mm/base/ini.c mm/base/err.c mm/base/fmt.c mm/base/str.c
 LOADER_SOURCES := $(sort $(shell find boot -name '*.[cS]')) $(LOADER_SHARED)
 LOADER_OBJECTS := $(patsubst %,$(BUILD)/loader/%.o,$(LOADER_SOURCES))
-LOADER_FLAGS := -std=gnu11 -O2 -g -ffreestanding -fpic -fshort-wchar -mno-red-zone -fno-stack-protector \
-	-maccumulate-outgoing-args -fcf-protection=none -fno-strict-aliasing -DGNU_EFI_USE_MS_ABI \
-	-Wall -Wextra -Werror -I. -isystem /usr/include/efi -isystem /usr/include/efi/x86_64
-EFI_SECTIONS := .text .sdata .data .rodata .dynamic .dynsym .rel .rela .rel.* .rela.* .reloc
+EFI_FLAGS    := -fshort-wchar -DGNU_EFI_USE_MS_ABI -isystem /usr/include/efi -isystem /usr/include/efi/x86_64
+LOADER_FLAGS := -std=gnu11 -O2 -g -ffreestanding -fpic -mno-red-zone -fno-stack-protector \
+	-maccumulate-outgoing-args -fcf-protection=none -fno-strict-aliasing -Wall -Wextra -Werror -I. $(EFI_FLAGS)
+
+# A UEFI program of $(1), objects; then what the firmware loads of the program $(1).
+efi_link = ld -nostdlib -znocombreloc -shared -Bsymbolic -T /usr/lib/elf_x86_64_efi.lds --no-warn-rwx-segments \
+	-z noexecstack --no-undefined -o $(2) /usr/lib/crt0-efi-x86_64.o $(1) -L /usr/lib -lefi -lgnuefi
+efi_copy = objcopy $(addprefix -j ,.text .sdata .data .rodata .dynamic .dynsym .rel .rela .rel.* .rela.* .reloc) \
+	--target efi-app-x86_64 --subsystem=10 $(1) $(2)
 
 $(BUILD)/BOOTX64.EFI: $(BUILD)/loader/loader.so
 	@echo "  OBJCOPY $@"
-	@objcopy $(addprefix -j ,$(EFI_SECTIONS)) --target efi-app-x86_64 --subsystem=10 $< $@
+	@$(call efi_copy,$<,$@)
 
 $(BUILD)/loader/loader.so: $(LOADER_OBJECTS)
 	@echo "  LD      $@"
-	@ld -nostdlib -znocombreloc -shared -Bsymbolic -T /usr/lib/elf_x86_64_efi.lds --no-warn-rwx-segments \
-		-z noexecstack --no-undefined -o $@ /usr/lib/crt0-efi-x86_64.o $(LOADER_OBJECTS) \
-		-L /usr/lib -lefi -lgnuefi
+	@$(call efi_link,$^,$@)
 
-$(BUILD)/loader/%.c.o: %.c
+$(BUILD)/loader/%.c.o: %.c $(call made_with,LOADER_FLAGS)
 	@echo "  CC      $< (loader)"
 	@mkdir -p $(@D)
 	@gcc $(LOADER_FLAGS) -MMD -MP -c -o $@ $<
 
-# The version that the loader and the hypervisor say; touched only when it changes.
-VERSION := $(shell git describe --always --tags 2>/dev/null || echo unknown)
-$(shell mkdir -p $(BUILD); echo '$(VERSION)' | cmp -s - $(BUILD)/.version || echo '$(VERSION)' >$(BUILD)/.version)
+# The version that the loader and the hypervisor say.
 $(BUILD)/loader/boot/main.c.o: LOADER_FLAGS += -DBELLOWS_VERSION='"$(VERSION)"'
-$(BUILD)/loader/boot/main.c.o: $(BUILD)/.version
+$(BUILD)/loader/boot/main.c.o: $(call made_with,VERSION)
 
-$(BUILD)/loader/%.S.o: %.S
+$(BUILD)/loader/%.S.o: %.S $(call made_with,LOADER_FLAGS)
 	@echo "  AS      $< (loader)"
 	@mkdir -p $(@D)
 	@gcc $(LOADER_FLAGS) -D__ASSEMBLER__ -MMD -MP -c -o $@ $<
@@ -226,12 +250,12 @@ $(BUILD)/guests/.kernel: $(GUEST_DIR)/kernel.sh $(GUEST_DIR)/unpack_kernel.py \
 
 .PHONY: FORCE
 
-$(BUILD)/guests/workload: $(addprefix $(GUEST_DIR)/,workload.c workload_linux.c workload.h)
+$(BUILD)/guests/workload: $(addprefix $(GUEST_DIR)/,workload.c workload_linux.c workload.h) $(call made_with,GUEST_FLAGS)
 	@echo "  CC      $@"
 	@mkdir -p $(@D)
 	@gcc $(GUEST_FLAGS) -o $@ $(filter %.c,$^)
 
-$(BUILD)/guests/act: $(addprefix $(GUEST_DIR)/,act.c act_cpus.c act_flush.c act.h)
+$(BUILD)/guests/act: $(addprefix $(GUEST_DIR)/,act.c act_cpus.c act_flush.c act.h) $(call made_with,GUEST_FLAGS)
 	@echo "  CC      $@"
 	@mkdir -p $(@D)
 	@gcc $(GUEST_FLAGS) -o $@ $(filter %.c,$^)
@@ -243,7 +267,8 @@ BARE_FLAGS   := -std=gnu11 -O2 -ffreestanding -fno-pic -fno-pie -mgeneral-regs-o
 # The compression cache's codec and the swap file's checksum too, to be measured, and what the compiler calls.
 BARE_SOURCES := $(sort $(wildcard $(BARE_DIR)/*.[cS])) $(GUEST_DIR)/workload.c mm/zcache_codec.c mm/share_hash.c mm/base/str.c
 BARE_NEEDS   := $(BARE_SOURCES) $(wildcard $(BARE_DIR)/*.h $(BARE_DIR)/*.ld) $(GUEST_DIR)/workload.h \
-	$(wildcard mm/*.h mm/base/*.h) hv/abi/hypercall.h hv/abi/balloon.h hv/abi/pvclock.h tests/bench/measure.h
+	$(wildcard mm/*.h mm/base/*.h) hv/abi/hypercall.h hv/abi/balloon.h hv/abi/pvclock.h tests/bench/measure.h \
+	$(call made_with,BARE_FLAGS)
 BARE_IMAGES  := $(addprefix $(BUILD)/guests/,bare.img bare.pvh bare.multiboot)
 bare_link     = gcc $(BARE_FLAGS) -nostdlib -static -Wl,-T,$(BARE_DIR)/$(1),--build-id=none,-z,noexecstack \
 	-Wl,-z,max-page-size=4096,--no-warn-rwx-segments -o $(2) $(filter-out %/$(3),$(BARE_SOURCES)) $(HV_LIBRARIES)
@@ -288,7 +313,7 @@ $(BUILD)/guests/bellows_balloon.ko: $(DRIVER_SOURCES) $(GUEST_DIR)/headers.sh $(
 	@strip --strip-debug -o $@ $(@D)/driver/bellows_balloon.ko
 
 TOOL_FLAGS := -std=gnu11 -O2 -Wall -Wextra -Werror -I.
-$(BUILD)/guests/bellows-guest: guest-tools/bellows-guest.c hv/abi/hypercall.h hv/abi/balloon.h
+$(BUILD)/guests/bellows-guest: guest-tools/bellows-guest.c hv/abi/hypercall.h hv/abi/balloon.h $(call made_with,TOOL_FLAGS)
 	@echo "  CC      $@"
 	@mkdir -p $(@D)
 	@gcc $(TOOL_FLAGS) -static -s -DBELLOWS_VERSION='"test"' -o $@ $<
@@ -297,7 +322,7 @@ $(BUILD)/guests/bellows-guest: guest-tools/bellows-guest.c hv/abi/hypercall.h hv
 DISK_MODULES := $(addsuffix .ko,virtio/virtio_ring virtio/virtio virtio/virtio_mmio block/virtio_blk)
 disk_modules  = $(foreach m,$(DISK_MODULES),"$$(dirname "$$(readlink $(BUILD)/guests/vmlinuz)")"/lib/modules/*/kernel/drivers/$(m))
 
-$(BUILD)/guests/disk: $(GUEST_DIR)/disk.c
+$(BUILD)/guests/disk: $(GUEST_DIR)/disk.c $(call made_with,GUEST_FLAGS)
 	@echo "  CC      $@"
 	@mkdir -p $(@D)
 	@gcc $(GUEST_FLAGS) -o $@ $< -lpthread
@@ -313,20 +338,18 @@ $(BUILD)/guests/hibernate.img: $(BUILD)/guests/initrd.img
 	@$(GUEST_DIR)/initrd.sh $@ $(GUEST_DIR)/init $(INITRD_HOLDS) $(disk_modules)
 
 # Programs between firmware and loader, for machines whose firmware leaves x2APIC mode on, or lists a CPU too many.
-$(FIRMWARE_PROGRAMS): $(BUILD)/%.efi: tests/emu/firmware/%.c tests/emu/firmware/start_loader.h
+$(FIRMWARE_PROGRAMS): $(BUILD)/%.efi: tests/emu/firmware/%.c tests/emu/firmware/start_loader.h $(call made_with,LOADER_FLAGS)
 	@echo "  CC      $@"
 	@mkdir -p $(BUILD)/firmware
 	@gcc $(LOADER_FLAGS) -c -o $(BUILD)/firmware/$*.o $<
-	@ld -nostdlib -znocombreloc -shared -Bsymbolic -T /usr/lib/elf_x86_64_efi.lds --no-warn-rwx-segments \
-		-z noexecstack --no-undefined -o $(BUILD)/firmware/$*.so /usr/lib/crt0-efi-x86_64.o \
-		$(BUILD)/firmware/$*.o -L /usr/lib -lefi -lgnuefi
-	@objcopy $(addprefix -j ,$(EFI_SECTIONS)) --target efi-app-x86_64 --subsystem=10 $(BUILD)/firmware/$*.so $@
+	@$(call efi_link,$(BUILD)/firmware/$*.o,$(BUILD)/firmware/$*.so)
+	@$(call efi_copy,$(BUILD)/firmware/$*.so,$@)
 
 # --- The guest tools' package --------------------------------------------------------------------
 
 TOOLS_VERSION = 0.1.$(shell git rev-list --count HEAD 2>/dev/null || echo 0)+$(VERSION)
 
-$(BUILD)/.guest-tools: $(DRIVER_SOURCES) $(wildcard guest-tools/*.* guest-tools/linux/*) $(BUILD)/.version
+$(BUILD)/.guest-tools: $(DRIVER_SOURCES) $(wildcard guest-tools/*.* guest-tools/linux/*) $(call made_with,VERSION)
 	@echo "  DEB     bellows-guest-tools $(TOOLS_VERSION)"
 	@guest-tools/linux/deb.sh $(BUILD) $(TOOLS_VERSION)
 	@touch $@
@@ -334,8 +357,8 @@ $(BUILD)/.guest-tools: $(DRIVER_SOURCES) $(wildcard guest-tools/*.* guest-tools/
 # --- The tools for watching a host ---------------------------------------------------------------
 
 MONITOR_DIR   := guest-tools/monitor
-MONITOR_FLAGS  = -std=gnu11 -O2 -g -Wall -Wextra -Werror -D_GNU_SOURCE -I. -DBELLOWS_VERSION='"$(VERSION)"'
-MONITOR_SHARED := $(addprefix $(MONITOR_DIR)/,line.c sample.c)
+MONITOR_FLAGS := -std=gnu11 -O2 -g -Wall -Wextra -Werror -D_GNU_SOURCE -I. -DBELLOWS_VERSION='"$(VERSION)"'
+MONITOR_SHARED := $(addprefix $(MONITOR_DIR)/,line.c options.c sample.c)
 MONITOR_TOOLS := $(addprefix $(BUILD)/tools/,bellowstop bellows-exporter)
 
 $(BUILD)/tools/bellowstop: $(addprefix $(MONITOR_DIR)/,bellowstop.c table.c) $(MONITOR_SHARED)
@@ -343,7 +366,7 @@ $(BUILD)/tools/bellowstop: private MONITOR_LIBS := -lncursesw
 $(BUILD)/tools/bellows-exporter: $(addprefix $(MONITOR_DIR)/,bellows-exporter.c metrics.c) $(MONITOR_SHARED)
 $(BUILD)/tools/bellows-exporter: private MONITOR_LIBS := -lmicrohttpd -lpthread
 
-$(MONITOR_TOOLS): $(wildcard $(MONITOR_DIR)/*.h) $(BUILD)/.version
+$(MONITOR_TOOLS): $(wildcard $(MONITOR_DIR)/*.h) $(call made_with,MONITOR_FLAGS)
 	@echo "  CC      $@"
 	@mkdir -p $(@D)
 	@gcc $(MONITOR_FLAGS) -o $@ $(filter %.c,$^) -ljson-c $(MONITOR_LIBS)
@@ -372,18 +395,17 @@ FUZZERS    := $(call tests_in,tests/fuzz/*.c)
 SANITIZE   := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 HOST_FLAGS := -std=gnu11 -O1 -g -DBELLOWS_HOST $(SANITIZE) -Wall -Wextra -Werror -I.
 # The loader's firmware side is tested against a fake firmware.
-$(BUILD)/host/boot/%.o $(BUILD)/host/tests/unit/test_bootfirmware.o: HOST_FLAGS += -fshort-wchar \
-	-DGNU_EFI_USE_MS_ABI -isystem /usr/include/efi -isystem /usr/include/efi/x86_64
+$(BUILD)/host/boot/%.o $(BUILD)/host/tests/unit/test_bootfirmware.o: HOST_FLAGS += $(EFI_FLAGS)
 
 .PHONY: host-tests fuzzers
 host-tests: $(HOST_TESTS)
 fuzzers: $(FUZZERS)
 
-$(BUILD)/host/%.o: %.c
+$(BUILD)/host/%.o: %.c $(call made_with,HOST_FLAGS EFI_FLAGS)
 	@mkdir -p $(@D)
 	@gcc $(HOST_FLAGS) -MMD -MP -c -o $@ $<
 
-$(BUILD)/fuzzed/%.o: %.c
+$(BUILD)/fuzzed/%.o: %.c $(call made_with,HOST_FLAGS)
 	@mkdir -p $(@D)
 	@clang $(HOST_FLAGS) -Wno-unknown-warning-option -fsanitize=fuzzer-no-link -MMD -MP -c -o $@ $<
 
@@ -396,7 +418,7 @@ $(BUILD)/tests/fuzz/%: $$(call host_objects,fuzzed,tests/fuzz/$$*.c)
 
 # Those that threads are to be watched in.
 TSAN := -fsanitize=thread -fno-omit-frame-pointer
-$(BUILD)/tsan/%.o: %.c
+$(BUILD)/tsan/%.o: %.c $(call made_with,HOST_FLAGS TSAN)
 	@mkdir -p $(@D)
 	@gcc $(filter-out $(SANITIZE),$(HOST_FLAGS)) $(TSAN) -MMD -MP -c -o $@ $<
 
@@ -419,7 +441,7 @@ BENCH_FLAGS   := -std=gnu11 -O2 -g -Wall -Wextra -Werror -I.
 BENCH_LIBRARY := tests/bench/timing.c
 bench_objects  = $(patsubst %.c,$(BUILD)/bench/obj/%.o,$(1) $(BENCH_LIBRARY) $(call test_srcs,$(1)))
 
-$(BUILD)/bench/obj/%.o: %.c
+$(BUILD)/bench/obj/%.o: %.c $(call made_with,BENCH_FLAGS)
 	@mkdir -p $(@D)
 	@gcc $(BENCH_FLAGS) -MMD -MP -c -o $@ $<
 
@@ -432,12 +454,11 @@ $(BUILD)/bench/bench_%: $$(call bench_objects,tests/bench/bench_$$*.c)
 BARE_EXIT_OBJECTS := $(patsubst %,$(BUILD)/loader/%.o,$(sort $(wildcard tests/bench/bare_exit/*.c)))
 
 $(BUILD)/bench/bare_exit.efi: $(BUILD)/bench/bare_exit.so
-	@objcopy $(addprefix -j ,$(EFI_SECTIONS)) --target efi-app-x86_64 --subsystem=10 $< $@
+	@$(call efi_copy,$<,$@)
 
 $(BUILD)/bench/bare_exit.so: $(BARE_EXIT_OBJECTS)
 	@echo "  LD      $@"
 	@mkdir -p $(@D)
-	@ld -nostdlib -znocombreloc -shared -Bsymbolic -T /usr/lib/elf_x86_64_efi.lds --no-warn-rwx-segments \
-		-z noexecstack --no-undefined -o $@ /usr/lib/crt0-efi-x86_64.o $^ -L /usr/lib -lefi -lgnuefi
+	@$(call efi_link,$^,$@)
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

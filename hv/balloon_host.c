@@ -123,7 +123,7 @@ static void status_text(const struct vm *vm, enum balloon_limit which, char *tex
 
 static void print_balloon(struct vm *vm)
 {
-	const struct space_stats *s = &vm->space->stats;
+	const struct space_stats s = space_stats(vm->space);
 	const struct vm_balloon *b = &vm->balloon;
 	char status[STATUS_BYTES];
 	enum balloon_limit which;
@@ -135,7 +135,7 @@ static void print_balloon(struct vm *vm)
 	spin_unlock(&vm->lock);
 	console_printf("%-16s %7llu.%llu %7llu.%llu %7llu.%llu %7llu.%llu %8llu %8llu  %s\n",
 		vm_name(vm), MIB_OF(b->asked_pages), MIB_OF(balloon_pages(vm->space)),
-		MIB_OF(b->pace.target_pages), MIB_OF(maximum), (ull)stats_get(&s->balloon_touched),
+		MIB_OF(b->pace.target_pages), MIB_OF(maximum), (ull)s.balloon_touched,
 		(ull)b->refused_calls, status);
 }
 

@@ -8,9 +8,12 @@
 #include "mm/base/types.h"
 #include "boot/boot_info.h"
 
+/* @info: for ever the loader's. Boot CPU, once; all below may then be asked anywhere, without a
+ * lock. */
 void boot_files_init(const struct boot_info *info);
 
-/* The file of that name, as the configuration wrote it; NULL if the loader was not asked for it. */
+/* The file of that name, as the configuration wrote it; NULL if the loader was not asked for it.
+ * Cost: O(files). */
 const struct boot_file *boot_files_find(const char *name);
 
 /* Its contents; NULL if it could not be loaded, with the reason in *why. */

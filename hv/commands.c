@@ -14,6 +14,7 @@
 #include "hv/share.h"
 #include "hv/verdict.h"
 #include "hv/vm_swap.h"
+#include "hv/vm_wait.h"
 #include "hv/watch.h"
 #include "hv/why.h"
 #include "hv/x86/cpu.h"
@@ -51,6 +52,8 @@ static struct vm *find_running(const char *name)
 	if (vm && vm->state != VM_RUNNING) {
 		if (vm->state == VM_STARTING)
 			console_printf("%s is starting; a moment\n", name);
+		else if (vm->start_wanted)
+			console_printf("%s is not running yet: it %s\n", name, vm->why);
 		else
 			console_printf("%s is not running; try start %s\n", name, name);
 		return NULL;
@@ -111,21 +114,11 @@ static void run_console(u32 count, char **words)
 		console_attach(vm);
 }
 
-static bool any_is_releasing(void)
-{
-	const struct vm *vm;
-
-	list_for_each_entry (vm, sched_vms(), all) {
-		if (vm_is_releasing(vm))
-			return true;
-	}
-	return false;
-}
-
 static void run_start(u32 count, char **words)
 {
 	struct vm *vm = find_vm(words[1]);
 	size_t at = 0;
+	err_t err;
 
 	if (!vm)
 		return;
@@ -137,10 +130,10 @@ static void run_start(u32 count, char **words)
 	for (u32 i = 2; i < count && at < sizeof(vm->extra); i++)
 		at += (size_t)fmt_snprintf(
 			vm->extra + at, sizeof(vm->extra) - at, "%s%s", i > 2 ? " " : "", words[i]);
-	vm->start_wanted = any_is_releasing();
-	if (vm->start_wanted)
-		console_printf("%s starts when the memory of what has ended is free\n", words[1]);
-	else if (vm_start(vm) != 0)
+	err = vm_start(vm);
+	if (err == E_WAIT)
+		console_printf("%s %s\n", words[1], vm->why);
+	else if (err)
 		console_printf("%s was not started: %s\n", words[1], vm->why);
 }
 
@@ -149,12 +142,14 @@ static void run_stop(u32 count, char **words)
 	struct vm *vm = find_vm(words[1]);
 
 	(void)count;
-	if (vm && vm->start_wanted)
-		vm->start_wanted = false;
-	else if (vm && !vm_is_on(vm))
+	if (vm && vm->start_wanted) {
+		vm_wait_call_off(vm);
+		console_printf("%s does not start\n", words[1]);
+	} else if (vm && !vm_is_on(vm)) {
 		console_printf("%s is off already\n", words[1]);
-	else if (vm)
+	} else if (vm) {
 		vm_end(vm, VM_OFF, "powered off by command");
+	}
 }
 
 static void run_reset(u32 count, char **words)

@@ -26,7 +26,8 @@ bool disks_must_poll(void);
 
 /*
  * The partition with that GPT name, that number ("nvme0n1p1") or that unique GUID. Fixed after
- * disks_init(). NULL, with *why: there is none, or more than one has that name.
+ * disks_init(), so any CPU may ask, without a lock. Cost: O(partitions). NULL, with *why: there is
+ * none, or more than one has that name.
  */
 const struct disk_partition *disks_find(const char *name, const char **why);
 /* The @nth partition of that type over all disks, or NULL. */

@@ -233,17 +233,7 @@ static bool on_xsetbv(struct vcpu *vcpu, const struct vm_exit *exit)
 static bool on_hlt(struct vcpu *vcpu, const struct vm_exit *exit)
 {
 	step_over(vcpu, exit, 1);
-	/* A guest that steps itself gets its #DB behind the HLT, which wakes it at once. */
-	if (vcpu_has_event(vcpu) || (vcpu->virt.rflags & RFLAGS_TF))
-		return true;
-	/* Nothing wakes a lone vCPU that has interrupts off: no device here raises NMIs. */
-	if (!(vcpu->virt.rflags & RFLAGS_IF) && vcpu->vm->vcpu_count == 1) {
-		vm_break(vcpu->vm, "halted for good: HLT with interrupts off, rip %#llx",
-			(unsigned long long)vcpu->virt.rip);
-		return false;
-	}
-	vcpu->state = VCPU_HALTED;
-	return false;
+	return vcpu_halt(vcpu);
 }
 
 /* It spins for what another vCPU of its VM has, which may be waiting for this CPU. */

@@ -9,8 +9,9 @@
 #include "hv/vcpu.h"
 
 /*
- * Answer one exit of the loaded vCPU. Returns whether it can go on; else its state tells why not
- * (halted, parked), or its VM has a request (vm_is_ending()).
+ * Answer one exit of the vCPU that this CPU has loaded. Locks: none may be held; what is asked of
+ * the VM's devices takes the VM's. Never waits. Returns whether it can go on; else its state tells
+ * why not (halted, parked), or its VM has a request (vm_is_ending()).
  */
 bool exit_handle(struct vcpu *vcpu, const struct vm_exit *exit);
 

@@ -45,6 +45,7 @@ struct health {
 	u64 balloon_before, paging_before;
 };
 
+/* A look at the VM; @now_ns: not before that of the last one. */
 void health_note(struct health *h, u64 now_ns, const struct health_sight *sight);
 
 /* The worst that is to be said, and *@since_ns, when that began. */

@@ -1,4 +1,4 @@
-/* Console commands about the host machine itself; hv/commands.c names them. */
+/* Console commands about the host machine itself, as hv/commands.h tells of all. */
 #ifndef HV_HOST_COMMANDS_H
 #define HV_HOST_COMMANDS_H
 

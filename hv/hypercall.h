@@ -6,7 +6,8 @@
 #include "mm/base/err.h"
 #include "hv/vcpu.h"
 
-/* Answer in RAX; the caller steps over the instruction. Never waits. */
+/* Of the loaded vCPU; the answer is in RAX, and the caller steps over the instruction. Never waits.
+ * Locks: takes the VM's and its space's. */
 void hypercall_handle(struct vcpu *vcpu);
 
 #endif

@@ -14,7 +14,7 @@ static void join_some(struct vm *vm)
 
 	if (!space_join_some(space, SLICE_NS))
 		return;
-	u64 joins = stats_get(&space->stats.joins), more = joins - vm->join.told;
+	u64 joins = space_counted(space, joins), more = joins - vm->join.told;
 
 	if (more)
 		log_info("%s: %llu regions are 2 MiB pages again", vm_name(vm),

@@ -7,7 +7,7 @@
 
 #include "mm/base/types.h"
 
-/* A slice of work, if any is due; whether there was. */
+/* A slice of work, if any is due; whether there was. Any CPU; locks: the lives lock. */
 bool large_pages_slice(u64 now_ns);
 
 #endif

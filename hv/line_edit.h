@@ -29,7 +29,9 @@ struct line_edit {
 	bool after_cr; /* an LF that follows belongs to it */
 };
 
+/* An empty line, no history. */
 void line_edit_init(struct line_edit *edit);
+/* Take a byte that was typed; any value. */
 enum line_edit_result line_edit_put(struct line_edit *edit, u8 byte);
 
 #endif

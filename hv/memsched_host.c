@@ -387,6 +387,7 @@ void memsched_vm_began(struct vm *vm)
 
 	*m = (struct vm_memory){.granted_pages = pages_of(vm->config->startup_bytes)};
 	m->balloon_pages = pages - m->granted_pages;
+	memsched_log_begin(m, vm->space, time_now_ns());
 	mem_active_start(&m->active);
 	sample_begin(vm->space);
 	reclaim_order(vm->space, max(vm_allowed_pages(vm), promise_pages(vm->space)), ~0ull, ~0ull);

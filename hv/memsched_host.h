@@ -48,7 +48,7 @@ enum memory_technique {
 };
 const char *memory_technique_name(enum memory_technique technique);
 
-/* Of pages that left a VM's memory: how. */
+/* Of pages that left a VM's memory, ever: how. */
 struct memory_gone {
 	u64 zipped, written, clean;
 };
@@ -59,11 +59,11 @@ struct memory_order {
 	u64 from_ns, to_ns; /* to_ns: when it was last given */
 	enum memory_cause cause;
 	enum memory_technique technique;
-	enum mem_state state;    /* of the host when it began */
-	u64 pages;               /* to be taken or given back; BLOCK: above its entitlement; by
-				    faults: taken */
-	struct memory_gone gone; /* EVICT_*: that went so since from_ns, whoever evicted them */
-	struct memory_gone gone_before; /* before that */
+	enum mem_state state; /* of the host when it began */
+	u64 pages;            /* to be taken or given back; BLOCK: above its entitlement; by
+				 faults: taken */
+	struct memory_gone gone_before, gone_after; /* EVICT_*: till from_ns, till to_ns, whoever
+						       evicted them */
 };
 
 /* Pages that faults have taken, as counted when the log last looked. */
@@ -91,7 +91,8 @@ struct vm_memory {
 		log[MEMORY_ORDERS]; /* the newest is log[(order_count - 1) % MEMORY_ORDERS] */
 	u64 order_count;
 	struct memory_taken for_faults, in_exchange;
-	struct memory_gone gone; /* when the log last looked for what faults have taken */
+	u64 looked_ns;           /* when the log last looked for what faults have taken */
+	struct memory_gone gone; /* until then */
 };
 
 /* Of the host, as of the last turn or decision. */

@@ -40,7 +40,7 @@ const char *memory_technique_name(enum memory_technique technique)
 
 static struct memory_order *newest(struct vm_memory *m, enum memory_technique technique)
 {
-	for (u64 back = 1; back <= min(m->order_count, (u64)MEMORY_ORDERS); back++) {
+	for (u64 back = 1; back <= memsched_log_count(m); back++) {
 		struct memory_order *order = &m->log[(m->order_count - back) % MEMORY_ORDERS];
 
 		if (order->technique == technique)
@@ -52,21 +52,20 @@ static struct memory_order *newest(struct vm_memory *m, enum memory_technique te
 /* Of pages that left @space so far: by compression, those of one value among them. */
 static struct memory_gone gone_so_far(const struct space *space)
 {
-	const struct space_stats *s = &space->stats;
+	const struct space_stats s = space_stats(space);
 
 	return (struct memory_gone){
-		.zipped = stats_get(&s->evicted_zip) + stats_get(&s->evicted_fill) +
-			  stats_get(&s->evicted_zero),
-		.written = stats_get(&s->evicted_swap),
-		.clean = stats_get(&s->evicted_clean),
+		.zipped = s.evicted_zip + s.evicted_fill + s.evicted_zero,
+		.written = s.evicted_swap,
+		.clean = s.evicted_clean,
 	};
 }
 
-static void begin(struct vm_memory *m, u64 now, enum memory_technique technique,
+static void begin(struct vm_memory *m, u64 from_ns, enum memory_technique technique,
 	enum memory_cause cause, struct memory_gone gone_before)
 {
 	m->log[m->order_count++ % MEMORY_ORDERS] = (struct memory_order){
-		.from_ns = now,
+		.from_ns = from_ns,
 		.cause = cause,
 		.technique = technique,
 		.state = memsched_state(),
@@ -74,9 +73,9 @@ static void begin(struct vm_memory *m, u64 now, enum memory_technique technique,
 	};
 }
 
-/* @gone_before: what had gone when an entry that begins now began. */
+/* @from_ns, @gone_before: when an entry that is new began, and what had gone then. */
 static void note(struct vm_memory *m, const struct space *space, u64 now,
-	enum memory_technique technique, enum memory_cause cause, u64 pages,
+	enum memory_technique technique, enum memory_cause cause, u64 pages, u64 from_ns,
 	struct memory_gone gone_before)
 {
 	enum memory_cause before = m->cause[technique];
@@ -84,28 +83,28 @@ static void note(struct vm_memory *m, const struct space *space, u64 now,
 
 	m->cause[technique] = cause;
 	if (cause && cause != before)
-		begin(m, now, technique, cause, gone_before);
+		begin(m, from_ns, technique, cause, gone_before);
 	/* What came of the last decision belongs to it, whatever this one is. */
 	order = cause || before ? newest(m, technique) : NULL;
 	if (!order)
 		return;
 	order->to_ns = now;
 	order->pages = max(order->pages, pages);
-	if (!memory_technique_evicts(technique))
-		return;
-	struct memory_gone gone = gone_so_far(space);
+	order->gone_after = gone_so_far(space);
+}
 
-	order->gone = (struct memory_gone){
-		.zipped = gone.zipped - order->gone_before.zipped,
-		.written = gone.written - order->gone_before.written,
-		.clean = gone.clean - order->gone_before.clean,
-	};
+void memsched_log_begin(struct vm_memory *m, const struct space *space, u64 now)
+{
+	m->looked_ns = now;
+	m->gone = gone_so_far(space);
+	m->for_faults.pages = space_counted(space, taken_for_faults);
+	m->in_exchange.pages = space_counted(space, taken_in_exchange);
 }
 
 void memsched_log_note(struct vm_memory *m, const struct space *space, u64 now,
 	enum memory_technique technique, enum memory_cause cause, u64 pages)
 {
-	note(m, space, now, technique, cause, pages, gone_so_far(space));
+	note(m, space, now, technique, cause, pages, now, gone_so_far(space));
 }
 
 static void note_taken(struct vm_memory *m, const struct space *space, u64 now,
@@ -117,14 +116,35 @@ static void note_taken(struct vm_memory *m, const struct space *space, u64 now,
 	else if (!m->cause[technique])
 		taken->begin_pages = taken->pages;
 	taken->pages = pages;
-	note(m, space, now, technique, cause, pages - taken->begin_pages, m->gone);
+	note(m, space, now, technique, cause, pages - taken->begin_pages, m->looked_ns, m->gone);
 }
 
 void memsched_log_note_faults(struct vm_memory *m, const struct space *space, u64 now)
 {
 	note_taken(m, space, now, MEMORY_EVICT_FAULT, MEMORY_NO_FRAME, &m->for_faults,
-		stats_get(&space->stats.taken_for_faults));
+		space_counted(space, taken_for_faults));
 	note_taken(m, space, now, MEMORY_EVICT_EXCHANGE, MEMORY_EXCHANGE, &m->in_exchange,
-		stats_get(&space->stats.taken_in_exchange));
+		space_counted(space, taken_in_exchange));
+	m->looked_ns = now;
 	m->gone = gone_so_far(space);
+}
+
+bool memsched_log_span(const struct vm_memory *m, u64 back, struct memory_span *span)
+{
+	const struct memory_order *order = memsched_log_entry(m, back);
+
+	if (!span->to_ns || order->from_ns < span->from_ns) {
+		span->from_ns = order->from_ns;
+		span->gone_before = order->gone_before;
+	}
+	if (order->to_ns > span->to_ns) {
+		span->to_ns = order->to_ns;
+		span->gone_after = order->gone_after;
+	}
+	for (u64 older = back + 1; older < memsched_log_count(m); older++) {
+		order = memsched_log_entry(m, older);
+		if (memory_technique_evicts(order->technique) && order->to_ns > span->from_ns)
+			return false;
+	}
+	return true;
 }

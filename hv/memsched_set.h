@@ -1,4 +1,9 @@
-/* Values of the memory scheduler that are changed while the host runs: as settings.c wants it. */
+/*
+ * Values of the memory scheduler that are changed while the host runs: as settings.c wants it, when
+ * the configuration has the new one. @vm: whose it is, NULL: the host's. An error, with one
+ * sentence in @why: nothing was done, and settings.c puts the old value back. Locks: the lives
+ * lock.
+ */
 #ifndef HV_MEMSCHED_SET_H
 #define HV_MEMSCHED_SET_H
 

@@ -19,8 +19,11 @@
 #define MMIO_CHIPSET_FIRST 0xfec00000ull
 #define MMIO_CHIPSET_END   0x100000000ull
 
-/* The fault of @exit was at no RAM. Returns 0 (done, or the VM was broken); E_WAIT and others: as
- * guest_mem. */
+/*
+ * The fault of @exit was at no RAM. Returns 0: done, or the VM was broken, or the guest's own fault
+ * queued; E_WAIT: nothing was changed, the same again later; E_NOMEM, E_CORRUPT: the VM must stop.
+ * Locks: takes the VM's and its space's.
+ */
 must_check err_t mmio_handle(struct vcpu *vcpu, const struct vm_exit *exit);
 
 #endif

@@ -9,6 +9,7 @@
 
 struct vm;
 
+/* Into the object that is begun in @j, which may become full. Boot CPU; locks: the lives lock. */
 void monitor_stats_host(struct json_write *j);
 void monitor_stats_vm(struct json_write *j, const struct vm *vm);
 

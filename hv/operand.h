@@ -26,7 +26,8 @@ struct operand {
  * Gather @bytes, at most a page of them, at @linear.
  * @access: WALK_*. Returns 0 (pinned; release it); E_INVAL: the guest's tables forbid it, and its
  * #PF has been queued; E_RANGE: a guest page table lies outside its memory, the VM was broken;
- * E_WAIT, E_NOMEM, E_CORRUPT.
+ * E_WAIT: later; E_NOMEM, E_CORRUPT: the VM must stop. With an error nothing stays pinned. Locks:
+ * takes the space's, and so does release.
  */
 must_check err_t operand_gather(struct vcpu *vcpu, const struct virt_sregs *sregs, u64 linear,
 	u32 bytes, u32 access, struct operand *out);
@@ -43,7 +44,7 @@ void operand_put(const struct operand *operand, const void *from);
 
 /*
  * The bytes of the instruction at RIP, as many of @want as lie on its page, or with @both_pages on
- * the next one too. Returns the count, or an error as above.
+ * the next one too. Returns the count, or an error as above. Locks: takes the space's.
  */
 must_check s64 operand_fetch(
 	struct vcpu *vcpu, const struct virt_sregs *sregs, bool both_pages, u8 *bytes, u32 want);

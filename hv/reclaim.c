@@ -54,20 +54,17 @@ static void note(struct vm *vm, enum memory_cause cause)
 
 static void say_done(const struct vm *vm, u64 freed)
 {
-	const struct space_stats *s = &vm->space->stats, *b = &command.before;
+	const struct space_stats s = space_stats(vm->space), *b = &command.before;
 
 	log_info(
 		"%s: reclaimed %llu.%llu MiB of %llu.%llu in %llu us: %llu pages compressed, %llu "
 		"of one value, %llu written to swap, %llu clean; %llu found no room, %llu were in use",
 		vm_name(vm), MIB_OF(freed), MIB_OF(command.wanted_frames),
 		(ull)((time_now_ns() - command.began_ns) / 1000),
-		(ull)(stats_get(&s->evicted_zip) - b->evicted_zip),
-		(ull)(stats_get(&s->evicted_fill) + stats_get(&s->evicted_zero) - b->evicted_fill -
-			b->evicted_zero),
-		(ull)(stats_get(&s->evicted_swap) - b->evicted_swap),
-		(ull)(stats_get(&s->evicted_clean) - b->evicted_clean),
-		(ull)(stats_get(&s->evict_refused) - b->evict_refused),
-		(ull)(stats_get(&s->evict_kept) - b->evict_kept));
+		(ull)(s.evicted_zip - b->evicted_zip),
+		(ull)(s.evicted_fill + s.evicted_zero - b->evicted_fill - b->evicted_zero),
+		(ull)(s.evicted_swap - b->evicted_swap), (ull)(s.evicted_clean - b->evicted_clean),
+		(ull)(s.evict_refused - b->evict_refused), (ull)(s.evict_kept - b->evict_kept));
 	command.space = NULL;
 }
 
@@ -158,6 +155,6 @@ void command_reclaim(u32 count, char **words)
 	command.wanted_frames = bytes >> PAGE_SHIFT;
 	command.began_ns = time_now_ns();
 	command.nothing_left = false;
-	command.before = vm->space->stats;
+	command.before = space_stats(vm->space);
 	command.freed_before = reclaim_freed_frames(vm->space);
 }

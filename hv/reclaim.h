@@ -1,7 +1,7 @@
 /*
  * When memory is reclaimed, and brought back: some slices of 100 us each time a scheduler's loop
  * comes round while memory is short, on any CPU but one at a time, with the VMs' lives held still;
- * and the console's command for one VM.
+ * and the console's command for one VM. Locks of both slices: the lives lock.
  */
 #ifndef HV_RECLAIM_H
 #define HV_RECLAIM_H

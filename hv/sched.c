@@ -165,14 +165,14 @@ static void start_vms(void)
 
 	list_for_each_entry (vm, &vms, all) {
 		/* What goes wrong is logged, and kept in vm->why. */
-		if (vm->config->autostart && vm_start(vm) != 0)
-			continue;
+		if (vm->config->autostart && vm_start(vm) == E_WAIT)
+			log_info("%s: %s", vm_name(vm), vm->why);
 	}
 }
 
 /*
- * The memory of VMs that have ended is freed; then those start that were to meanwhile, and may need
- * it. Returns whether there is more to be freed.
+ * The memory of VMs that have ended is freed; then those start that were to meanwhile, if they need
+ * wait for nothing else. Returns whether there is more to be freed.
  */
 static bool continue_releases(void)
 {

@@ -18,11 +18,12 @@
 /* Read the configuration, start the VMs, and run for ever. Boot CPU. */
 noreturn_fn void sched_run(const struct boot_info *info);
 
+/* Valid from sched_run() on, for ever. Values change under the lives lock. */
 const struct config *sched_config(void);
 /* The same, for who changes it: settings.c alone. */
 struct config *sched_config_to_change(void);
 
-/* The same on each other CPU: wait until the boot CPU is there, then run vCPUs for ever. */
+/* sched_run() of each other CPU: wait until the boot CPU is there, then run vCPUs for ever. */
 noreturn_fn void sched_work(void);
 
 /* The boot CPU's loop shall come round soon: there is something for it. From any CPU. */
@@ -36,6 +37,7 @@ void sched_wake(struct vm *vm);
 
 /* All VMs in the order of the configuration: a list of struct vm by .all. Boot CPU only. */
 struct list *sched_vms(void);
+/* NULL: none is called that. Boot CPU only. Cost: O(VMs). */
 struct vm *sched_find_vm(const char *name);
 
 #endif

@@ -99,12 +99,11 @@ static u64 earn(struct vm *vm, u64 now)
 
 static void say_done(const struct vm *vm)
 {
-	const struct space_stats *s = &vm->space->stats;
+	const struct space_stats s = space_stats(vm->space);
 
 	log_info("%s: scanned for sharing: %llu hashed, %llu shared, %llu zero, in %llu ms",
-		vm_name(vm), (ull)stats_get(&s->share_hashed),
-		(ull)(stats_get(&s->share_merged_own) + stats_get(&s->share_merged_other)),
-		(ull)stats_get(&s->share_zeroed), (ull)(stats_get(&s->share_ns) / 1000000));
+		vm_name(vm), (ull)s.share_hashed, (ull)(s.share_merged_own + s.share_merged_other),
+		(ull)s.share_zeroed, (ull)(s.share_ns / 1000000));
 }
 
 static void pass_ended(struct vm *vm, u64 now)
@@ -289,23 +288,21 @@ static void print_sharing(const struct vm *vm)
 
 static void print_work(const struct vm *vm)
 {
-	const struct space_stats *s = &vm->space->stats;
+	const struct space_stats s = space_stats(vm->space);
 
 	console_printf(
 		"  %s: scanned=%llu unchanged=%llu hashed=%llu compared=%llu merged-own=%llu "
 		"merged-other=%llu zeroed=%llu taken=%llu copied=%llu ms=%llu\n",
-		vm_name(vm), (ull)stats_get(&s->share_visited), (ull)stats_get(&s->share_unchanged),
-		(ull)stats_get(&s->share_hashed), (ull)stats_get(&s->share_compared),
-		(ull)stats_get(&s->share_merged_own), (ull)stats_get(&s->share_merged_other),
-		(ull)stats_get(&s->share_zeroed), (ull)stats_get(&s->share_taken),
-		(ull)stats_get(&s->share_copied), (ull)(stats_get(&s->share_ns) / 1000000));
+		vm_name(vm), (ull)s.share_visited, (ull)s.share_unchanged, (ull)s.share_hashed,
+		(ull)s.share_compared, (ull)s.share_merged_own, (ull)s.share_merged_other,
+		(ull)s.share_zeroed, (ull)s.share_taken, (ull)s.share_copied,
+		(ull)(s.share_ns / 1000000));
 	console_printf("    refused:");
 	for (u32 why = 0; why < SHARE_REFUSED_COUNT; why++)
 		console_printf(" %s=%llu", share_refusal_name((enum share_refusal)why),
-			(ull)stats_get(&s->share_refused[why]));
+			(ull)s.share_refused[why]);
 	console_printf("\n    2 MiB pages: now=%llu split=%llu joined=%llu, moving %llu pages\n",
-		(ull)stats_get(&s->large_leaves), (ull)stats_get(&s->splits),
-		(ull)stats_get(&s->joins), (ull)stats_get(&s->join_moves));
+		(ull)s.large_leaves, (ull)s.splits, (ull)s.joins, (ull)s.join_moves);
 }
 
 static void show(void)

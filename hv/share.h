@@ -1,7 +1,7 @@
 /*
  * Which pages are looked at for sharing, in slices of 100 us from the scheduler's loops. A VM that
  * has just started is scanned eagerly, for guests are most alike then; later within the rates of
- * the configuration.
+ * the configuration. Locks of all: the lives lock.
  */
 #ifndef HV_SHARE_H
 #define HV_SHARE_H
@@ -16,7 +16,8 @@ u32 share_salt_of(const struct vm *vm);
 
 /*
  * Something of what decides who shares with whom has changed: VMs that share with others now are
- * unshared in slices, from now on. Otherwise as settings.c wants it; @vm does not matter.
+ * unshared in slices, from now on. As settings.c wants it (hv/memsched_set.h); @vm does not matter.
+ * E_BUSY: share_salts_update()'s, with @why.
  */
 must_check err_t share_salts_changed(struct vm *vm, char *why, size_t why_bytes);
 

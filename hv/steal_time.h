@@ -8,6 +8,8 @@
  * flush is a promise: a vCPU is marked as preempted only if its record is there to be written, and
  * from then on does not enter the guest before its record has come, the mark is gone, and what was
  * asked for is done. It is parked for that as for any page.
+ *
+ * All is of a vCPU that the caller has out of its queue. Locks: none of the space's may be held.
  */
 #ifndef HV_STEAL_TIME_H
 #define HV_STEAL_TIME_H

@@ -8,15 +8,16 @@
 #include "hv/exit.h"
 #include "hv/hv_ops.h"
 #include "hv/run_queue.h"
+#include "hv/vcpu_halt.h"
 #include "hv/vm.h"
 #include "hv/x86/cpu.h"
 #include "hv/x86/irq.h"
+#include "hv/x86/msr.h"
 #include "hv/x86/time.h"
 
 #define VECTOR_NMI 2
 #define VECTOR_UD  6
 #define VECTOR_GP  13
-#define RFLAGS_IF  BIT(9)
 
 #define RESET_SELECTOR 0xf000
 #define RESET_IP       0xfff0
@@ -108,6 +109,7 @@ void vcpu_init_registers(struct vcpu *vcpu)
 	__atomic_store_n(&vcpu->parked_at, 0, __ATOMIC_RELAXED);
 	vcpu->pending.valid = false;
 	vcpu->nmi_pending = false;
+	vcpu->is_stuck = false;
 	__atomic_store_n(&vcpu->unhalted, false, __ATOMIC_RELAXED);
 	steal_time_init(vcpu);
 }
@@ -141,11 +143,14 @@ static void take_messages(struct vcpu *vcpu)
 		else if (message == VDEV_START_SIPI && vcpu->state == VCPU_OFF)
 			start_at(vcpu, (u16)(page << 8), 0);
 	}
+	if (vcpu->state == VCPU_OFF)
+		vcpu_halt_look(vcpu->vm);
 }
 
 /* --- Before an entry, or instead of one ------------------------------------------------------- */
 
-bool vcpu_has_event(struct vcpu *vcpu)
+/* Runs the timers that are due, too. */
+static bool has_event(struct vcpu *vcpu)
 {
 	struct vm *vm = vcpu->vm;
 	u8 blocked;
@@ -154,15 +159,35 @@ bool vcpu_has_event(struct vcpu *vcpu)
 	spin_lock(&vm->lock);
 	update_timers(vcpu);
 	__atomic_store_n(&vcpu->attention, false, __ATOMIC_SEQ_CST);
-	vcpu->nmi_pending |= vdev_nmi_take(vm->vdev, vcpu->index);
 	event = __atomic_exchange_n(&vcpu->unhalted, false, __ATOMIC_SEQ_CST) ||
-		vcpu->nmi_pending || vdev_start_is_pending(vm->vdev, vcpu->index) ||
+		vcpu_halt_is_over(vcpu) ||
 		((vcpu->virt.rflags & RFLAGS_IF) &&
-			vdev_interrupt_peek(vm->vdev, vcpu->index, &blocked) >= 0);
+			vdev_interrupt_peek(vm->vdev, vcpu->index, &blocked) >= 0) ||
+		vcpu->pending.valid || vcpu->virt.reinject.valid;
+	if (event)
+		vcpu->is_stuck = false;
 	spin_unlock(&vm->lock);
-	if (event || vcpu->pending.valid)
+	if (event)
 		vcpu->attention = true;
-	return event || vcpu->pending.valid || vcpu->virt.reinject.valid;
+	return event;
+}
+
+bool vcpu_halt(struct vcpu *vcpu)
+{
+	struct vm *vm = vcpu->vm;
+
+	vcpu->nmi_blocked = !hv_ops->nmi_allowed(&vcpu->virt);
+	/* A guest that steps itself gets its #DB behind the HLT, which wakes it at once. */
+	if (has_event(vcpu) || (vcpu->virt.rflags & RFLAGS_TF))
+		return true;
+	vcpu->state = VCPU_HALTED;
+	if (vcpu->virt.rflags & RFLAGS_IF)
+		return false;
+	spin_lock(&vm->lock);
+	vcpu->is_stuck = true;
+	vcpu_halt_look(vm);
+	spin_unlock(&vm->lock);
+	return false;
 }
 
 void vcpu_wake(struct vcpu *vcpu)
@@ -180,7 +205,7 @@ void vcpu_wake(struct vcpu *vcpu)
 		vcpu->parked_tsc += time_tsc() - vcpu->parked_at;
 		__atomic_store_n(&vcpu->parked_at, 0, __ATOMIC_RELAXED);
 	}
-	if (vcpu->state == VCPU_PARKED || vcpu_has_event(vcpu)) {
+	if (vcpu->state == VCPU_PARKED || has_event(vcpu)) {
 		vcpu->state = VCPU_RUNNABLE;
 		steal_time_ready(vcpu);
 	}

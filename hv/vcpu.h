@@ -5,6 +5,8 @@
  * "attention" is the hot loop's economy: it is set by whatever may have changed the answer to
  * "which event next, and when is the next timer": any device access, a kick, a window that opened.
  * Exits that touch no device (CPUID, page faults) leave it clear, and the next entry asks nothing.
+ *
+ * Legend: [I] fixed after creation, [a] atomic, [v] its VM's lock held; the rest is its home CPU's.
  */
 #ifndef HV_VCPU_H
 #define HV_VCPU_H
@@ -54,7 +56,9 @@ struct vcpu {
 	u64 wake_tsc;  /* host TSC of its next timer, ~0 if none; valid while attention is clear */
 	u64 run_until; /* host TSC: end of slice, as of the run under way */
 	u8 tpr_class;  /* as the local APIC has it */
-	bool nmi_pending; /* taken from the local APIC, not yet injected */
+	bool nmi_pending; /* [v] taken from the local APIC, not yet injected */
+	bool nmi_blocked; /* as it halted: for as long as it is stuck */
+	bool is_stuck;    /* [v] it halted with interrupts off, and nothing has come: vcpu_halt.h */
 	struct recurrence recurrence;
 	struct virt_event pending;           /* an exception for the guest, not yet injected */
 	u64 wall_clock_msr, system_time_msr; /* pvclock.c */
@@ -93,10 +97,12 @@ void vcpu_detach(struct vcpu *vcpu);
 void vcpu_detach_ending(void);
 
 /*
- * Run the timers that are due and say whether there is something that a HLT of this vCPU must not
- * sleep through. Sets wake_tsc. Locks: takes the VM's.
+ * The vCPU, which this CPU's hardware holds, has executed HLT. Runs the timers that are due, and
+ * sets wake_tsc. Returns whether it goes on at once, for something is there already that it must
+ * not sleep through; else it is HALTED, and its VM may be ending, if nothing can ever wake it.
+ * Locks: takes the VM's.
  */
-bool vcpu_has_event(struct vcpu *vcpu);
+bool vcpu_halt(struct vcpu *vcpu);
 
 /*
  * A sleeper with a reason to look up: it becomes RUNNABLE, or sleeps on. On its home CPU. Locks:

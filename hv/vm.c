@@ -12,6 +12,7 @@
 #include "hv/vm_boot.h"
 #include "hv/vm_disk.h"
 #include "hv/vm_swap.h"
+#include "hv/vm_wait.h"
 #include "hv/x86/insn.h"
 #include "hv/x86/msr.h"
 #include "hv/x86/paging.h"
@@ -398,9 +399,11 @@ err_t vm_start(struct vm *vm)
 {
 	err_t err;
 
-	if (vm_is_on(vm) || vm_is_releasing(vm))
+	if (vm_is_on(vm))
 		return E_BUSY;
-	vm->start_wanted = false;
+	vm->start_wanted = vm->config->startable && vm_wait_must(vm);
+	if (vm->start_wanted)
+		return E_WAIT;
 	output_new_run(&vm->output);
 	memset(&vm->last, 0, sizeof(vm->last));
 	vm->verdict = VM_VERDICT_NONE;

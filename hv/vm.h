@@ -56,7 +56,7 @@ struct vm {
 	enum vm_state state;    /* [l] */
 	u32 request;            /* [a] enum vm_request */
 	u32 is_broken;          /* [a] somebody states in .why why it cannot go on */
-	char why[VM_WHY_BYTES]; /* [l] why it was stopped or not started */
+	char why[VM_WHY_BYTES]; /* [l] why it was stopped or not started, or what it waits for */
 	bool ended; /* [l] it was started once and is no longer running, or could not start */
 	u32 starts, resets;      /* [l] */
 	enum vm_verdict verdict; /* [l] of the last run */
@@ -68,7 +68,7 @@ struct vm {
 	struct vcpu *vcpus;               /* [l] likewise; who wakes them holds vcpus_lock */
 	struct spinlock vcpus_lock;
 	u32 vcpu_count;                   /* [I] */
-	bool start_wanted;                /* [l] when the memory of those that ended is free */
+	bool start_wanted;                /* [l] it waits (vm_wait.h); .why tells for what */
 	struct vm_boot *boot;             /* [l] vm_boot.c's; NULL unless starting, or while its
 					     memory is still being cleared for a reset */
 	bool is_reset;                    /* [l] it is starting again */
@@ -133,8 +133,8 @@ struct vm *vm_create(const struct vm_config *config);
 
 /*
  * Power on: admission, memory, devices. Returns 0 with the VM VM_STARTING, and vm_continue_start()
- * does the rest; any error leaves the VM off (VM_OFF) with the reason in vm->why and nothing
- * allocated.
+ * does the rest; E_WAIT with the VM as it was, but .start_wanted (vm_wait.h): call it again; any
+ * other error leaves the VM off (VM_OFF) with the reason in vm->why and nothing allocated.
  */
 must_check err_t vm_start(struct vm *vm);
 

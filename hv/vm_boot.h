@@ -1,4 +1,7 @@
-/* Putting a kernel into a VM's fresh memory, and its first vCPU at the entry point. */
+/*
+ * Putting a kernel into a VM's fresh memory, and its first vCPU at the entry point. Boot CPU, with
+ * the lives lock held.
+ */
 #ifndef HV_VM_BOOT_H
 #define HV_VM_BOOT_H
 
@@ -7,7 +10,9 @@
 
 /*
  * Begin to load the configured kernel, initrd, command line and ACPI tables: everything is checked.
- * Nothing is copied yet. Returns 0, with vm->boot set; or an error with one sentence in @why.
+ * Nothing is copied yet. Returns 0, with vm->boot set; or with one sentence in @why and nothing
+ * left behind: E_NOTFOUND (a file), E_INVAL (no kernel that can be started), E_RANGE (it does not
+ * fit), E_LIMIT (too many or too long words or modules), E_NOMEM.
  */
 must_check err_t vm_boot_begin(struct vm *vm, char *why, size_t why_bytes);
 

@@ -218,8 +218,8 @@ void vm_disk_print(const struct disk_partition *partition)
 		console_printf(
 			"            its pages that are not in memory: %llu written from where "
 			"they are, %llu read over, %llu brought in\n",
-			(ull)stats_get(&vm->space->stats.peeked),
-			(ull)stats_get(&vm->space->stats.overwritten), (ull)s->fetched);
+			(ull)space_counted(vm->space, peeked),
+			(ull)space_counted(vm->space, overwritten), (ull)s->fetched);
 	console_printf("            half below %llu us, 99%% below %llu us; %llu KiB bounced, "
 		       "%llu waits, %llu left behind by resets, %u at the disk\n",
 		(ull)latency_below_us(&s->latency, 50), (ull)latency_below_us(&s->latency, 99),

@@ -45,7 +45,6 @@ static u64 saved_pages(u64 shared_pages)
 static void memory_figures(const struct vm *vm, struct vm_figures *out)
 {
 	const struct space *space = vm->space;
-	const struct space_stats *s = &space->stats;
 	struct zcache_figures zip = {0};
 
 	if (space->zcache)
@@ -58,14 +57,14 @@ static void memory_figures(const struct vm *vm, struct vm_figures *out)
 	out->hint_pages = stats_get(&space->share.hints);
 	out->granted_pages = space_consumed_pages(space) + out->shared_pages + out->zero_pages;
 	out->consumed_pages = out->granted_pages - out->zero_pages - out->shared_saved_pages;
-	out->peak_consumed_pages = stats_get(&s->peak_consumed_pages);
+	out->peak_consumed_pages = space_peak_pages(space);
 	out->zipped_pages = space_pages_in_state(space, PAGE_ZIPPED) +
 			    space_pages_in_state(space, PAGE_ZIPPED_WRITING);
 	out->swapped_pages = space_pages_in_state(space, PAGE_SWAPPED) +
 			     space_pages_in_state(space, PAGE_LOADING);
 	out->overhead_pages = vm->admitted.overhead_frames;
-	out->swap_in_us[0] = latency_below_us(&s->swap_in, 50);
-	out->swap_in_us[1] = latency_below_us(&s->swap_in, 99);
+	out->swap_in_us[0] = latency_below_us(&space->swap_in, 50);
+	out->swap_in_us[1] = latency_below_us(&space->swap_in, 99);
 }
 
 static void scheduler_figures(const struct vm *vm, struct vm_figures *out)
@@ -90,19 +89,18 @@ static void disk_figures(const struct vm *vm, struct vm_figures *out)
 
 static void count_memory(const struct vm *vm, u64 *c)
 {
-	const struct space_stats *s = &vm->space->stats;
+	const struct space_stats s = space_stats(vm->space);
 
-	c[VM_FAULTS] = stats_get(&s->faults);
-	c[VM_ZIPPED] = stats_get(&s->evicted_zip) + stats_get(&s->evicted_fill);
-	c[VM_UNZIPPED] = stats_get(&s->faults_zip) + stats_get(&s->faults_fill);
-	c[VM_SWAPPED_OUT] = stats_get(&s->evicted_swap) + stats_get(&s->evicted_object);
-	c[VM_SWAPPED_IN] = stats_get(&s->faults_swap);
-	c[VM_READ_AHEAD] = stats_get(&s->read_ahead);
-	c[VM_DROPPED] = stats_get(&s->evicted_clean) + stats_get(&s->evicted_zero);
-	c[VM_BALLOONED] = stats_get(&s->balloon_inflated);
-	c[VM_MERGED] = stats_get(&s->share_merged_own) + stats_get(&s->share_merged_other) +
-		       stats_get(&s->share_zeroed);
-	c[VM_COPIED] = stats_get(&s->share_copied);
+	c[VM_FAULTS] = s.faults;
+	c[VM_ZIPPED] = s.evicted_zip + s.evicted_fill;
+	c[VM_UNZIPPED] = s.faults_zip + s.faults_fill;
+	c[VM_SWAPPED_OUT] = s.evicted_swap + s.evicted_object;
+	c[VM_SWAPPED_IN] = s.faults_swap;
+	c[VM_READ_AHEAD] = s.read_ahead;
+	c[VM_DROPPED] = s.evicted_clean + s.evicted_zero;
+	c[VM_BALLOONED] = s.balloon_inflated;
+	c[VM_MERGED] = s.share_merged_own + s.share_merged_other + s.share_zeroed;
+	c[VM_COPIED] = s.share_copied;
 }
 
 static void count_vcpus(const struct vm *vm, struct vm_figures *out)

@@ -49,10 +49,11 @@ struct vm_figures {
 	u64 run_ns; /* time on a CPU */
 };
 
-/* The figures of the run under way, or what was kept of the last one. Cost: O(VMs). */
+/* The figures of the run under way, or what was kept of the last one. Boot CPU; locks: the lives
+ * lock. Cost: O(VMs). */
 void vm_figures_get(const struct vm *vm, struct vm_figures *out);
 
-/* The run is about to end: keep all but the sizes; the peak stays too. */
+/* The run is about to end: keep all but the sizes; the peak stays too. Locks and cost: as above. */
 void vm_figures_keep(struct vm *vm);
 
 /* "swapped_out" and so on. */

@@ -122,28 +122,55 @@ static err_t create(
 	return 0;
 }
 
-err_t vm_swap_create(struct vm *vm, char *why, size_t why_bytes)
+/* *@volume: where @vm's file is to lie, NULL: it has none. *@slots: how large it is to be. */
+static err_t find_place(
+	const struct vm *vm, struct swap_volume **volume, u64 *slots, char *why, size_t why_bytes)
 {
 	const struct vm_config *config = vm->config;
-	u64 slots = (config->memory_bytes - config->reservation_bytes) >> PAGE_SHIFT;
-	struct swap_volume *volume = default_volume();
 	const char *problem = "";
 
-	vm->swap = NULL;
-	if (config->swap_dir[0])
-		volume = named_volume(config->swap_dir, &problem);
-	if (config->swap_dir[0] && !volume) {
+	*slots = (config->memory_bytes - config->reservation_bytes) >> PAGE_SHIFT;
+	*volume = config->swap_dir[0] ? named_volume(config->swap_dir, &problem) : default_volume();
+	if (config->swap_dir[0] && !*volume) {
 		fmt_snprintf(why, why_bytes, "line %u: sched.swap.dir = %s: %s",
 			config->swap_dir_line, config->swap_dir, problem);
 		return E_NOTFOUND;
 	}
-	if (slots == 0)
-		return 0;
+	if (*slots == 0)
+		*volume = NULL;
+	return 0;
+}
+
+err_t vm_swap_create(struct vm *vm, char *why, size_t why_bytes)
+{
+	struct swap_volume *volume;
+	u64 slots;
+	err_t err = find_place(vm, &volume, &slots, why, why_bytes);
+
+	vm->swap = NULL;
+	if (err)
+		return err;
 	if (volume)
 		return create(vm, volume, slots, why, why_bytes);
-	if (config->reservation_given)
+	if (vm->config->reservation_given)
 		vm_swap_warn(vm);
 	return 0;
+}
+
+bool vm_swap_must_wait(const struct vm *vm, char *why, size_t why_bytes)
+{
+	struct swap_volume *volume;
+	u64 slots, coming;
+
+	/* What cannot be is for the start to say. */
+	if (find_place(vm, &volume, &slots, why, why_bytes) || !volume ||
+		!swap_volume_is_usable(volume) ||
+		swap_directory_ask(volume, slots, &coming) != E_WAIT)
+		return false;
+	fmt_snprintf(why, why_bytes,
+		"starts when swap volume %s is through with %llu.%llu MiB of what has ended",
+		volume->name, MIB_OF(coming));
+	return true;
 }
 
 void vm_swap_warn(const struct vm *vm)

@@ -30,6 +30,12 @@ bool vm_swap_is_settled(void);
  */
 must_check err_t vm_swap_create(struct vm *vm, char *why, size_t why_bytes);
 
+/*
+ * Is there no room for its file yet, but when the disk has done what is under way for files of VMs
+ * that have ended? Then @why says so.
+ */
+bool vm_swap_must_wait(const struct vm *vm, char *why, size_t why_bytes);
+
 /* Warn where it is promised less than all of its memory, and has no file for the rest. */
 void vm_swap_warn(const struct vm *vm);
 

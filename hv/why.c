@@ -1,7 +1,7 @@
 /*
  * why: what memsched_log.c noted of a VM, newest first, in words: when and for how long, the
- * cause, what was ordered, how scarce memory was when it began, and by which technique how much
- * went.
+ * cause, what was ordered, and how scarce memory was when it began. How pages went is told once for
+ * entries that overlap, so that all of it adds up.
  */
 #include "hv/why.h"
 #include "hv/console.h"
@@ -21,13 +21,35 @@ static void print_order(const struct memory_order *order, u64 now)
 		(ull)((order->to_ns - order->from_ns) / SECOND_NS), memory_cause_name(order->cause),
 		mem_state_name(order->state), memory_technique_name(order->technique),
 		MIB_OF(order->pages));
-	if (memory_technique_evicts(order->technique))
-		console_printf(
-			"; went: %llu.%llu compressed, %llu.%llu swapped, %llu.%llu that the "
-			"swap file still had",
-			MIB_OF(order->gone.zipped), MIB_OF(order->gone.written),
-			MIB_OF(order->gone.clean));
 	console_printf("\n");
+}
+
+static void print_span(const struct memory_span *span, u64 now)
+{
+	const struct memory_gone *before = &span->gone_before, *after = &span->gone_after;
+
+	console_printf(
+		"       from %llu to %llu s ago went: %llu.%llu MiB compressed, %llu.%llu swapped, "
+		"%llu.%llu that the swap file still had\n",
+		(ull)((now - span->from_ns) / SECOND_NS), (ull)((now - span->to_ns) / SECOND_NS),
+		MIB_OF(after->zipped - before->zipped), MIB_OF(after->written - before->written),
+		MIB_OF(after->clean - before->clean));
+}
+
+static void print_log(const struct vm_memory *m, u64 now)
+{
+	struct memory_span span = {0};
+
+	for (u64 back = 0; back < memsched_log_count(m); back++) {
+		const struct memory_order *order = memsched_log_entry(m, back);
+
+		print_order(order, now);
+		if (!memory_technique_evicts(order->technique) ||
+			!memsched_log_span(m, back, &span))
+			continue;
+		print_span(&span, now);
+		span = (struct memory_span){0};
+	}
 }
 
 /* What is ordered now is told by what it is to come to. */
@@ -56,8 +78,7 @@ void command_why(u32 count, char **words)
 
 	if (m->decided_ns)
 		print_now(vm);
-	for (u64 back = 0; back < min(m->order_count, (u64)MEMORY_ORDERS); back++)
-		print_order(&m->log[(m->order_count - 1 - back) % MEMORY_ORDERS], now);
+	print_log(m, now);
 	if (m->order_count == 0)
 		console_printf("%s: nothing was ever taken from it\n", vm_name(vm));
 }

@@ -129,7 +129,7 @@ static err_t region_inflate(struct space *space, gfn_t first, struct tlb_gather 
 	if (slat_is_large(space->format, old)) {
 		old = slat_exchange(region, ballooned_entry(space));
 		tlb_gather_put_large(gather, slat_pfn(space->format, old));
-		stats_sub(&space->stats.large_leaves, 1);
+		space_uncount(space, large_leaves, 1);
 		space_count_state(space, PAGE_PRIVATE, PAGE_BALLOONED, REGION_PAGE_COUNT);
 		return E_OK;
 	}
@@ -246,7 +246,7 @@ u32 balloon_inflate(struct space *space, const u64 *pages, u32 count, u32 order,
 		}
 	}
 	tlb_gather_finish(&gather);
-	stats_add(&space->stats.balloon_inflated, (u64)taken << order);
+	space_count(space, balloon_inflated, (u64)taken << order);
 	return taken;
 }
 
@@ -263,7 +263,7 @@ u32 balloon_deflate(struct space *space, const u64 *pages, u32 count, u32 order,
 		*why = item_deflate(space, GFN(pages[taken]), order);
 		taken += !*why;
 	}
-	stats_add(&space->stats.balloon_deflated, (u64)taken << order);
+	space_count(space, balloon_deflated, (u64)taken << order);
 	return taken;
 }
 
@@ -286,7 +286,7 @@ static void region_release(struct space *space, gfn_t first)
 	}
 	space_count_state(space, PAGE_BALLOONED, PAGE_UNTOUCHED, count);
 	spin_unlock(space_region_lock(space, first));
-	stats_add(&space->stats.balloon_deflated, count);
+	space_count(space, balloon_deflated, count);
 }
 
 bool balloon_release(struct space *space, u64 *cursor, u32 regions)

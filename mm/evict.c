@@ -54,7 +54,7 @@ static void drop_clean(struct space *space, u64 *entry, pfn_t frame, struct evic
 		read_ahead_leaves(space, frame);
 	slat_exchange(entry, slat_make_absent(space->format, PAGE_SWAPPED, slot));
 	space_count_state(space, PAGE_CLEAN, PAGE_SWAPPED, 1);
-	stats_add(&space->stats.evicted_clean, 1);
+	space_count(space, evicted_clean, 1);
 	tlb_gather_put(&batch->gather, frame);
 }
 
@@ -149,7 +149,10 @@ static bool frameless_entry(
 	if (is_filled(frame, &value)) {
 		*out = value ? slat_make_absent(space->format, PAGE_ZIPPED, ZIPPED_FILL | value)
 			     : 0;
-		stats_add(value ? &space->stats.evicted_fill : &space->stats.evicted_zero, 1);
+		if (value)
+			space_count(space, evicted_fill, 1);
+		else
+			space_count(space, evicted_zero, 1);
 		return true;
 	}
 	if (!space->zcache || !is_tried(space, batch))
@@ -161,7 +164,7 @@ static bool frameless_entry(
 	if (err)
 		return false;
 	*out = slat_make_absent(space->format, PAGE_ZIPPED, handle);
-	stats_add(&space->stats.evicted_zip, 1);
+	space_count(space, evicted_zip, 1);
 	return true;
 }
 
@@ -184,7 +187,7 @@ static void unhide(struct space *space, gfn_t gfn, u64 *entry, pfn_t frame)
 	slat_set_absent(entry, slat_make_leaf(f, frame, SPACE_RIGHTS_ALL, PAGE_PRIVATE, false) |
 				       f->accessed_bit | f->dirty_bit);
 	space_count_state(space, PAGE_HIDDEN, PAGE_PRIVATE, 1);
-	stats_add(&space->stats.evict_refused, 1);
+	space_count(space, evict_refused, 1);
 	/* With a swap file all that lacks is a command's record, or room in it. */
 	if (!space->swap)
 		note_refused(space);
@@ -221,7 +224,7 @@ static void page_evict(struct space *space, gfn_t gfn, pfn_t frame, struct evict
 		is_written =
 			!is_free && slat_state(space->format, slat_load(entry)) == PAGE_WRITING;
 	} else {
-		stats_add(&space->stats.evict_kept, 1);
+		space_count(space, evict_kept, 1);
 	}
 	spin_unlock(space_region_lock(space, gfn));
 	if (is_written)

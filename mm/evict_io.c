@@ -185,7 +185,7 @@ static void reading_done(struct swap_io *io)
 		frame_unpin(io->pages[i].frame);
 	}
 	if (!io->orphaned) {
-		latency_note(&space->stats.swap_in, platform_now_ns() - io->began_ns);
+		latency_note(&space->swap_in, platform_now_ns() - io->began_ns);
 		platform_wake(space);
 	}
 	swap_io_give(io);
@@ -282,7 +282,7 @@ enum fault_result evict_io_read(struct space *space, gfn_t gfn, u64 *entry, pfn_
 	io->pages[slot - io->pages[0].slot].is_for_write = access & SLAT_WRITE;
 	pages_turn(space, io, PAGE_SWAPPED, PAGE_LOADING);
 	if (!is_fetch) {
-		stats_add(&space->stats.read_ahead, io->page_count - 1);
+		space_count(space, read_ahead, io->page_count - 1);
 		read_ahead_came(space, io->page_count - 1);
 	}
 	if (swap_read(space->swap, io) == E_OK)
@@ -323,7 +323,7 @@ static void page_leave(
 	}
 	slat_exchange(entry, slat_make_absent(f, PAGE_SWAPPED, page->slot));
 	space_count_state(space, PAGE_WRITING, PAGE_SWAPPED, 1);
-	stats_add(&space->stats.evicted_swap, 1);
+	space_count(space, evicted_swap, 1);
 	tlb_gather_put(gather, page->frame);
 }
 
@@ -423,7 +423,7 @@ static void object_leave(struct space *space, struct swap_io *io, u32 index, err
 	slat_set_absent(entry, slat_make_absent(f, PAGE_SWAPPED, page->slot));
 	space_count_state(space, PAGE_ZIPPED_WRITING, PAGE_SWAPPED, 1);
 	zcache_drop(space->zcache, handle);
-	stats_add(&space->stats.evicted_object, 1);
+	space_count(space, evicted_object, 1);
 }
 
 static void objects_end(struct space *space, struct swap_io *io, u32 first, u32 end, err_t failed)

@@ -48,7 +48,7 @@ static enum fault_result object_resolve(
 		return FAULT_CORRUPT;
 	}
 	own(space, entry, state, frame);
-	stats_add(&space->stats.faults_zip, 1);
+	space_count(space, faults_zip, 1);
 	return FAULT_DONE;
 }
 
@@ -64,7 +64,7 @@ static enum fault_result zipped_resolve(struct space *space, gfn_t gfn, u64 *ent
 		return FAULT_NOMEM;
 	evicted_fill(frame, (u32)payload);
 	own(space, entry, PAGE_ZIPPED, frame);
-	stats_add(&space->stats.faults_fill, 1);
+	space_count(space, faults_fill, 1);
 	return FAULT_DONE;
 }
 
@@ -91,7 +91,7 @@ static enum fault_result swapped_resolve(struct space *space, gfn_t gfn, u64 *en
 	if (result != FAULT_WAIT || slat_state(space->format, slat_load(entry)) != PAGE_LOADING)
 		frame_free(frame);
 	else
-		stats_add(&space->stats.faults_swap, 1);
+		space_count(space, faults_swap, 1);
 	return result;
 }
 
@@ -109,7 +109,7 @@ static void clean_resolve(struct space *space, gfn_t gfn, u64 *entry)
 	slat_exchange(entry, slat_make_leaf(f, frame, SPACE_RIGHTS_ALL, PAGE_PRIVATE, false) |
 				     (leaf & f->accessed_bit));
 	space_count_state(space, PAGE_CLEAN, PAGE_PRIVATE, 1);
-	stats_add(&space->stats.faults_clean, 1);
+	space_count(space, faults_clean, 1);
 }
 
 void evicted_keep(struct space *space, u64 *entry)
@@ -130,7 +130,7 @@ void evicted_keep(struct space *space, u64 *entry)
 static enum fault_result writing_resolve(struct space *space, gfn_t gfn, u64 *entry)
 {
 	evicted_keep(space, entry);
-	stats_add(&space->stats.faults_writing, 1);
+	space_count(space, faults_writing, 1);
 	if (slat_state(space->format, slat_load(entry)) == PAGE_SHARED)
 		return share_break(space, gfn, entry);
 	return FAULT_DONE;
@@ -146,7 +146,7 @@ enum fault_result evicted_resolve(struct space *space, gfn_t gfn, u64 *entry, u3
 	case PAGE_SWAPPED:
 		return swapped_resolve(space, gfn, entry, access);
 	case PAGE_LOADING:
-		stats_add(&space->stats.faults_joined, 1);
+		space_count(space, faults_joined, 1);
 		return FAULT_WAIT;
 	case PAGE_CLEAN:
 		clean_resolve(space, gfn, entry);
@@ -179,7 +179,7 @@ bool evicted_overwrite(struct space *space, gfn_t gfn, enum fault_result *result
 	own(space, entry, state, frame);
 	evicted_forget(space, old, &gather);
 	tlb_gather_finish(&gather);
-	stats_add(&space->stats.overwritten, 1);
+	space_count(space, overwritten, 1);
 	return true;
 }
 

@@ -30,7 +30,7 @@ static enum fault_result untouched_resolve(struct space *space, gfn_t gfn, u64 *
 		slat_set_absent(entry,
 			slat_make_leaf(f, frame_zero(), SPACE_RIGHTS_READ_ONLY, PAGE_ZERO, false));
 		space_count_state(space, PAGE_UNTOUCHED, PAGE_ZERO, 1);
-		stats_add(&space->stats.faults_zero_read, 1);
+		space_count(space, faults_zero_read, 1);
 		return FAULT_DONE;
 	}
 	pfn_t frame = promise_frame(space, gfn, false);
@@ -40,7 +40,7 @@ static enum fault_result untouched_resolve(struct space *space, gfn_t gfn, u64 *
 	memset(platform_frame_va(frame), 0, PAGE_BYTES);
 	slat_set_absent(entry, slat_make_leaf(f, frame, SPACE_RIGHTS_ALL, PAGE_PRIVATE, false));
 	space_count_state(space, PAGE_UNTOUCHED, PAGE_PRIVATE, 1);
-	stats_add(&space->stats.faults_zero_fill, 1);
+	space_count(space, faults_zero_fill, 1);
 	return FAULT_DONE;
 }
 
@@ -51,7 +51,7 @@ static enum fault_result ballooned_resolve(struct space *space, gfn_t gfn, u64 *
 
 	if (result == FAULT_DONE) {
 		space_count_state(space, PAGE_BALLOONED, PAGE_UNTOUCHED, 1);
-		stats_add(&space->stats.balloon_touched, 1);
+		space_count(space, balloon_touched, 1);
 	}
 	return result;
 }
@@ -72,7 +72,7 @@ static enum fault_result zero_resolve(struct space *space, gfn_t gfn, u64 *entry
 	slat_set_absent(
 		entry, slat_make_leaf(space->format, frame, SPACE_RIGHTS_ALL, PAGE_PRIVATE, false));
 	space_count_state(space, PAGE_ZERO, PAGE_PRIVATE, 1);
-	stats_add(&space->stats.faults_zero_fill, 1);
+	space_count(space, faults_zero_fill, 1);
 	return FAULT_DONE;
 }
 
@@ -88,7 +88,7 @@ static enum fault_result hidden_resolve(struct space *space, u64 *entry)
 	slat_set_absent(entry, slat_make_leaf(f, frame, SPACE_RIGHTS_ALL, PAGE_PRIVATE, false) |
 				       f->accessed_bit | f->dirty_bit);
 	space_count_state(space, PAGE_HIDDEN, PAGE_PRIVATE, 1);
-	stats_add(&space->stats.faults_hidden, 1);
+	space_count(space, faults_hidden, 1);
 	return FAULT_DONE;
 }
 
@@ -96,7 +96,7 @@ static enum fault_result hidden_resolve(struct space *space, u64 *entry)
 static enum fault_result private_resolve(struct space *space, u64 *entry)
 {
 	slat_set_bits(entry, space->format->write_bit);
-	stats_add(&space->stats.faults_protected, 1);
+	space_count(space, faults_protected, 1);
 	return FAULT_DONE;
 }
 
@@ -129,8 +129,8 @@ static bool large_fill(struct space *space, gfn_t gfn, u64 *region)
 	slat_set_absent(region, slat_make_leaf(space->format, first, space_large_rights(space),
 					PAGE_PRIVATE, true));
 	space_count_state(space, PAGE_UNTOUCHED, PAGE_PRIVATE, REGION_PAGE_COUNT);
-	stats_add(&space->stats.large_leaves, 1);
-	stats_add(&space->stats.faults_large, 1);
+	space_count(space, large_leaves, 1);
+	space_count(space, faults_large, 1);
 	return true;
 }
 
@@ -190,7 +190,7 @@ static enum fault_result try_once(struct space *space, gfn_t gfn, u32 access)
 
 	if (slat_is_present(space->format, leaf) &&
 		(wanted & ~slat_rights(space->format, leaf)) == 0)
-		stats_add(&space->stats.faults_spurious, 1);
+		space_count(space, faults_spurious, 1);
 	else
 		result = fault_resolve(space, gfn, wanted | (access & FAULT_WALK));
 	spin_unlock(space_region_lock(space, gfn));
@@ -205,12 +205,12 @@ enum fault_result fault_handle(struct space *space, gpa_t gpa, u32 access)
 
 	if (!space_is_ram(space, gfn))
 		return FAULT_NOT_RAM;
-	stats_add(&space->stats.faults, 1);
+	space_count(space, faults, 1);
 	do {
 		result = try_once(space, gfn, access);
 	} while (result == FAULT_NOMEM &&
 		 (result = reclaim_for_fault(space, tries++)) == FAULT_DONE);
 	if (result == FAULT_WAIT)
-		stats_add(&space->stats.faults_waited, 1);
+		space_count(space, faults_waited, 1);
 	return result;
 }

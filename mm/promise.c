@@ -53,7 +53,7 @@ u64 promise_pages(const struct space *space)
 
 void promise_update(struct space *space)
 {
-	u64 consumed = space_consumed_pages(space), promised = promise_pages(space);
+	u64 consumed = space_consumed_at_least(space), promised = promise_pages(space);
 	u64 part = 0;
 
 	if (consumed < promised)
@@ -66,29 +66,32 @@ void promise_forget(struct space *space)
 	part_set(space, 0);
 }
 
-bool promise_may_take(const struct space *space, u64 pages)
+static bool may_take(const struct space *space, u64 pages)
 {
-	if (space_consumed_pages(space) + pages <= promise_pages(space))
-		return true;
-	/* Each fault asks: other CPUs' counts are summed only where it may come to them. */
-	return frame_free_at_least() >= kept_pages() + pages || promise_spare_pages() >= pages;
+	u64 promised = promise_pages(space);
+
+	/* Each fault asks: what CPUs have apart is added up only where it may come to that. */
+	return space_consumed_at_most(space) + pages <= promised ||
+	       frame_free_at_least() >= kept_pages() + pages ||
+	       space_consumed_pages(space) + pages <= promised || promise_spare_pages() >= pages;
 }
 
 bool promise_pays_itself(const struct space *space, u64 pages, bool returns)
 {
-	const struct space_orders *orders = &space->orders;
+	u64 bound = __atomic_load_n(&space->orders.bound_pages, __ATOMIC_RELAXED);
+	u64 entitled = __atomic_load_n(&space->orders.entitled_pages, __ATOMIC_RELAXED);
+	enum mem_state state = memsched_state();
+	u64 most = space_consumed_at_most(space) + pages;
 
-	if (space_consumed_pages(space) + pages <= promise_pages(space))
+	if (most <= promise_pages(space) || !mem_pays_itself(most, bound, entitled, state, returns))
 		return false;
-	return mem_pays_itself(space_held_pages(space) + pages,
-		__atomic_load_n(&orders->bound_pages, __ATOMIC_RELAXED),
-		__atomic_load_n(&orders->entitled_pages, __ATOMIC_RELAXED), memsched_state(),
-		returns);
+	return space_consumed_pages(space) + pages > promise_pages(space) &&
+	       mem_pays_itself(space_held_pages(space) + pages, bound, entitled, state, returns);
 }
 
 bool promise_allows(const struct space *space, u64 pages, bool returns)
 {
-	return !promise_pays_itself(space, pages, returns) && promise_may_take(space, pages);
+	return !promise_pays_itself(space, pages, returns) && may_take(space, pages);
 }
 
 pfn_t promise_frame(struct space *space, gfn_t gfn, bool returns)
@@ -96,7 +99,7 @@ pfn_t promise_frame(struct space *space, gfn_t gfn, bool returns)
 	pfn_t frame = promise_allows(space, 1, returns) ? frame_alloc(FRAME_PRIVATE) : PFN_NONE;
 
 	if (pfn_is_none(frame))
-		stats_add(&space->stats.faults_nomem, 1);
+		space_count(space, faults_nomem, 1);
 	else
 		frame_set_owner(frame, space_owner_word(space, gfn));
 	return frame;

@@ -30,20 +30,19 @@ u64 promise_spare_pages(void);
 /* Of its pages, those that @space finds frames for whatever others do. */
 u64 promise_pages(const struct space *space);
 
-/* @space's consumption changed: note what it is still owed, to within 64 pages. Cost: O(1), seldom a shared write. */
+/*
+ * What @space consumes at least has changed: note what it is still owed, to within 64 pages. Cost: O(1), seldom a
+ * shared write.
+ */
 void promise_update(struct space *space);
 
 /* It is owed nothing any more: it is being destroyed. */
 void promise_forget(struct space *space);
 
-/* May @space take @pages more frames? Cost: O(1) within its promise, or while frames are plentiful;
- * else O(CPUs). */
-must_check bool promise_may_take(const struct space *space, u64 pages);
-
 /*
  * Must @space give up pages of its own for @pages more, by its orders and mem_pays_itself()? And may
  * it take them, by that and its promise? @returns: what it takes them for was evicted before. Cost:
- * as promise_may_take().
+ * O(1) within its promise, or while frames are plentiful; else O(CPUs).
  */
 must_check bool promise_pays_itself(const struct space *space, u64 pages, bool returns);
 must_check bool promise_allows(const struct space *space, u64 pages, bool returns);

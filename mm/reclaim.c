@@ -54,10 +54,9 @@ bool reclaim_is_plentiful(void)
 
 u64 reclaim_freed_frames(const struct space *space)
 {
-	const struct space_stats *s = &space->stats;
-	u64 freed = stats_get(&s->evicted_zip) + stats_get(&s->evicted_fill) +
-		    stats_get(&s->evicted_zero) + stats_get(&s->evicted_swap) +
-		    stats_get(&s->evicted_clean);
+	u64 freed = space_counted(space, evicted_zip) + space_counted(space, evicted_fill) +
+		    space_counted(space, evicted_zero) + space_counted(space, evicted_swap) +
+		    space_counted(space, evicted_clean);
 	struct zcache_figures zip = {0};
 
 	if (space->zcache)
@@ -140,7 +139,7 @@ static bool shared_start(bool for_fault)
 	if (swept == RECLAIM_SWEPT_SOME) {
 		reclaim.has_batch = true;
 		if (for_fault)
-			stats_add(&space->stats.taken_for_faults, evict_chosen(&reclaim.batch));
+			space_count(space, taken_for_faults, evict_chosen(&reclaim.batch));
 		space_release(space);
 	}
 	return swept != RECLAIM_SWEPT_NOTHING;
@@ -309,7 +308,7 @@ static bool direct_batch(void)
 		chosen = reclaim_choose(space, &batch, DIRECT_PAGES, (enum reclaim_effort)effort);
 		evict_some(&batch, space, ~0ull);
 	}
-	stats_add(&space->stats.taken_for_faults, chosen);
+	space_count(space, taken_for_faults, chosen);
 	space_release(space);
 	return chosen || direct_shared();
 }
@@ -330,7 +329,7 @@ static bool own_batch(struct space *space)
 			space, &batch, DIRECT_PAGES, (enum reclaim_effort)effort);
 		evict_some(&batch, space, ~0ull);
 	}
-	stats_add(&space->stats.taken_in_exchange, chosen);
+	space_count(space, taken_in_exchange, chosen);
 	return chosen;
 }
 

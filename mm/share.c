@@ -173,7 +173,7 @@ bool share_look_up(struct space *space, pfn_t frame, struct share_candidate *c)
 	c->frame = frame;
 	c->hint_number = 0;
 	c->id = share_identify(space, frame, &zero);
-	stats_add(&space->stats.share_hashed, 1);
+	space_count(space, share_hashed, 1);
 	if (zero) {
 		c->kind = SHARE_TARGET_ZERO;
 		return true;
@@ -287,8 +287,8 @@ static void scan_some(struct space *space, struct share_slice *scan)
 		else
 			small_scan(space, scan);
 	}
-	stats_add(&space->stats.share_visited, scan->done.visited - visited);
-	stats_add(&space->stats.share_unchanged, scan->unchanged - unchanged);
+	space_count(space, share_visited, scan->done.visited - visited);
+	space_count(space, share_unchanged, scan->unchanged - unchanged);
 	s->hints_now += scan->unchanged - unchanged;
 	if (s->next_page >= space->page_count) {
 		__atomic_store_n(&s->hints, s->hints_now, __ATOMIC_RELAXED);
@@ -343,7 +343,7 @@ struct share_progress share_scan(struct space *space, u64 hash_most, u64 most_ns
 		 platform_now_ns() < scan.end_ns);
 	space = space_hold(number, serial);
 	if (space) {
-		stats_add(&space->stats.share_ns, platform_now_ns() - start);
+		space_count(space, share_ns, platform_now_ns() - start);
 		space_release(space);
 	}
 	spin_unlock(&share.lock);

@@ -31,7 +31,7 @@ enum fault_result share_break(struct space *space, gfn_t gfn, u64 *entry)
 	if (share_index_take_last(frame)) {
 		/* More rights on the same frame: nothing to flush. */
 		page_own(space, gfn, entry, frame, leaf & f->accessed_bit);
-		stats_add(&space->stats.share_taken, 1);
+		space_count(space, share_taken, 1);
 		return FAULT_DONE;
 	}
 	pfn_t copy = promise_frame(space, gfn, false);
@@ -45,6 +45,6 @@ enum fault_result share_break(struct space *space, gfn_t gfn, u64 *entry)
 	tlb_gather_put(&gather, frame);
 	tlb_gather_finish(&gather);
 	page_own(space, gfn, entry, copy, 0);
-	stats_add(&space->stats.share_copied, 1);
+	space_count(space, share_copied, 1);
 	return FAULT_DONE;
 }

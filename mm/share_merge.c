@@ -41,7 +41,7 @@ static void step(enum share_step at)
 
 void share_refuse(struct space *space, enum share_refusal why)
 {
-	stats_add(&space->stats.share_refused[why], 1);
+	space_count(space, share_refused[why], 1);
 }
 
 bool share_pages_equal(pfn_t a, pfn_t b)
@@ -218,7 +218,7 @@ static enum share_refusal page_compare(struct space *space, const struct share_c
 {
 	bool equal;
 
-	stats_add(&space->stats.share_compared, 1);
+	space_count(space, share_compared, 1);
 	if (c->kind == SHARE_TARGET_ZERO)
 		equal = share_page_is_zero(platform_frame_va(c->frame));
 	else
@@ -235,14 +235,15 @@ static void page_replace(
 	enum page_state state = zero ? PAGE_ZERO : PAGE_SHARED;
 	pfn_t frame = zero ? frame_zero() : c->target;
 	u64 leaf = slat_make_leaf(f, frame, SPACE_RIGHTS_READ_ONLY, state, false);
-	u64 *counter = zero ? &space->stats.share_zeroed
-		       : share_index_first(frame) == space->number
-			       ? &space->stats.share_merged_own
-			       : &space->stats.share_merged_other;
 
 	slat_exchange(entry, leaf | (slat_load(entry) & f->accessed_bit));
 	space_count_state(space, PAGE_PRIVATE, state, 1);
-	stats_add(counter, 1);
+	if (zero)
+		space_count(space, share_zeroed, 1);
+	else if (share_index_first(frame) == space->number)
+		space_count(space, share_merged_own, 1);
+	else
+		space_count(space, share_merged_other, 1);
 	tlb_gather_put(gather, c->frame);
 }
 

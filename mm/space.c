@@ -40,11 +40,13 @@ static u64 region_count(const struct space_config *config)
 	return div_up(config->memory_bytes, REGION_BYTES);
 }
 
-/* Frames for the struct, its guards, its locks and what sharing counts by region. */
+/* Frames for the struct, its counters, its guards, its locks and what sharing counts by region. */
 static u64 struct_frames(const struct space_config *config)
 {
 	u64 bytes =
-		sizeof(struct space) + config->vcpu_count * sizeof(struct fault_guard) +
+		sizeof(struct space) +
+		space_counts_sets(config->vcpu_count) * sizeof(struct space_stats) +
+		config->vcpu_count * sizeof(struct fault_guard) +
 		region_count(config) * (sizeof(struct space_region) + sizeof(struct share_gain));
 
 	return div_up(bytes, PAGE_BYTES);
@@ -95,7 +97,9 @@ static void space_fill_in(struct space *space, const struct space_config *config
 	space->large_pages_no_exec = config->large_pages_no_exec;
 	space->region_count = region_count(config);
 	space->frame_count = struct_frames(config);
-	space->guards = (struct fault_guard *)(space + 1);
+	space->counts.sets = (struct space_stats *)(space + 1);
+	space->counts.set_mask = space_counts_sets(config->vcpu_count) - 1;
+	space->guards = (struct fault_guard *)&space->counts.sets[space->counts.set_mask + 1];
 	space->guard_count = config->vcpu_count;
 	space->regions = (struct space_region *)&space->guards[space->guard_count];
 	for (u64 i = 0; i < space->region_count; i++)
@@ -115,7 +119,7 @@ static err_t upper_tables_build(struct space *space)
 	space->root = frame_alloc_zeroed(FRAME_TABLE);
 	if (pfn_is_none(space->root))
 		return E_NOMEM;
-	stats_add(&space->stats.table_pages, 1);
+	space_count(space, table_pages, 1);
 	for (u64 index = 0; index < space->page_count; index += REGION_PAGE_COUNT) {
 		gfn_t gfn = space_page_gfn(space, index);
 		u64 *table = platform_frame_va(space->root);
@@ -128,7 +132,7 @@ static err_t upper_tables_build(struct space *space)
 
 				if (pfn_is_none(below))
 					return E_NOMEM;
-				stats_add(&space->stats.table_pages, 1);
+				space_count(space, table_pages, 1);
 				slat_set_absent(entry, slat_make_table(space->format, below));
 			}
 			table = platform_frame_va(slat_pfn(space->format, slat_load(entry)));
@@ -205,7 +209,7 @@ err_t space_create(struct space **out, const struct space_config *config)
 	struct space *space = platform_frame_va(run);
 
 	space_fill_in(space, config);
-	err = tlb_domain_init(&space->tlb, &space->stats.flush_rounds);
+	err = tlb_domain_init(&space->tlb);
 	if (!err)
 		err = upper_tables_build(space);
 	if (!err)
@@ -227,8 +231,8 @@ err_t space_create(struct space **out, const struct space_config *config)
 static void large_clear(struct space *space, u64 leaf, struct tlb_gather *gather)
 {
 	tlb_gather_put_large(gather, slat_pfn(space->format, leaf));
-	stats_sub(&space->stats.pages_by_state[PAGE_PRIVATE], REGION_PAGE_COUNT);
-	stats_sub(&space->stats.large_leaves, 1);
+	space_count_state(space, PAGE_PRIVATE, PAGE_UNTOUCHED, REGION_PAGE_COUNT);
+	space_uncount(space, large_leaves, 1);
 }
 
 /* Gather what a detached table maps. Its entries stay as they are: the next taker zeroes the table.
@@ -244,7 +248,7 @@ static void table_clear(struct space *space, u64 entry, struct tlb_gather *gathe
 		if (state == PAGE_UNTOUCHED)
 			continue;
 		evicted_forget(space, leaf, gather);
-		stats_sub(&space->stats.pages_by_state[state], 1);
+		space_count_state(space, state, PAGE_UNTOUCHED, 1);
 	}
 }
 
@@ -268,12 +272,11 @@ static void region_clear(struct space *space, gfn_t first)
 		else if (table)
 			table_clear(space, entry, &gather);
 		else
-			stats_sub(&space->stats.pages_by_state[slat_state(space->format, entry)],
+			space_count_state(space, slat_state(space->format, entry), PAGE_UNTOUCHED,
 				REGION_PAGE_COUNT);
 		tlb_gather_finish(&gather);
 		if (table)
 			space_table_give(space, slat_pfn(space->format, entry));
-		promise_update(space);
 	}
 	spin_unlock(lock);
 }
@@ -371,34 +374,6 @@ enum page_state space_page_state(struct space *space, gfn_t gfn)
 
 	spin_unlock(space_region_lock(space, gfn));
 	return slat_state(space->format, leaf);
-}
-
-u64 space_pages_in_state(const struct space *space, enum page_state state)
-{
-	u64 touched = 0;
-
-	if (state != PAGE_UNTOUCHED)
-		return stats_get(&space->stats.pages_by_state[state]);
-	for (u32 s = PAGE_UNTOUCHED + 1; s < PAGE_STATE_COUNT; s++)
-		touched += stats_get(&space->stats.pages_by_state[s]);
-	return space->page_count - touched;
-}
-
-u64 space_consumed_pages(const struct space *space)
-{
-	const u64 *pages = space->stats.pages_by_state;
-
-	return stats_get(&pages[PAGE_PRIVATE]) + stats_get(&pages[PAGE_HIDDEN]) +
-	       stats_get(&pages[PAGE_CLEAN]) + stats_get(&pages[PAGE_WRITING]) +
-	       stats_get(&pages[PAGE_LOADING]);
-}
-
-u64 space_held_pages(const struct space *space)
-{
-	u64 consumed = space_consumed_pages(space);
-
-	/* They are counted one after the other, while pages go from one state to another. */
-	return consumed - min(consumed, stats_get(&space->stats.pages_by_state[PAGE_WRITING]));
 }
 
 u64 space_split_all(struct space *space)

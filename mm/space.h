@@ -16,7 +16,8 @@
 #include "mm/fault_guard.h"
 #include "mm/slat.h"
 #include "mm/tlb.h"
-#include "mm/stats.h"
+#include "mm/space_counts.h"
+#include "mm/base/latency.h"
 
 #define SPACE_LOW_END    GIB(3) /* end of RAM below 4 GiB */
 #define SPACE_HIGH_BASE  GIB(4)
@@ -156,7 +157,9 @@ struct space {
 	struct space_orders orders;
 	struct space_sample sample; /* [one] who calls sample.h */
 	u64 fetch_at;               /* [one] who calls fetch.h: page index from which it goes on */
-	struct space_stats stats;
+	struct space_counts counts;
+	u64 pins;               /* [a] held now */
+	struct latency swap_in; /* from the touch to the page, of pages that were read */
 };
 
 /* What creating such a space costs in frames beyond its RAM: tables, locks, the struct. */
@@ -219,13 +222,6 @@ must_check err_t space_pin_present(struct space *space, gfn_t gfn, pfn_t *out);
 
 /* The state of a page now (console, tests). */
 enum page_state space_page_state(struct space *space, gfn_t gfn);
-
-/* Pages in @state now. */
-u64 space_pages_in_state(const struct space *space, enum page_state state);
-/* Pages that have a frame of their own now, or one under read; shared ones are not among them. */
-u64 space_consumed_pages(const struct space *space);
-/* Of these, those that are not on their way out. */
-u64 space_held_pages(const struct space *space);
 
 /*
  * Walk the tables and compare every invariant with the statistics; false if one fails, and the log

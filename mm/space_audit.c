@@ -236,11 +236,14 @@ bool space_audit(struct space *space)
 	table_audit(&audit, space->root, 4, GFN(0));
 	for (u32 state = PAGE_UNTOUCHED + 1; state < PAGE_STATE_COUNT; state++)
 		equal_audit(&audit, "pages of one state", audit.pages[state],
-			stats_get(&space->stats.pages_by_state[state]));
-	equal_audit(
-		&audit, "large leaves", audit.large_leaves, stats_get(&space->stats.large_leaves));
+			space_counted(space, pages_by_state[state]));
+	equal_audit(&audit, "large leaves", audit.large_leaves, space_counted(space, large_leaves));
 	equal_audit(&audit, "tables", audit.leaf_tables + audit.upper_tables,
-		stats_get(&space->stats.table_pages));
+		space_counted(space, table_pages));
+	equal_audit(&audit, "pages consumed",
+		audit.pages[PAGE_PRIVATE] + audit.pages[PAGE_HIDDEN] + audit.pages[PAGE_CLEAN] +
+			audit.pages[PAGE_WRITING] + audit.pages[PAGE_LOADING],
+		space_consumed_pages(space));
 	storage_audit(&audit);
 	for (u64 at = space->table_reserve_head; at != ~0ull; at = frame_owner(PFN(at)))
 		reserved++;

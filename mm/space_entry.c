@@ -122,19 +122,8 @@ void space_split(struct space *space, gfn_t gfn)
 		leaves[i] = slat_make_leaf(f, frame, SPACE_RIGHTS_ALL, PAGE_PRIVATE, false) | used;
 	}
 	slat_set_absent(entry, slat_make_table(f, table));
-	stats_sub(&space->stats.large_leaves, 1);
-	stats_add(&space->stats.splits, 1);
-}
-
-void space_count_state(struct space *space, enum page_state from, enum page_state to, u64 pages)
-{
-	if (from != PAGE_UNTOUCHED)
-		stats_sub(&space->stats.pages_by_state[from], pages);
-	if (to != PAGE_UNTOUCHED)
-		stats_add(&space->stats.pages_by_state[to], pages);
-	if (to == PAGE_PRIVATE)
-		stats_max(&space->stats.peak_consumed_pages, space_consumed_pages(space));
-	promise_update(space);
+	space_uncount(space, large_leaves, 1);
+	space_count(space, splits, 1);
 }
 
 pfn_t space_table_take(struct space *space)
@@ -149,14 +138,14 @@ pfn_t space_table_take(struct space *space)
 
 	memset(platform_frame_va(table), 0, PAGE_BYTES);
 	frame_set_kind(table, FRAME_TABLE);
-	stats_add(&space->stats.table_pages, 1);
+	space_count(space, table_pages, 1);
 	return table;
 }
 
 void space_table_give(struct space *space, pfn_t table)
 {
 	frame_set_kind(table, FRAME_TABLE_RESERVE);
-	stats_sub(&space->stats.table_pages, 1);
+	space_uncount(space, table_pages, 1);
 
 	spin_lock(&space->tables_lock);
 	frame_set_owner(table, space->table_reserve_head);

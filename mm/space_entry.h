@@ -63,7 +63,4 @@ static inline u32 space_large_rights(const struct space *space)
 	return SPACE_RIGHTS_ALL & ~(space->large_pages_no_exec ? SLAT_EXEC : 0u);
 }
 
-/* @pages pages went from one state to another. */
-void space_count_state(struct space *space, enum page_state from, enum page_state to, u64 pages);
-
 #endif

@@ -21,8 +21,7 @@ static bool page_hide(struct space *space, u64 *entry)
 		frame_pin_count(frame))
 		return false;
 	slat_exchange(entry, slat_make_absent(f, PAGE_HIDDEN, frame.v));
-	stats_sub(&space->stats.pages_by_state[PAGE_PRIVATE], 1);
-	stats_add(&space->stats.pages_by_state[PAGE_HIDDEN], 1);
+	space_count_state(space, PAGE_PRIVATE, PAGE_HIDDEN, 1);
 	return true;
 }
 

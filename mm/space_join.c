@@ -68,8 +68,8 @@ static void table_replace(struct space *space, u64 *region, const u64 *entries)
 	slat_set_absent(region,
 		slat_make_leaf(f, first, space_large_rights(space), PAGE_PRIVATE, true) | used);
 	space_table_give(space, slat_pfn(f, table));
-	stats_add(&space->stats.large_leaves, 1);
-	stats_add(&space->stats.joins, 1);
+	space_count(space, large_leaves, 1);
+	space_count(space, joins, 1);
 }
 
 /* Region held; the entry's page is absent and flushed. */
@@ -100,7 +100,7 @@ static void pages_move(struct space *space, gfn_t first, u64 *entries)
 		old[i] = slat_exchange(&entries[j->moved + i], 0);
 	tlb_gather_note(&gather);
 	tlb_gather_finish(&gather);
-	stats_add(&space->stats.join_moves, count);
+	space_count(space, join_moves, count);
 	for (u32 i = 0; i < count; i++, j->moved++)
 		page_move(space, GFN(first.v + j->moved), &entries[j->moved], old[i],
 			PFN(j->run.v + j->moved));

@@ -76,6 +76,6 @@ err_t space_peek(struct space *space, gfn_t gfn, struct space_peek *peek)
 
 	spin_unlock(space_region_lock(space, gfn));
 	if (err == E_OK || err == E_WAIT)
-		stats_add(&space->stats.peeked, 1);
+		space_count(space, peeked, 1);
 	return err;
 }

@@ -73,8 +73,8 @@ static err_t pin(struct space *space, gfn_t gfn, enum purpose purpose, pfn_t *ou
 
 	if (!space_is_ram(space, gfn))
 		return E_RANGE;
-	if (__atomic_add_fetch(&space->stats.pins, 1, __ATOMIC_RELAXED) > SPACE_PINS_MAX) {
-		stats_sub(&space->stats.pins, 1);
+	if (__atomic_add_fetch(&space->pins, 1, __ATOMIC_RELAXED) > SPACE_PINS_MAX) {
+		stats_sub(&space->pins, 1);
 		return E_BUSY;
 	}
 	do {
@@ -82,7 +82,7 @@ static err_t pin(struct space *space, gfn_t gfn, enum purpose purpose, pfn_t *ou
 	} while (result == FAULT_NOMEM &&
 		 (result = reclaim_for_fault(space, tries++)) == FAULT_DONE);
 	if (result != FAULT_DONE)
-		stats_sub(&space->stats.pins, 1);
+		stats_sub(&space->pins, 1);
 	return fault_error(result);
 }
 
@@ -103,7 +103,7 @@ err_t space_pin_present(struct space *space, gfn_t gfn, pfn_t *out)
 
 void space_unpin(struct space *space, pfn_t pfn)
 {
-	CHECK(stats_get(&space->stats.pins) != 0);
-	stats_sub(&space->stats.pins, 1);
+	CHECK(stats_get(&space->pins) != 0);
+	stats_sub(&space->pins, 1);
 	frame_unpin(pfn);
 }

@@ -11,6 +11,15 @@
 /* Slots that no file has; *@longest: the most that lie together. Cost: O(extents squared). */
 u64 swap_directory_room(struct swap_volume *volume, u64 *longest);
 
+/**
+ * Is there room for a new file of @slots?
+ * *@coming: slots of abandoned files, which come back when the last I/O of each is done: within the
+ * time that the disk's driver gives a request, for one that is dead fails them all.
+ * Returns 0 (now); E_WAIT (with what is coming: ask again); E_LIMIT (nor then). Others may take the
+ * room meanwhile. Cost: O(extents squared).
+ */
+must_check err_t swap_directory_ask(struct swap_volume *volume, u64 slots, u64 *coming);
+
 /* --- For swap_file ---------------------------------------------------------------------------- */
 
 /*

@@ -47,7 +47,7 @@ u64 tlb_domain_frames(void)
 	return frames_for(platform_cpu_count() * sizeof(u64));
 }
 
-err_t tlb_domain_init(struct tlb_domain *domain, u64 *rounds)
+err_t tlb_domain_init(struct tlb_domain *domain)
 {
 	pfn_t run = frame_alloc_run(FRAME_HV, tlb_domain_frames());
 
@@ -55,7 +55,6 @@ err_t tlb_domain_init(struct tlb_domain *domain, u64 *rounds)
 		return E_NOMEM;
 	domain->seen = platform_frame_va(run);
 	domain->generation = 1;
-	domain->rounds = rounds;
 	return E_OK;
 }
 
@@ -109,7 +108,6 @@ static void flush_round(struct tlb_domain *domain)
 	u32 here = platform_cpu_id(), count = platform_cpu_count();
 
 	CHECK(__atomic_load_n(&cpus[here].running, __ATOMIC_RELAXED) == NULL);
-	__atomic_fetch_add(domain->rounds, 1, __ATOMIC_RELAXED);
 	for (u32 cpu = 0; cpu < count; cpu++) {
 		if (is_behind(domain, cpu, generation))
 			platform_kick(cpu);

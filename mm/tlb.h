@@ -17,14 +17,13 @@
 struct tlb_domain {
 	u64 generation; /* [a] of the newest narrowing; from 1 */
 	u64 *seen;      /* [a] by CPU: the generation it last flushed for; 0 = never here */
-	u64 *rounds;    /* [a] counts flush rounds */
 };
 
 /* Room for every CPU, after frame_init_cpus(). Returns E_NOMEM. */
 must_check err_t tlb_init_cpus(void);
 
-/* @rounds: the counter to add to. Returns E_NOMEM. */
-must_check err_t tlb_domain_init(struct tlb_domain *domain, u64 *rounds);
+/* Returns E_NOMEM. */
+must_check err_t tlb_domain_init(struct tlb_domain *domain);
 /* Frames that a domain costs. */
 u64 tlb_domain_frames(void);
 void tlb_domain_destroy(struct tlb_domain *domain);

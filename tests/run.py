@@ -35,6 +35,7 @@ import watch_tools
 import zcache
 
 BUILD = machines.BUILD
+IMAGES = (str(BUILD / "bellows.elf"), str(BUILD / machines.DEBUG))
 GROUPS = ("unit", "model", "sim", "fuzz", "pkg", "qemu", "kvm", "bochs")
 HOST_TEST_SECONDS = 600
 STATUSES = ("passed", "failed", "skipped")
@@ -95,9 +96,17 @@ def check_include_order():
                         "--expect-broken"], 60)
 
 
+def check_atomics():
+    return run_program([sys.executable, "tests/check/atomics.py", *IMAGES], 60)
+
+
 def check_harness():
     """A runner that cannot fail proves nothing: feed it what must fail."""
     return run_program([sys.executable, "tests/check/harness.py"], 120)
+
+
+def check_rebuild():
+    return run_program([sys.executable, "tests/check/rebuild.py"], HOST_TEST_SECONDS)
 
 
 def check_bench():
@@ -301,9 +310,11 @@ def parse_arguments():
 def main():
     options = parse_arguments()
     tests = [*host_tests(), Test("unit/include-order", check_include_order),
+             Test("unit/atomics", check_atomics, IMAGES),
              Test("unit/harness", check_harness, (str(BUILD / "guests/workload"),)),
-             Test("unit/bench", check_bench), *fuzz_tests(options), package_test(), *watch_tests(), *emulator_tests(), image_test(),
-             terminal_test(), table_test_of_run(), stranger_test(), live_watch_test(), costs_test()]
+             Test("unit/rebuild", check_rebuild), Test("unit/bench", check_bench), *fuzz_tests(options), package_test(),
+             *watch_tests(), *emulator_tests(), image_test(), terminal_test(), table_test_of_run(),
+             stranger_test(), live_watch_test(), costs_test()]
     tests = [test for test in tests
              if matches(test.name, options.match) and (options.all or not test.long)]
     if options.list:

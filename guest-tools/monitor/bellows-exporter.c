@@ -6,8 +6,8 @@
  */
 #include "guest-tools/monitor/line.h"
 #include "guest-tools/monitor/metrics.h"
+#include "guest-tools/monitor/options.h"
 #include <arpa/inet.h>
-#include <getopt.h>
 #include <microhttpd.h>
 #include <pthread.h>
 #include <signal.h>
@@ -154,58 +154,62 @@ static void on_signal(int number)
 	stop = 1;
 }
 
-static void usage(FILE *to)
+const char *argp_program_version = "bellows-exporter " BELLOWS_VERSION;
+
+struct own_options {
+	struct options both;
+	const char *listen_on;
+	struct sockaddr_in address;
+};
+
+static error_t parse(int key, char *word, struct argp_state *state)
 {
-	fprintf(to, "usage: bellows-exporter [-l [ADDRESS:]PORT] [-d SECONDS] LINE\n"
-		    "LINE: QEMU's socket or a serial device; -l: where to answer, " DEFAULT_LISTEN
-		    "; -d: how often the hypervisor is to tell, 0.1 to 60, 5\n");
+	struct own_options *own = state->input;
+
+	if (key != 'l')
+		return options_parse(key, word, state);
+	own->listen_on = word;
+	if (!parse_address(word, &own->address))
+		argp_error(state, "-l %s: [ADDRESS:]PORT is wanted, ADDRESS as a.b.c.d", word);
+	return 0;
 }
+
+static const struct argp_option options[] = {
+	{.name = "listen",
+		.key = 'l',
+		.arg = "[ADDRESS:]PORT",
+		.doc = "Where to answer, IPv4; " DEFAULT_LISTEN " if not given"},
+	{.name = "delay",
+		.key = 'd',
+		.arg = "SECONDS",
+		.doc = "How often the hypervisor is to tell, 0.1 to 60; 5 if not given"},
+	{0},
+};
+static const struct argp argp = {
+	.options = options,
+	.parser = parse,
+	.args_doc = "LINE",
+	.doc = "Offer the memory figures of a Bellows host to Prometheus.\v"
+	       "LINE: QEMU's socket or a serial device",
+};
 
 int main(int argc, char **argv)
 {
-	static const struct option longs[] = {
-		{"help", no_argument, NULL, 'h'}, {"version", no_argument, NULL, 'V'}, {0}};
-	const char *listen_on = DEFAULT_LISTEN;
-	struct sockaddr_in address;
+	struct own_options own = {.both.seconds = 5, .listen_on = DEFAULT_LISTEN};
 	struct MHD_Daemon *daemon;
 	struct line line;
-	double seconds = 5;
-	char *end = "";
-	int option;
 
-	while ((option = getopt_long(argc, argv, "l:d:", longs, NULL)) != -1) {
-		switch (option) {
-		case 'l':
-			listen_on = optarg;
-			break;
-		case 'd':
-			seconds = strtod(optarg, &end);
-			break;
-		case 'h':
-			usage(stdout);
-			return 0;
-		case 'V':
-			printf("bellows-exporter %s\n", BELLOWS_VERSION);
-			return 0;
-		default:
-			usage(stderr);
-			return 2;
-		}
-	}
-	if (argc - optind != 1 || *end || !(seconds >= 0.1 && seconds <= 60) ||
-		!parse_address(listen_on, &address)) {
-		usage(stderr);
-		return 2;
-	}
+	parse_address(own.listen_on, &own.address);
+	options_read(&argp, argc, argv, &own.both);
 	signal(SIGINT, on_signal);
 	signal(SIGTERM, on_signal);
 	signal(SIGPIPE, SIG_IGN);
-	shared.period_ms = (unsigned)(seconds * 1000);
-	if (!line_init(&line, argv[optind], shared.period_ms))
+	shared.period_ms = (unsigned)(own.both.seconds * 1000);
+	if (!line_init(&line, own.both.line, shared.period_ms))
 		return 1;
-	daemon = start(&address);
+	daemon = start(&own.address);
 	if (!daemon) {
-		fprintf(stderr, "bellows-exporter: cannot listen on %s: %m\n", listen_on);
+		fprintf(stderr, "bellows-exporter: cannot listen on %s: %m\n", own.listen_on);
 		return 1;
 	}
 	follow(&line);

@@ -5,10 +5,10 @@
  * last minutes stand beside them as a sparkline. History is kept by the VM's name.
  */
 #include "guest-tools/monitor/line.h"
+#include "guest-tools/monitor/options.h"
 #include "guest-tools/monitor/table.h"
 #include <curses.h>
 #include <errno.h>
-#include <getopt.h>
 #include <locale.h>
 #include <signal.h>
 #include <stdio.h>
@@ -297,61 +297,62 @@ static void on_signal(int number)
 	stop = 1;
 }
 
-static void usage(FILE *to)
+const char *argp_program_version = "bellowstop " BELLOWS_VERSION;
+
+struct own_options {
+	struct options both;
+	unsigned long samples;
+	bool batch;
+};
+
+static error_t parse(int key, char *word, struct argp_state *state)
 {
-	fprintf(to,
-		"usage: bellowstop [-b] [-n SAMPLES] [-d SECONDS] LINE\n"
-		"LINE: QEMU's socket, a serial device, or a file with what one said\n"
-		"-b writes CSV; -n ends after so many samples; -d is the time between them, 0.1 to 60\n");
+	struct own_options *own = state->input;
+	char *end;
+
+	switch (key) {
+	case 'b':
+		own->batch = true;
+		return 0;
+	case 'n':
+		own->samples = strtoul(word, &end, 10);
+		if (end == word || *end || *word == '-')
+			argp_error(state, "-n %s: a number is wanted", word);
+		return 0;
+	default:
+		return options_parse(key, word, state);
+	}
 }
+
+static const struct argp_option options[] = {
+	{.name = "batch", .key = 'b', .doc = "Write CSV instead of the screen"},
+	{.name = "samples", .key = 'n', .arg = "COUNT", .doc = "With -b: end after so many"},
+	{.name = "delay",
+		.key = 'd',
+		.arg = "SECONDS",
+		.doc = "Time between samples, 0.1 to 60; 1 if not given"},
+	{0},
+};
+static const struct argp argp = {
+	.options = options,
+	.parser = parse,
+	.args_doc = "LINE",
+	.doc = "Show how the virtual machines of a Bellows host share its memory.\v"
+	       "LINE: QEMU's socket, a serial device, or a file with what one said",
+};
 
 int main(int argc, char **argv)
 {
-	static const struct option longs[] = {
-		{"help", no_argument, NULL, 'h'}, {"version", no_argument, NULL, 'V'}, {0}};
-	unsigned long samples = 0;
-	double seconds = 1;
-	bool batch = false;
-	char *end = "";
-	int option;
+	struct own_options own = {.both.seconds = 1};
 
-	while ((option = getopt_long(argc, argv, "bn:d:", longs, NULL)) != -1) {
-		switch (option) {
-		case 'b':
-			batch = true;
-			break;
-		case 'n':
-			samples = strtoul(optarg, &end, 10);
-			break;
-		case 'd':
-			seconds = strtod(optarg, &end);
-			break;
-		case 'h':
-			usage(stdout);
-			return 0;
-		case 'V':
-			printf("bellowstop %s\n", BELLOWS_VERSION);
-			return 0;
-		default:
-			usage(stderr);
-			return 2;
-		}
-		if (*end) {
-			fprintf(stderr, "bellowstop: -%c %s is no number\n", option, optarg);
-			return 2;
-		}
-	}
-	if (argc - optind != 1 || !(seconds >= 0.1 && seconds <= 60)) {
-		usage(stderr);
-		return 2;
-	}
+	options_read(&argp, argc, argv, &own.both);
 	setlocale(LC_ALL, "");
 	signal(SIGINT, on_signal);
 	signal(SIGTERM, on_signal);
 	signal(SIGPIPE, SIG_IGN);
-	if (!line_init(&line, argv[optind], (unsigned)(seconds * 1000)))
+	if (!line_init(&line, own.both.line, (unsigned)(own.both.seconds * 1000)))
 		return 1;
-	int status = batch ? run_batch(samples) : run_screen();
+	int status = own.batch ? run_batch(own.samples) : run_screen();
 
 	line_close(&line);
 	sample_free(&before);

@@ -16,18 +16,7 @@
 
 static u8 *msrpm;
 
-static const u32 passthrough[] = {
-	MSR_IA32_FS_BASE,
-	MSR_IA32_GS_BASE,
-	MSR_IA32_KERNEL_GS_BASE,
-	MSR_IA32_STAR,
-	MSR_IA32_LSTAR,
-	MSR_IA32_CSTAR,
-	MSR_IA32_FMASK,
-	MSR_IA32_SYSENTER_CS,
-	MSR_IA32_SYSENTER_ESP,
-	MSR_IA32_SYSENTER_EIP,
-};
+static const u32 passthrough[] = {MSRS_OF_A_GUEST};
 
 /* Two bits each, read and write, in three ranges of 8192 MSRs and 2 KiB. */
 static void msr_allow(u32 index)

@@ -70,6 +70,18 @@ void ioapic_eoi(struct ioapic *io, struct lapic_set *set, u8 vector)
 	}
 }
 
+bool ioapic_may_wake(const struct ioapic *io)
+{
+	for (u32 pin = 0; pin < IOAPIC_PIN_COUNT; pin++) {
+		enum lapic_delivery mode = io->redirect[pin] >> 8 & 7;
+
+		if (!(io->redirect[pin] & REDIRECT_MASKED) &&
+			(mode == DELIVER_NMI || mode == DELIVER_INIT || mode == DELIVER_SIPI))
+			return true;
+	}
+	return false;
+}
+
 static u32 read_reg(const struct ioapic *io)
 {
 	u32 pin = (io->select - REG_REDIRECT) / 2;

@@ -24,6 +24,8 @@ void ioapic_mmio(
 /* A device's line. Edge pins take rising edges; level pins interrupt again after EOI while they are
  * high. */
 void ioapic_set_line(struct ioapic *io, struct lapic_set *set, u32 pin, bool level);
+/* Is a pin open that sends NMIs, INITs or SIPIs, which need no interrupt flag? */
+bool ioapic_may_wake(const struct ioapic *io);
 /* A local APIC ended a level-triggered vector. */
 void ioapic_eoi(struct ioapic *io, struct lapic_set *set, u8 vector);
 

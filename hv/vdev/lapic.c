@@ -14,11 +14,10 @@
 #define LVT_VALID_LINT  0x1a7ffu
 #define LVT_VALID_PERF  0x107ffu
 #define LVT_VALID_ERROR 0x100ffu
-#define SVR_VALID       0x3ffu
+#define SVR_VALID       0x1ffu /* neither focus checking nor EOI-broadcast suppression is offered */
 #define DIVIDE_VALID    0xbu
 
-/* Bits that software may write in each LVT entry; bit 12 (delivery status) and 14 (remote IRR) are
- * ours. */
+/* Bits that software may write in each LVT entry. */
 static const u32 lvt_valid[LVT_COUNT] = {
 	[LVT_TIMER] = LVT_VALID_TIMER,
 	[LVT_THERMAL] = LVT_VALID_PERF,
@@ -27,6 +26,14 @@ static const u32 lvt_valid[LVT_COUNT] = {
 	[LVT_LINT1] = LVT_VALID_LINT,
 	[LVT_ERROR] = LVT_VALID_ERROR,
 };
+
+/* Bits of each LVT entry that are read-only: a write of them is ignored, but no error. */
+static u32 lvt_read_only(u32 which)
+{
+	bool is_pin = which == LVT_LINT0 || which == LVT_LINT1;
+
+	return LVT_DELIVERY_STATUS | (is_pin ? LVT_REMOTE_IRR : 0);
+}
 
 static bool is_x2apic(const struct lapic *l)
 {
@@ -391,12 +398,13 @@ err_t lapic_msr_read(struct lapic_set *set, u32 index, u32 msr, u64 *value)
 	return is_x2apic(l) ? read_reg(set, index, msr - MSR_X2APIC, value) : E_INVAL;
 }
 
-/* Reserved bits must be zero there; ICR alone has 64. (Intel SDM 3A, Reserved Bit Checking.) */
+/* Reserved bits must be zero there; ICR alone has 64. (Intel SDM 3A, Reserved Bit Checking; ICR
+ * Operation in x2APIC Mode.) */
 static bool x2apic_value_ok(u32 reg, u64 value)
 {
 	switch (reg) {
 	case LAPIC_ICR:
-		return !(value & ICR_RESERVED);
+		return !(value & ICR_X2APIC_RESERVED);
 	case LAPIC_SVR:
 		return !(value & ~(u64)SVR_VALID);
 	case LAPIC_TIMER_DIVIDE:
@@ -408,7 +416,8 @@ static bool x2apic_value_ok(u32 reg, u64 value)
 	case LAPIC_SELF_IPI:
 		return value <= 0xff;
 	case LAPIC_LVT ... LAPIC_LVT + LVT_COUNT - 1:
-		return !(value & ~(u64)(lvt_valid[reg - LAPIC_LVT] | LVT_STATUS));
+		reg -= LAPIC_LVT;
+		return !(value & ~(u64)(lvt_valid[reg] | lvt_read_only(reg)));
 	}
 	return value <= 0xffffffffu;
 }

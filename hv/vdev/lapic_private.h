@@ -7,13 +7,14 @@
 
 #define SVR_ENABLE           BIT(8)
 #define LVT_MASKED           0x10000u
-#define LVT_STATUS           0x5000u /* delivery status, remote IRR: read-only */
+#define LVT_DELIVERY_STATUS  0x1000u
+#define LVT_REMOTE_IRR       0x4000u
 #define LVT_TIMER_MODE       0x60000u
 #define LVT_TIMER_PERIODIC   0x20000u
 #define LVT_TIMER_DEADLINE   0x40000u
-#define ICR_DELIVERY_STATUS  BIT(12)
+#define ICR_DELIVERY_STATUS  BIT(12) /* xAPIC only */
 #define ICR_TO_SELF          BIT(18)
-#define ICR_RESERVED         (BITS(31, 20) | BITS(17, 16) | BIT(13))
+#define ICR_X2APIC_RESERVED  (BITS(31, 20) | BITS(17, 16) | BITS(13, 12))
 #define ESR_SEND_ILLEGAL     BIT(5)
 #define ESR_RECEIVE_ILLEGAL  BIT(6)
 #define ESR_ILLEGAL_REGISTER BIT(7)

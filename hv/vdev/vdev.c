@@ -282,6 +282,11 @@ bool vdev_nmi_take(struct vdev *v, u32 index)
 	return pending;
 }
 
+bool vdev_device_may_wake(const struct vdev *v)
+{
+	return ioapic_may_wake(&v->ioapic);
+}
+
 u32 vdev_send_ipi(struct vdev *v, u64 ids, u64 first, bool nmi, u8 vector)
 {
 	return lapic_send_each(&v->lapics, ids, first, nmi ? DELIVER_NMI : DELIVER_FIXED, vector);

@@ -76,6 +76,8 @@ void vdev_cpuid(struct vdev *vdev, u32 index, u64 cr4, u64 xcr0, u32 leaf, u32 s
 int vdev_interrupt_peek(struct vdev *vdev, u32 index, u8 *blocked_class);
 void vdev_interrupt_take(struct vdev *vdev, u32 index, u8 vector);
 bool vdev_nmi_take(struct vdev *vdev, u32 index);
+/* Is there a device that could send an NMI, INIT or SIPI, to whichever vCPU? */
+bool vdev_device_may_wake(const struct vdev *vdev);
 /*
  * An IPI to each vCPU whose APIC id is @first plus the number of a bit of @ids: an NMI, or @vector,
  * which is not below 16. Returns how many of those there are. Cost: O(bits set).

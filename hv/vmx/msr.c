@@ -34,19 +34,7 @@ static bool have_tsc_aux(void)
 
 err_t vmx_msr_init(void)
 {
-	static const u32 free_msrs[] = {
-		MSR_IA32_FS_BASE,
-		MSR_IA32_GS_BASE,
-		MSR_IA32_KERNEL_GS_BASE,
-		MSR_IA32_STAR,
-		MSR_IA32_LSTAR,
-		MSR_IA32_CSTAR,
-		MSR_IA32_FMASK,
-		MSR_IA32_SYSENTER_CS,
-		MSR_IA32_SYSENTER_ESP,
-		MSR_IA32_SYSENTER_EIP,
-		MSR_IA32_PAT,
-	};
+	static const u32 free_msrs[] = {MSRS_OF_A_GUEST, MSR_IA32_PAT};
 	u32 i;
 
 	msr_bitmap = kmem_alloc(PAGE_BYTES);

@@ -157,4 +157,11 @@
 #define RFLAGS_RF    BIT(16)
 #define RFLAGS_VM    BIT(17)
 
+/* Those that a guest reads and writes without an exit, by either vendor's bitmap: they hold its own
+ * values while it runs. */
+#define MSRS_OF_A_GUEST                                                                            \
+	MSR_IA32_FS_BASE, MSR_IA32_GS_BASE, MSR_IA32_KERNEL_GS_BASE, MSR_IA32_STAR,                \
+		MSR_IA32_LSTAR, MSR_IA32_CSTAR, MSR_IA32_FMASK, MSR_IA32_SYSENTER_CS,              \
+		MSR_IA32_SYSENTER_ESP, MSR_IA32_SYSENTER_EIP
+
 #endif

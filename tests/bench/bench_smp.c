@@ -137,8 +137,10 @@ static u32 run(u32 kind, struct space *const spaces[THREADS])
 
 int main(void)
 {
-	struct space_config config = {
-		.name = "bench", .memory_bytes = VM_PAGES * PAGE_BYTES, .format = &slat_ept};
+	struct space_config config = {.name = "bench",
+		.memory_bytes = VM_PAGES * PAGE_BYTES,
+		.format = &slat_ept,
+		.vcpu_count = THREADS};
 	struct space *spaces[THREADS];
 	double start = timing_wall_s();
 

@@ -25,6 +25,7 @@ import swap_fault_cases
 import share_cases
 import smp_cases
 import soak_cases
+import start_cases
 import tools_cases
 import vcpu_cases
 import virtio_cases
@@ -296,6 +297,7 @@ CASES = [
     *(Case(**arguments) for arguments in disk_cases.cases(host, vm, WELL, PROMPT, PANIC)),
     *(Case(**arguments) for arguments in swap_cases.cases(host, bare, WELL, PROMPT, PANIC)),
     *(Case(**arguments) for arguments in swap_fault_cases.cases(host, bare, workload, PROMPT, PANIC, PVH)),
+    *(Case(**arguments) for arguments in start_cases.cases(host, bare, workload, PROMPT, PANIC, PVH)),
     *(Case(**arguments) for arguments in share_cases.cases(host, vm, bare, workload, PVH, PROMPT, PANIC)),
     *(Case(**arguments) for arguments in tools_cases.cases(host, vm, bare, workload, PVH, PROMPT, PANIC)),
     *(Case(**arguments) for arguments in virtio_cases.cases(host, vm, bare, WELL, PROMPT, PANIC)),
@@ -306,7 +308,7 @@ CASES = [
     *(Case(**arguments) for arguments in sched_cases.cases(host, bare, PROMPT, PANIC, PVH)),
     *(Case(**arguments) for arguments in nvme_cases.cases(host, vm, PROMPT, PANIC)),
     *(Case(**arguments) for arguments in smp_cases.cases(host, vm, bare, workload, PROMPT, PANIC, PVH)),
-    *(Case(**arguments) for arguments in vcpu_cases.cases(host, vm, workload, PROMPT, PANIC)),
+    *(Case(**arguments) for arguments in vcpu_cases.cases(host, vm, bare, workload, PROMPT, PANIC, PVH)),
     *(Case(**arguments) for arguments in soak_cases.cases(host, vm, bare, PANIC, PVH)),
     *(Case(**arguments) for arguments in matrix_cases.cases(host, vm, bare, workload, PROMPT, PANIC, PVH)),
 ]

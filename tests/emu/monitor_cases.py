@@ -101,8 +101,8 @@ def swap_and_see(line, slow):
         swapped = g1["swapped_out"]
     need(g1["swapped_bytes"] > 1 << 20 and g1["zipped"] > 0, f"{g1}")
     told = line.command("why g1", wait)
-    need(re.search(r"^ +\d+ s ago for \d+ s: by command \(memory was high\): evict, 4\.0 MiB; went: \d\.\d compressed, \d\.\d "
-                   r"swapped, ", told, re.M), told)
+    need(re.search(r"^ +\d+ s ago for \d+ s: by command \(memory was high\): evict, 4\.0 MiB$(.|\n)*"
+                   r"^ +from \d+ to \d+ s ago went: \d+\.\d MiB compressed, \d+\.\d swapped, ", told, re.M), told)
     line.request({"unsubscribe": "stats"}, ("ok",), wait)
     # A slow machine may have been at it for more than a minute.
     while not (found := re.search(r"^g1: (hmm: swaps|oops: sustained swapping), for \d+ s: .*(raise|lower)",
@@ -113,7 +113,7 @@ def swap_and_see(line, slow):
     need("nothing was ever taken" in line.command("why g2", wait), "why g2")
     # However much was taken by now, it has more than this.
     line.command(f"set g1 sched.mem.max {max(g1['consumed_bytes'] >> 21, 1)}M", wait)
-    while not re.search(r"^ +\d+ s ago for \d+ s: above its limit \(memory was high\): evict, \d+\.\d MiB; went: ",
+    while not re.search(r"^ +\d+ s ago for \d+ s: above its limit \(memory was high\): evict, \d+\.\d MiB$",
                         line.command("why g1", wait), re.M):
         pass
     need('no VM is called "g9"' in line.command("why g9", wait), "why g9")

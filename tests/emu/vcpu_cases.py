@@ -6,7 +6,7 @@ ONLINE = r"ACTION cpus online=2(?:.|\n)*?ACTION cpus ok"
 X2APIC = rf"Switched APIC routing to physical x2apic(?:.|\n)*?{ONLINE}"
 
 
-def cases(host, vm, workload, prompt, panic):
+def cases(host, vm, bare, workload, prompt, panic, pvh):
     # The kernel says on the console what it chose.
     def guest(does, extra, memory="128M", **keys):
         return vm("g1", does, memory, extra=f"loglevel=7 bellows.{extra}", vcpus=2, **keys)
@@ -25,6 +25,14 @@ def cases(host, vm, workload, prompt, panic):
                files={"bellows/kexec.img": machines.BUILD / "guests/kexec.img"}, long_on=("bochs",))
     yield case("xapic", host() + guest("action=cpus", f"{workload(mib=16, ops=500)} nox2apic"),
                expect=(r"APIC: Switch to symmetric I/O mode", ONLINE), forbid=("x2apic enabled", "APIC routing to .*x2apic"))
+    # All that were started have halted with interrupts off, and nothing is on its way to one: the VM has ended.
+    dead = "verdict stopped: halted for good: HLT with interrupts off"
+    for name, cpus, targets in (("halt", None, ("qemu", "bochs")), ("halt-on-two-cpus", 2, ("bochs",))):
+        yield case(name, host() + "".join(bare(how, f"halts={how}", "8M", pvh, vcpus=2) for how in ("halt", "init", "blocked"))
+                   + bare("alone", "halt", "8M", pvh, vcpus=2), cpus=cpus, targets=targets, verdict="failed",
+                   expect=(r"(\] HALTS rounds=200(?:.|\n)*){3}",
+                           *(f"^{vm} .*{dead}" for vm in ("halt", "init", "blocked", "alone"))))
+    yield case("halt-linux", host() + guest("action=cpus", "halt=halt"), verdict="failed", expect=(ONLINE, f"^g1 .*{dead}"))
     # Where both share a CPU, a flush waits for nobody, and the time that each waits for the other is told.
     offered = (r"setup pv remote TLB flush", r"PV spinlocks enabled", r"setup PV IPIs")
     for name, cpus, stolen, targets in (("flush-on-one-cpu", 1, r"[1-9]\d*", ("qemu", "bochs")),

@@ -22,10 +22,10 @@ ABSENT = re.compile(r"(\d+) written from where they are, \d+ read over, (\d+) br
 
 
 def no_double_paging(text):
-    """Before the host had swapped anything its guest wrote no page that was not in memory; then some (2 to 700, by how
-    fast the guest uses them again first), and hardly one was brought in for it, which is where no bounce page is free."""
+    """Of the pages that a guest wrote while they were not in memory, hardly one was brought in for it, which is where no
+    bounce page is free."""
     seen = [tuple(map(int, pair)) for pair in ABSENT.findall(text)]
-    if len(seen) != 2 or seen[0] != (0, 0) or seen[1][0] == 0 or seen[1][1] * 10 > seen[1][0]:
+    if len(seen) != 1 or seen[0][0] == 0 or seen[0][1] * 10 > seen[0][0]:
         return [f"absent pages written and brought in: {seen}"]
     return []
 
@@ -69,22 +69,26 @@ def cases(host, vm, bare, well, prompt, panic):
             targets=(target,), verdict="stopped", script=(ends, *again, *typed(prompt, "poweroff")),
             expect=(*pages, *kept))
 
+    def pages_to_its_disk(name, expect, *then, check=lambda text: [], **keys):
+        return case(name, host(**{"autostop": "no", "Mem.MemZipEnable": 0}) + guest(
+            "g1", "workload=profile=unique,mib=64,seconds=10000,seed=5", memory="128M",
+            extra="bellows.root=/dev/vda1 bellows.swap=/dev/vda2 bellows.balloon=49152",
+            **{"sched.mem.min": 0, "sched.mem.pshare.enable": "no"}, **keys),
+            (one("g1", DISK_MIB, fill=virtio_disk.with_root_and_swap(ROOT_MIB, SWAP_MIB)),
+             Disk(name="swap", mib=136, partitions=(("swap", "swap", 132),))), timeout=240, verdict="stopped", script=(
+                (r"\[g1\] ROOT up", "\r"), *typed(prompt, "balloon g1 48M"), (r"\[g1\] ROOT balloon 49152", "\r"), *then,
+                *typed(prompt, "disks"), (r"brought in", "\r"), (r"g1: powered off", "\r"), *typed(prompt, "poweroff")),
+            expect=(*expect, r"\[g1\] WORKLOAD ok profile=unique mib=64 .*wrong=0"), check=check)
+
     # A balloon that the guest can only follow by paging, which it does to its own disk; the host's swap file is not
-    # touched. Then the host swaps, and what the guest pages out next goes from where it is: it is not brought in first.
-    yield case("-balloon-pages", host(**{"autostop": "no", "Mem.MemZipEnable": 0}) + guest(
-        "g1", "workload=profile=unique,mib=64,seconds=10000,seed=5", memory="128M",
-        extra="bellows.root=/dev/vda1 bellows.swap=/dev/vda2 bellows.balloon=49152,57344",
-        **{"sched.mem.min": 0, "sched.mem.pshare.enable": "no"}),
-        (one("g1", DISK_MIB, fill=virtio_disk.with_root_and_swap(ROOT_MIB, SWAP_MIB)),
-         Disk(name="swap", mib=136, partitions=(("swap", "swap", 132),))), timeout=240, verdict="stopped", script=(
-            (r"\[g1\] ROOT up", "\r"), *typed(prompt, "balloon g1 48M"), (r"\[g1\] ROOT balloon 49152", "\r"),
-            *typed(prompt, "balloon"), (r"swap-in", "\r"), *typed(prompt, "swap"), (r"corrupt(.|\n)*corrupt", "\r"),
-            *typed(prompt, "disks"), (r"brought in", "\r"), *typed(prompt, "reclaim g1 24M"), (r"g1: reclaimed", "\r"),
-            *typed(prompt, "balloon g1 56M"), (r"\[g1\] ROOT balloon 57344", "\r"), *typed(prompt, "disks"),
-            (r"brought in", "\r"), (r"g1: powered off", "\r"), *typed(prompt, "poweroff")),
-        expect=(r"^g1 +48\.0 +48\.0 +48\.0 .* ok", r"swap-out=[1-9]\d\d", r"written: 0 pages",
-                r"g1\.vswp .* 0 of 32768 slots used", r"g1: reclaimed .*, [1-9]\d* written to swap",
-                r"\[g1\] WORKLOAD ok profile=unique mib=64 .*wrong=0"), check=no_double_paging)
+    # touched.
+    yield pages_to_its_disk("-balloon-pages", (
+        r"^g1 +48\.0 +48\.0 +48\.0 .* ok", r"swap-out=[1-9]\d\d", r"written: 0 pages", r"g1\.vswp .* 0 of 32768 slots used",
+        r"not in memory: 0 written from where they are, 0 read over, 0 brought in"),
+        *typed(prompt, "balloon"), (r"swap-in", "\r"), *typed(prompt, "swap"), (r"corrupt(.|\n)*corrupt", "\r"))
+    # While the host swaps all that it can again and again, what the guest pages out goes from where it is: it is not
+    # brought in first. (What is swapped once only is soon fetched again where there is memory.)
+    yield pages_to_its_disk("-pages-absent", (), check=no_double_paging, **{"debug.reclaim": 3000})
 
     # Errors are the guest's whose request it was, and nobody else's.
     errors = guest("g1", "disk=mib=8,ops=150,errors=1")

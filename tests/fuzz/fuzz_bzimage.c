@@ -4,38 +4,10 @@
  * without a read outside the file, and with no two pieces on the same page. The first two bytes
  * choose memory and initrd.
  */
-#include <stdlib.h>
 #include <string.h>
 
 #include "hv/linux_boot.h"
-
-static void require(bool holds)
-{
-	if (!holds)
-		abort();
-}
-
-struct piece {
-	u64 base, end;
-};
-
-static struct piece pieces[128];
-static u32 piece_count;
-static u64 memory_bytes;
-u8 fuzz_sink; /* makes reads happen */
-
-static err_t write_piece(void *context, gpa_t to, const void *data, size_t bytes)
-{
-	(void)context;
-	require(bytes > 0 && to.v + bytes > to.v && to.v + bytes <= min(memory_bytes, (u64)GIB(3)));
-	for (u32 i = 0; i < piece_count; i++)
-		require(to.v >= pieces[i].end || to.v + bytes <= pieces[i].base);
-	require(piece_count < ARRAY_COUNT(pieces));
-	pieces[piece_count++] = (struct piece){to.v, to.v + bytes};
-	for (size_t i = 0; i < bytes; i++)
-		fuzz_sink ^= ((const u8 *)data)[i];
-	return 0;
-}
+#include "tests/fuzz/pieces.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {

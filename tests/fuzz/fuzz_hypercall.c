@@ -180,7 +180,7 @@ static void check(void)
 {
 	require(space_audit(rig.vm.space) && frame_audit());
 	require(rig.vm.space->promised_pages == rig.vm.admitted.promised_frames);
-	require(fake_guest_violations() == 0 && stats_get(&rig.vm.space->stats.pins) == 0);
+	require(fake_guest_violations() == 0 && stats_get(&rig.vm.space->pins) == 0);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

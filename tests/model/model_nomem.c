@@ -57,7 +57,7 @@ static bool touch(struct space *space, u64 page, u32 access, u64 *value)
 
 static bool pin(struct space *space, u64 page, bool write)
 {
-	u64 pins = stats_get(&space->stats.pins);
+	u64 pins = stats_get(&space->pins);
 	pfn_t pfn;
 
 	fake_guest_leave();
@@ -68,7 +68,7 @@ static bool pin(struct space *space, u64 page, bool write)
 		space_unpin(space, pfn);
 		return true;
 	}
-	REQUIRE(err == E_NOMEM && stats_get(&space->stats.pins) == pins);
+	REQUIRE(err == E_NOMEM && stats_get(&space->pins) == pins);
 	failures_seen++;
 	return false;
 }
@@ -172,7 +172,8 @@ static void sharers_use(const struct slat_format *format)
 		u64 value = 100 + page, seen = 0;
 		bool written = touch(sharers[0], page, SLAT_WRITE, &value);
 
-		REQUIRE(touch(sharers[0], page, SLAT_READ, &seen) && seen == (written ? value : alike));
+		REQUIRE(touch(sharers[0], page, SLAT_READ, &seen) &&
+			seen == (written ? value : alike));
 		REQUIRE(touch(sharers[1], page, SLAT_READ, &seen) && seen == alike);
 	}
 	REQUIRE(share_index_audit());
@@ -207,9 +208,8 @@ static void scenario(const struct slat_format *format, bool large)
 static void all_failures(const struct slat_format *format, bool large, bool and_all_after)
 {
 	struct frame_account start, end;
-	struct space_config config = {.name = "neighbour",
-		.memory_bytes = MIB(1),
-		.format = format};
+	struct space_config config = {
+		.name = "neighbour", .memory_bytes = MIB(1), .format = format};
 	struct space *neighbour;
 	u64 value = 0x6e65696768626f75, back = 0, count = 0;
 

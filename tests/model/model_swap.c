@@ -165,10 +165,10 @@ static void drop_io(struct swap_io *io, u32 first, u32 end)
 static void create(void)
 {
 	struct model_file *f = &m.files[rng_below(&m.rng, FILES)];
-	u64 slots = 1 + rng_below(&m.rng, SLOTS_MOST), longest;
+	u64 slots = 1 + rng_below(&m.rng, SLOTS_MOST), longest, coming;
 	char name[16] = "0.vswp";
 	u64 room = swap_directory_room(rig.volume, &longest);
-	err_t err;
+	err_t asked = swap_directory_ask(rig.volume, slots, &coming), err;
 
 	name[0] += (char)(f - m.files);
 	if (f->file)
@@ -177,9 +177,12 @@ static void create(void)
 	if (err) {
 		assert_true(err == E_NOMEM || err == E_IO || room < slots ||
 			    longest * SWAP_EXTENTS < slots);
+		assert_true(err != E_LIMIT || asked);
+		assert_true(asked != E_WAIT || (coming && room + coming >= slots));
 		f->file = NULL;
 		return;
 	}
+	assert_int_equal(asked, 0);
 	assert_true(room >= slots);
 	f->generation++;
 	f->slot_count = slots;

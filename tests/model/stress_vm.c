@@ -138,16 +138,16 @@ void stress_vm_make(struct stress_worker *w, struct stress_vm *vm)
 
 static void figures_keep(struct stress_counts *c, const struct space *space)
 {
-	const struct space_stats *s = &space->stats;
+	const struct space_stats s = space_stats(space);
 
-	c->zipped += stats_get(&s->evicted_zip) + stats_get(&s->evicted_fill);
-	c->swapped += stats_get(&s->evicted_swap);
-	c->clean += stats_get(&s->evicted_clean);
-	c->objects += stats_get(&s->evicted_object);
-	c->faults_swap += stats_get(&s->faults_swap);
-	c->merged += stats_get(&s->share_merged_own) + stats_get(&s->share_merged_other);
-	c->taken += stats_get(&s->share_taken);
-	c->joined += stats_get(&s->joins);
+	c->zipped += s.evicted_zip + s.evicted_fill;
+	c->swapped += s.evicted_swap;
+	c->clean += s.evicted_clean;
+	c->objects += s.evicted_object;
+	c->faults_swap += s.faults_swap;
+	c->merged += s.share_merged_own + s.share_merged_other;
+	c->taken += s.share_taken;
+	c->joined += s.joins;
 }
 
 /* Life is written, or nobody else runs. */

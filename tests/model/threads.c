@@ -111,7 +111,8 @@ static void own_vm(struct worker *w)
 		.format = &slat_npt,
 		.large_pages = true,
 		.large_pages_no_exec = true,
-		.share_salt = share};
+		.share_salt = share,
+		.vcpu_count = 1};
 	struct space *space;
 	err_t why;
 
@@ -228,7 +229,8 @@ static int run(u64 seed, u64 steps, bool large)
 		.format = &slat_ept,
 		.large_pages = large,
 		.large_pages_no_exec = true,
-		.share_salt = share};
+		.share_salt = share,
+		.vcpu_count = THREADS};
 	struct frame_account start, end;
 	u64 wrong = 0, nomem = 0, own_vms = 0, hashed = 0, merged = 0, ballooned = 0;
 	bool sound = true;
@@ -259,9 +261,9 @@ static int run(u64 seed, u64 steps, bool large)
 	}
 	wrong += lost_words() + fake_guest_violations();
 	for (u32 s = 0; s < SHARED; s++) {
-		const struct space_stats *stats = &shared[s]->stats;
+		const struct space_stats stats = space_stats(shared[s]);
 
-		merged += stats->share_merged_own + stats->share_merged_other + stats->share_zeroed;
+		merged += stats.share_merged_own + stats.share_merged_other + stats.share_zeroed;
 		sound = space_audit(shared[s]) && sound;
 		space_destroy(shared[s]);
 	}

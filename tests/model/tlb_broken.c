@@ -19,7 +19,7 @@ u64 tlb_domain_frames(void)
 	return 1;
 }
 
-err_t tlb_domain_init(struct tlb_domain *domain, u64 *rounds)
+err_t tlb_domain_init(struct tlb_domain *domain)
 {
 	pfn_t run = frame_alloc_run(FRAME_HV, 1);
 
@@ -27,7 +27,6 @@ err_t tlb_domain_init(struct tlb_domain *domain, u64 *rounds)
 		return E_NOMEM;
 	domain->seen = platform_frame_va(run);
 	domain->generation = 1;
-	domain->rounds = rounds;
 	return E_OK;
 }
 

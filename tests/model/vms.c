@@ -213,7 +213,7 @@ static void share_break_all(struct vm *vm)
 
 static void step_split_or_hide(struct vm *vm)
 {
-	u64 large = stats_get(&vm->space->stats.large_leaves);
+	u64 large = space_counted(vm->space, large_leaves);
 
 	fake_guest_leave();
 	if (chance(60)) {
@@ -227,7 +227,7 @@ static void step_split_or_hide(struct vm *vm)
 			wrong("space_hide_all");
 		return;
 	}
-	if (space_split_all(vm->space) != large || stats_get(&vm->space->stats.large_leaves) != 0)
+	if (space_split_all(vm->space) != large || space_counted(vm->space, large_leaves) != 0)
 		wrong("space_split_all");
 }
 

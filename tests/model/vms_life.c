@@ -30,19 +30,20 @@ static void vm_stop(struct vm *vm)
 
 static void figures_keep(const struct space *space)
 {
-	world.merges += space->stats.share_merged_own + space->stats.share_merged_other +
-			space->stats.share_zeroed;
-	world.joins += space->stats.joins;
-	world.join_moves += space->stats.join_moves;
-	world.breaks += space->stats.share_taken + space->stats.share_copied;
-	world.zipped += space->stats.evicted_zip;
-	world.filled += space->stats.evicted_fill + space->stats.evicted_zero;
-	world.swapped += space->stats.evicted_swap;
-	world.cleaned += space->stats.evicted_clean;
-	world.objects += space->stats.evicted_object;
-	world.read_ahead += space->stats.read_ahead;
-	world.came_back +=
-		space->stats.faults_zip + space->stats.faults_fill + space->stats.faults_swap;
+	world.merges += space_counted(space, share_merged_own) +
+			space_counted(space, share_merged_other) +
+			space_counted(space, share_zeroed);
+	world.joins += space_counted(space, joins);
+	world.join_moves += space_counted(space, join_moves);
+	world.breaks += space_counted(space, share_taken) + space_counted(space, share_copied);
+	world.zipped += space_counted(space, evicted_zip);
+	world.filled += space_counted(space, evicted_fill) + space_counted(space, evicted_zero);
+	world.swapped += space_counted(space, evicted_swap);
+	world.cleaned += space_counted(space, evicted_clean);
+	world.objects += space_counted(space, evicted_object);
+	world.read_ahead += space_counted(space, read_ahead);
+	world.came_back += space_counted(space, faults_zip) + space_counted(space, faults_fill) +
+			   space_counted(space, faults_swap);
 }
 
 /* Between two slices of its end: what it had at the disk completes, others go on. */
@@ -128,7 +129,7 @@ void vm_clear(struct vm *vm)
 	vm_stop(vm);
 	pins_orphan((u32)(vm - world.vms));
 	/* space_unpin() still serves these pins; the model drops them through frame_unpin(). */
-	stats_sub(&vm->space->stats.pins, stats_get(&vm->space->stats.pins));
+	stats_sub(&vm->space->pins, stats_get(&vm->space->pins));
 	space_clear(vm->space);
 	model_forget(vm);
 	world.clears++;

@@ -73,17 +73,25 @@ def batch(directory):
     need(len(run_tool(BELLOWSTOP, "-b", "-n", "2", path).stdout.splitlines()) == 5, "-n 2")
 
 
+def refused(named, *words):
+    done = run_tool(*words)
+    need(done.returncode == 2 and named in done.stderr, f"{words}: {done}")
+
+
 def wrong_use(directory):
     empty = directory / "empty"
     empty.write_bytes(b"nothing of Bellows'\n" * 10)
     need(run_tool(BELLOWSTOP, "-b", empty).returncode == 1, "a recording with no sample")
-    for words in ((), ("-x", "y"), ("-n", "many", "y"), ("-d", "0", "y"), ("-d", "nan", "y"), ("a", "b")):
-        need(run_tool(BELLOWSTOP, *words).returncode == 2, f"bellowstop {words}")
-        need(run_tool(EXPORTER, *words).returncode == 2, f"bellows-exporter {words}")
-    for where in ("1:2:3", "localhost", "127.0.0.1:99999", "127.0.0.1:", "127.0.0.1:1x"):
-        need(run_tool(EXPORTER, "-l", where, "y").returncode == 2, f"bellows-exporter -l {where}")
     for tool in (BELLOWSTOP, EXPORTER):
-        need("usage" in run_tool(tool, "--help").stdout, "--help")
+        for words, named in (((), "LINE"), (("-x", "y"), "'x'"), (("-d", "0", "y"), "-d 0"), (("-d", "nan", "y"), "-d nan"),
+                             (("--delay=", "y"), "-d"), (("a", "b"), "b: one LINE")):
+            refused(named, tool, *words)
+        need("Usage: " + tool.name in run_tool(tool, "--help").stdout, "--help")
+        need(run_tool(tool, "--version").stdout.startswith(tool.name + " "), "--version")
+    for count in ("many", "", "-1", "1x"):
+        refused(f"-n {count}", BELLOWSTOP, "-n", count, "y")
+    for where in ("1:2:3", "localhost", "127.0.0.1:99999", "127.0.0.1:", "127.0.0.1:1x"):
+        refused(f"-l {where}", EXPORTER, "-l", where, "y")
 
 
 def order(screen):

@@ -113,7 +113,7 @@ static void pages_of_every_state_lose_their_frame_at_once(void **state)
 	assert_int_equal(space_consumed_pages(space), 0);
 	assert_int_equal(space_pages_in_state(space, PAGE_ZERO), 0);
 	assert_int_equal(balloon_pages(space), 4);
-	assert_int_equal(space->stats.balloon_inflated, 4);
+	assert_int_equal(space_counted(space, balloon_inflated), 4);
 	end();
 }
 
@@ -148,8 +148,8 @@ static void a_deflated_page_reads_as_zeros(void **state)
 	assert_int_equal(deflate(5, 0), E_OK);
 	assert_int_equal(space_page_state(space, GFN(5)), PAGE_UNTOUCHED);
 	assert_int_equal(read_page(5), 0);
-	assert_int_equal(space->stats.balloon_deflated, 1);
-	assert_int_equal(space->stats.balloon_touched, 0);
+	assert_int_equal(space_counted(space, balloon_deflated), 1);
+	assert_int_equal(space_counted(space, balloon_touched), 0);
 	end();
 }
 
@@ -162,7 +162,7 @@ static void a_touch_takes_a_page_back_and_is_counted(void **state)
 	assert_int_equal(inflate(6, 0), E_OK);
 	assert_int_equal(read_page(5), 0);
 	write_page(6, 66);
-	assert_int_equal(space->stats.balloon_touched, 2);
+	assert_int_equal(space_counted(space, balloon_touched), 2);
 	assert_int_equal(balloon_pages(space), 0);
 	assert_int_equal(deflate(5, 0), E_NOTFOUND);
 	assert_int_equal(read_page(6), 66);
@@ -213,17 +213,17 @@ static void two_mib_go_as_a_whole_and_come_back_as_one(void **state)
 	(void)state;
 	begin(MIB(6), true);
 	write_page(512, 5);
-	assert_int_equal(space->stats.large_leaves, 1);
+	assert_int_equal(space_counted(space, large_leaves), 1);
 	assert_int_equal(inflate(512, 9), E_OK);
-	assert_int_equal(space->stats.large_leaves, 0);
-	assert_int_equal(space->stats.splits, 0);
+	assert_int_equal(space_counted(space, large_leaves), 0);
+	assert_int_equal(space_counted(space, splits), 0);
 	assert_int_equal(frame_free_count(), free_before);
 	assert_int_equal(balloon_pages(space), 512);
 	assert_int_equal(inflate(512, 9), E_EXIST);
 	assert_int_equal(inflate(700, 0), E_EXIST);
 	assert_int_equal(deflate(512, 9), E_OK);
 	write_page(513, 6);
-	assert_int_equal(space->stats.large_leaves, 1);
+	assert_int_equal(space_counted(space, large_leaves), 1);
 	assert_int_equal(read_page(512), 0);
 	end();
 }
@@ -250,12 +250,12 @@ static void two_mib_that_were_never_touched_cost_nothing(void **state)
 {
 	(void)state;
 	begin(MIB(6), true);
-	u64 tables = space->stats.table_pages, rounds = space->stats.flush_rounds;
+	u64 tables = space_counted(space, table_pages), rounds = space->tlb.generation;
 
 	assert_int_equal(inflate(512, 9), E_OK);
 	assert_int_equal(deflate(512, 9), E_OK);
-	assert_int_equal(space->stats.table_pages, tables);
-	assert_int_equal(space->stats.flush_rounds, rounds);
+	assert_int_equal(space_counted(space, table_pages), tables);
+	assert_int_equal(space->tlb.generation, rounds);
 	end();
 }
 
@@ -269,7 +269,7 @@ static void a_page_of_two_mib_comes_back_alone(void **state)
 	assert_int_equal(inflate(512, 9), E_OK);
 	assert_int_equal(read_page(700), 0);
 	assert_int_equal(balloon_pages(space), 511);
-	assert_int_equal(space->stats.balloon_touched, 1);
+	assert_int_equal(space_counted(space, balloon_touched), 1);
 	assert_int_equal(space_page_state(space, GFN(699)), PAGE_BALLOONED);
 	assert_int_equal(inflate(512, 9), E_EXIST);
 	assert_int_equal(deflate(512, 9), E_NOTFOUND);
@@ -300,13 +300,13 @@ static void two_mib_that_went_one_by_one_come_back_as_one(void **state)
 	fake_guest_leave_all();
 	assert_int_equal(balloon_inflate(space, pages, 512, 0, &why), 512);
 	assert_int_equal(frame_free_count(), free_before);
-	u64 tables = space->stats.table_pages;
+	u64 tables = space_counted(space, table_pages);
 
 	assert_int_equal(inflate(512, 9), E_EXIST);
 	assert_int_equal(deflate(512, 9), E_OK);
-	assert_int_equal(space->stats.table_pages, tables - 1);
+	assert_int_equal(space_counted(space, table_pages), tables - 1);
 	write_page(513, 6);
-	assert_int_equal(space->stats.large_leaves, 1);
+	assert_int_equal(space_counted(space, large_leaves), 1);
 	end();
 }
 
@@ -372,7 +372,7 @@ static void one_page_of_a_large_leaf_splits_it(void **state)
 	write_page(0, 1);
 	write_page(3, 3);
 	assert_int_equal(inflate(3, 0), E_OK);
-	assert_int_equal(space->stats.splits, 1);
+	assert_int_equal(space_counted(space, splits), 1);
 	assert_int_equal(read_page(0), 1);
 	assert_int_equal(read_page(3), 0);
 	end();

@@ -35,7 +35,7 @@ static void a_page_that_shrinks_is_compressed_and_comes_back(void **state)
 	assert_true(space_audit(space));
 	rig_verify(space, 7, RIG_SMALL);
 	assert_int_equal(rig_state(space, 7), PAGE_PRIVATE);
-	assert_int_equal(space->stats.faults_zip, 1);
+	assert_int_equal(space_counted(space, faults_zip), 1);
 	assert_int_equal(rig.disk.writes, 1); /* the header's */
 }
 
@@ -50,7 +50,7 @@ static void a_page_of_one_value_takes_no_storage(void **state)
 	zcache_figures(space->zcache, &zip);
 	assert_int_equal(zip.objects, 0);
 	rig_verify(space, 7, RIG_VALUE);
-	assert_int_equal(space->stats.faults_fill, 1);
+	assert_int_equal(space_counted(space, faults_fill), 1);
 }
 
 static void a_page_of_zeros_is_untouched_again(void **state)
@@ -106,10 +106,10 @@ static void a_page_that_a_write_waits_for_is_its_own_at_once(void **state)
 	assert_int_equal(swap_file_used(space->swap), 0);
 	assert_true(space_audit(space));
 	rig_verify(space, 7, RIG_RANDOM);
-	u64 faults = space->stats.faults;
+	u64 faults = space_counted(space, faults);
 
 	rig_write(space, 7, 5);
-	assert_int_equal(space->stats.faults, faults);
+	assert_int_equal(space_counted(space, faults), faults);
 }
 
 static void several_faults_on_a_page_under_read_join(void **state)
@@ -132,7 +132,7 @@ static void several_faults_on_a_page_under_read_join(void **state)
 	fake_cpu_set(0);
 	rig_complete();
 	assert_int_equal(rig.disk.reads, reads + 1);
-	assert_int_equal(space->stats.faults_joined, 1);
+	assert_int_equal(space_counted(space, faults_joined), 1);
 	rig_verify(space, 7, RIG_RANDOM);
 }
 
@@ -358,7 +358,7 @@ static void an_object_is_written_as_it_is_and_comes_back(void **state)
 	assert_int_equal(zip.objects, 0);
 	rig_verify(space, 1, RIG_SMALL);
 	assert_int_equal(rig_state(space, 1), PAGE_CLEAN);
-	assert_int_equal(space->stats.evicted_object, 1);
+	assert_int_equal(space_counted(space, evicted_object), 1);
 }
 
 static void an_object_that_could_not_be_written_stays_in_the_cache(void **state)
@@ -411,7 +411,7 @@ static void a_page_that_is_overwritten_is_not_fetched(void **state)
 	}
 	assert_int_equal(rig.disk.reads, reads);
 	assert_int_equal(swap_file_used(space->swap), 0);
-	assert_int_equal(space->stats.overwritten, 2);
+	assert_int_equal(space_counted(space, overwritten), 2);
 }
 
 static err_t peek_result;
@@ -496,7 +496,7 @@ static void neighbours_that_were_written_together_are_read_together(void **state
 	for (u64 page = 0; page < 16; page++)
 		rig_verify(space, page, RIG_RANDOM);
 	assert_true(rig.disk.reads - reads <= 4);
-	assert_true(space->stats.read_ahead >= 12);
+	assert_true(space_counted(space, read_ahead) >= 12);
 }
 
 #define AHEAD_PAGES 256u
@@ -513,14 +513,14 @@ static void evict_all(void)
 /* Of each 16 pages in a row the guest reads so many. Returns what came along for a page read. */
 static u64 ahead_in_a_round(u32 used, u32 of)
 {
-	u64 before = space->stats.read_ahead, reads = space->stats.faults_swap;
+	u64 before = space_counted(space, read_ahead), reads = space_counted(space, faults_swap);
 
 	for (u64 page = 0; page < AHEAD_PAGES; page++) {
 		if (page % of < used)
 			rig_read(space, page);
 	}
-	reads = space->stats.faults_swap - reads;
-	before = space->stats.read_ahead - before;
+	reads = space_counted(space, faults_swap) - reads;
+	before = space_counted(space, read_ahead) - before;
 	evict_all();
 	return before * 100 / reads;
 }

@@ -85,15 +85,15 @@ static void each_state(const struct slat_format *format)
 	assert_int_equal(frame_free_count(), free_frames - 3);
 	assert_int_equal(space_page_state(space, GFN(1)), PAGE_PRIVATE);
 	assert_int_equal(rights_of(space, 4), SPACE_RIGHTS_ALL);
-	assert_int_equal(space->stats.faults, 6);
-	assert_int_equal(space->stats.faults_zero_read, 3);
-	assert_int_equal(space->stats.faults_zero_fill, 3);
-	assert_int_equal(space->stats.peak_consumed_pages, 3);
+	assert_int_equal(space_counted(space, faults), 6);
+	assert_int_equal(space_counted(space, faults_zero_read), 3);
+	assert_int_equal(space_counted(space, faults_zero_fill), 3);
+	assert_int_equal(space_peak_pages(space), 3);
 	/* What is allowed already changes nothing. */
 	for (u32 access = SLAT_READ; access <= SLAT_EXEC; access <<= 1)
 		assert_int_equal(fault(space, 1, access), FAULT_DONE);
 	assert_int_equal(fault(space, 2, SLAT_READ), FAULT_DONE);
-	assert_int_equal(space->stats.faults_spurious, 4);
+	assert_int_equal(space_counted(space, faults_spurious), 4);
 	assert_int_equal(frame_free_count(), free_frames - 3);
 	stop(space);
 }
@@ -116,7 +116,7 @@ static void test_addresses_beyond_ram(void **state)
 
 	for (u32 i = 0; i < ARRAY_COUNT(gpas); i++)
 		assert_int_equal(fault_handle(space, GPA(gpas[i]), SLAT_WRITE), FAULT_NOT_RAM);
-	assert_int_equal(space->stats.faults, 0);
+	assert_int_equal(space_counted(space, faults), 0);
 	stop(space);
 }
 
@@ -162,7 +162,7 @@ static void test_no_frame_changes_nothing(void **state)
 	assert_int_equal(fault(space, page, SLAT_READ), FAULT_DONE); /* zeros cost nothing */
 	assert_int_equal(fault(space, page, SLAT_WRITE), FAULT_NOMEM);
 	assert_int_equal(space_page_state(space, GFN(page)), PAGE_ZERO);
-	assert_int_equal(space->stats.faults_nomem, 2);
+	assert_int_equal(space_counted(space, faults_nomem), 2);
 	stop(space);
 }
 
@@ -200,7 +200,7 @@ static void test_untouched_needs_no_flush(void **state)
 	for (u64 page = 0; page < 512; page++)
 		assert_int_equal(fake_guest_access(space, GPA(page * 4096), SLAT_WRITE, &value, 8),
 			FAULT_DONE);
-	assert_int_equal(space->stats.flush_rounds, 0);
+	assert_int_equal(space->tlb.generation, 1);
 	stop(space);
 }
 
@@ -211,14 +211,14 @@ static void test_large_when_plentiful(void **state)
 	struct space *space = make(&slat_ept, MIB(6) + KIB(64), true, false);
 
 	assert_int_equal(fault(space, 5, SLAT_READ), FAULT_DONE);
-	assert_int_equal(space->stats.faults_large, 1);
+	assert_int_equal(space_counted(space, faults_large), 1);
 	assert_int_equal(space_pages_in_state(space, PAGE_PRIVATE), 512);
 	assert_int_equal(rights_of(space, 511), SPACE_RIGHTS_ALL);
 	assert_int_equal(fault(space, 700, SLAT_EXEC), FAULT_DONE);
-	assert_int_equal(space->stats.faults_large, 2);
+	assert_int_equal(space_counted(space, faults_large), 2);
 	/* The last region is not whole. */
 	assert_int_equal(fault(space, 1536, SLAT_WRITE), FAULT_DONE);
-	assert_int_equal(space->stats.faults_large, 2);
+	assert_int_equal(space_counted(space, faults_large), 2);
 	stop(space);
 }
 
@@ -232,7 +232,7 @@ static void test_no_large_page_in_a_touched_region(void **state)
 	assert_int_equal(fault(space, 5, SLAT_READ), FAULT_DONE);
 	space->large_pages = true;
 	assert_int_equal(fault(space, 6, SLAT_WRITE), FAULT_DONE);
-	assert_int_equal(space->stats.large_leaves, 0);
+	assert_int_equal(space_counted(space, large_leaves), 0);
 	stop(space);
 }
 
@@ -245,10 +245,10 @@ static void test_no_large_page_when_promises_exceed_memory(void **state)
 	struct space *other = make(&slat_ept, MIB(46), true, false);
 
 	assert_int_equal(fault(space, 0, SLAT_WRITE), FAULT_DONE);
-	assert_int_equal(space->stats.large_leaves, 0);
+	assert_int_equal(space_counted(space, large_leaves), 0);
 	space_destroy(other);
 	assert_int_equal(fault(space, 512, SLAT_WRITE), FAULT_DONE);
-	assert_int_equal(space->stats.large_leaves, 1);
+	assert_int_equal(space_counted(space, large_leaves), 1);
 	stop(space);
 }
 
@@ -268,9 +268,9 @@ static void test_no_large_page_near_min_free(void **state)
 	struct space *space = make(&slat_ept, MIB(4), true, false);
 
 	assert_int_equal(fault(space, 0, SLAT_WRITE), FAULT_DONE);
-	assert_int_equal(space->stats.large_leaves, 1);
+	assert_int_equal(space_counted(space, large_leaves), 1);
 	assert_int_equal(fault(space, 512, SLAT_WRITE), FAULT_DONE);
-	assert_int_equal(space->stats.large_leaves, 1);
+	assert_int_equal(space_counted(space, large_leaves), 1);
 	stop(space);
 }
 
@@ -286,13 +286,13 @@ static void no_exec_splits(const struct slat_format *format)
 	fake_cpu_set(1);
 	assert_int_equal(fake_guest_access(space, GPA(4096), SLAT_EXEC, &back, 8), FAULT_DONE);
 	assert_int_equal(back, 77);
-	assert_int_equal(space->stats.splits, 1);
-	assert_int_equal(space->stats.large_leaves, 0);
+	assert_int_equal(space_counted(space, splits), 1);
+	assert_int_equal(space_counted(space, large_leaves), 0);
 	assert_int_equal(rights_of(space, 1), SPACE_RIGHTS_ALL);
 	/* A region first touched by a fetch is not mapped large only to be split. */
 	assert_int_equal(fake_guest_access(space, GPA(MIB(2)), SLAT_EXEC, &back, 8), FAULT_DONE);
-	assert_int_equal(space->stats.splits, 1);
-	assert_int_equal(space->stats.faults_large, 1);
+	assert_int_equal(space_counted(space, splits), 1);
+	assert_int_equal(space_counted(space, faults_large), 1);
 	stop(space);
 }
 

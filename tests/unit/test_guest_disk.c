@@ -60,9 +60,9 @@ static u64 pins_taken;
 
 static void take_pins(u64 count)
 {
-	stats_sub(&space->stats.pins, pins_taken);
+	stats_sub(&space->pins, pins_taken);
 	pins_taken = count;
-	stats_add(&space->stats.pins, pins_taken);
+	stats_add(&space->pins, pins_taken);
 }
 
 /* --- The disk beneath ------------------------------------------------------------------------ */
@@ -479,7 +479,7 @@ static void end(void)
 	spin_unlock(&lock);
 	while (beneath.count)
 		complete(0);
-	assert_int_equal(stats_get(&space->stats.pins), 0);
+	assert_int_equal(stats_get(&space->pins), 0);
 	assert_true(space_audit(space));
 	space_destroy(space);
 	guest_disk_destroy(disk);
@@ -677,7 +677,7 @@ static void too_few_pins_are_waited_for_and_the_request_goes_on_in_parts(void **
 	(void)state;
 	begin_with(512);
 	driver_start(FEATURES_ALL);
-	take_pins(SPACE_PINS_MAX - 8 - stats_get(&space->stats.pins));
+	take_pins(SPACE_PINS_MAX - 8 - stats_get(&space->pins));
 	submit(0, IN, 0, &piece, 1);
 	assert_int_equal(beneath.count, 1);
 	assert_int_equal(beneath.requests[0]->block_count, 64); /* 8 pages */
@@ -785,7 +785,7 @@ static void queues_that_cannot_be_break_the_device(void **state)
 		set(0x44, 1);
 		assert_int_equal(read_register(0x70), 3 | 8 | 0x40);
 		assert_int_equal(read_register(0x44), 0);
-		assert_int_equal(stats_get(&space->stats.pins), 0);
+		assert_int_equal(stats_get(&space->pins), 0);
 		set(0x70, 15);
 		set(0x50, 0);
 	}
@@ -812,7 +812,7 @@ static void a_reset_by_the_driver_waits_for_the_disk(void **state)
 	work();
 	assert_int_equal(beneath.count, 0);
 	assert_int_equal(write_register(0x70, 0), 0);
-	assert_int_equal(stats_get(&space->stats.pins), 0);
+	assert_int_equal(stats_get(&space->pins), 0);
 	assert_int_equal(status_of(1), 0xee); /* nobody was told */
 	driver_start(FEATURES_ALL);
 	assert_int_equal(request(IN, 0, DATA_GPA, 4096), 0);

@@ -64,7 +64,7 @@ static void what_was_promised_to_a_space_that_ended_is_free_for_all(void **state
 	space_destroy(other);
 	assert_true(grow(greedy, taken) >= (MIB(8) >> PAGE_SHIFT));
 	space_destroy(greedy);
-	assert_true(promise_may_take(greedy = make(16, 0), 1));
+	assert_true(promise_allows(greedy = make(16, 0), 1, false));
 	space_destroy(greedy);
 	fake_stop();
 }
@@ -147,7 +147,7 @@ static void what_a_balloon_gave_up_is_promised_once(void **state)
 
 	end(second, &second_vm);
 	assert_int_equal(promise_move(first, &first_vm, PAGES(12)), PAGES(12));
-	assert_true(promise_may_take(first, 1));
+	assert_true(promise_allows(first, 1, false));
 	end(first, &first_vm);
 	fake_stop();
 }

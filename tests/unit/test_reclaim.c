@@ -54,8 +54,9 @@ static void more_guests_than_memory_find_all_their_bytes(void **state)
 		for (u64 page = 0; page < 1200; page++)
 			rig_verify(spaces[i], page, kind_of(page));
 		assert_true(space_audit(spaces[i]));
-		assert_true(spaces[i]->stats.evicted_zip && spaces[i]->stats.evicted_fill &&
-			    spaces[i]->stats.evicted_swap);
+		assert_true(space_counted(spaces[i], evicted_zip) &&
+			    space_counted(spaces[i], evicted_fill) &&
+			    space_counted(spaces[i], evicted_swap));
 	}
 	for (u32 i = 0; i < 3; i++)
 		rig_end(spaces[i]);
@@ -73,9 +74,12 @@ static void what_faults_take_is_counted_with_whom_it_is_taken_from(void **state)
 	for (u64 page = 0; page < 1400; page++)
 		fill_patiently(second, page);
 	/* Who has more loses. */
-	assert_true(first->stats.taken_for_faults > 0);
-	assert_true(second->stats.taken_for_faults < first->stats.taken_for_faults);
-	assert_int_equal(first->stats.taken_in_exchange + second->stats.taken_in_exchange, 0);
+	assert_true(space_counted(first, taken_for_faults) > 0);
+	assert_true(
+		space_counted(second, taken_for_faults) < space_counted(first, taken_for_faults));
+	assert_int_equal(
+		space_counted(first, taken_in_exchange) + space_counted(second, taken_in_exchange),
+		0);
 	rig_end(first);
 	rig_end(second);
 }
@@ -158,10 +162,10 @@ static void memory_is_kept_at_hand_in_the_background(void **state)
 	assert_true(promise_spare_pages() > spare);
 	assert_true(reclaim_is_plentiful());
 	/* With hysteresis: above the threshold nothing more is done. */
-	u64 evicted = space->stats.evicted_zip;
+	u64 evicted = space_counted(space, evicted_zip);
 
 	assert_false(reclaim_work(1000000));
-	assert_int_equal(space->stats.evicted_zip, evicted);
+	assert_int_equal(space_counted(space, evicted_zip), evicted);
 	rig_end(space);
 }
 
@@ -362,7 +366,9 @@ static void shared_pages_that_find_no_slot_end_in_no_memory_not_in_waiting(void 
 	}
 	fake_guest_leave();
 	assert_int_equal(result, FAULT_NOMEM);
-	assert_true(spaces[0]->stats.taken_for_faults + spaces[1]->stats.taken_for_faults >= 5);
+	assert_true(space_counted(spaces[0], taken_for_faults) +
+			    space_counted(spaces[1], taken_for_faults) >=
+		    5);
 	while (hoarded)
 		frame_free(hoard[--hoarded]);
 	rig_end(spaces[0]);
@@ -394,8 +400,8 @@ static void at_its_bound_a_space_pays_for_each_page_with_its_own(void **state)
 		rig_verify(space, page, kind_of(page));
 		assert_true(space_held_pages(space) <= 300);
 	}
-	assert_true(space->stats.taken_in_exchange >= 700);
-	assert_int_equal(space->stats.taken_for_faults, 0);
+	assert_true(space_counted(space, taken_in_exchange) >= 700);
+	assert_int_equal(space_counted(space, taken_for_faults), 0);
 	rig_end(space);
 }
 

@@ -101,8 +101,8 @@ static void test_equal_pages_become_one_frame(void **state)
 	assert_int_equal(frame_kind_count(FRAME_PRIVATE), 1);
 	assert_int_equal(state_of(vms[0], 20), PAGE_SHARED);
 	assert_int_equal(state_of(vms[0], 21), PAGE_PRIVATE);
-	assert_int_equal(stats_get(&vms[0]->stats.share_merged_own), 1);
-	assert_int_equal(stats_get(&vms[1]->stats.share_merged_other), 10);
+	assert_int_equal(space_counted(vms[0], share_merged_own), 1);
+	assert_int_equal(space_counted(vms[1], share_merged_other), 10);
 	struct share_figures a, b;
 
 	share_figures_get(vms[0], &a);
@@ -132,7 +132,7 @@ static void test_zero_pages_cost_no_frame(void **state)
 	pass_all(2);
 	assert_int_equal(state_of(vms[0], 3), PAGE_ZERO);
 	assert_int_equal(frame_kind_count(FRAME_PRIVATE) + frame_kind_count(FRAME_SHARED), 0);
-	assert_int_equal(stats_get(&vms[0]->stats.share_zeroed), 5);
+	assert_int_equal(space_counted(vms[0], share_zeroed), 5);
 	assert_int_equal(get(vms[0], 3), 0);
 	put(vms[0], 3, 9);
 	assert_int_equal(get(vms[0], 3), 9);
@@ -148,14 +148,14 @@ static void test_a_write_gets_a_copy_and_the_last_owner_the_frame(void **state)
 	pass_all(2);
 	assert_int_equal(frame_kind_count(FRAME_SHARED), 1);
 	put(vms[1], 2, 43);
-	assert_int_equal(stats_get(&vms[1]->stats.share_copied), 1);
+	assert_int_equal(space_counted(vms[1], share_copied), 1);
 	assert_int_equal(get(vms[0], 1), 42);
 	assert_int_equal(get(vms[1], 2), 43);
-	u64 rounds = stats_get(&vms[0]->stats.flush_rounds);
+	u64 rounds = vms[0]->tlb.generation;
 
 	put(vms[0], 1, 44);
-	assert_int_equal(stats_get(&vms[0]->stats.share_taken), 1);
-	assert_int_equal(stats_get(&vms[0]->stats.flush_rounds), rounds);
+	assert_int_equal(space_counted(vms[0], share_taken), 1);
+	assert_int_equal(vms[0]->tlb.generation, rounds);
 	assert_int_equal(frame_kind_count(FRAME_SHARED), 0);
 	assert_int_equal(frame_kind_count(FRAME_PRIVATE), 2);
 	assert_int_equal(get(vms[1], 2), 43);
@@ -179,15 +179,15 @@ static void test_a_pin_for_writing_breaks_and_a_pinned_page_is_left_alone(void *
 	/* A write through the pin sets no D: still the page is not taken for unchanged. */
 	pass_all(2);
 	assert_int_equal(state_of(vms[0], 1), PAGE_PRIVATE);
-	assert_true(stats_get(&vms[0]->stats.share_refused[SHARE_REFUSED_PINNED]) +
-			    stats_get(&vms[0]->stats.share_refused[SHARE_REFUSED_WRITTEN]) >
+	assert_true(space_counted(vms[0], share_refused[SHARE_REFUSED_PINNED]) +
+			    space_counted(vms[0], share_refused[SHARE_REFUSED_WRITTEN]) >
 		    0);
 	((u64 *)platform_frame_va(pin))[8] = 99;
 	assert_int_equal(get(vms[0], 1), 99);
 	assert_int_equal(get(vms[1], 1), 42);
 	/* The last owner cannot have a frame that somebody reads. */
 	put(vms[1], 1, 50);
-	assert_int_equal(stats_get(&vms[1]->stats.share_taken), 0);
+	assert_int_equal(space_counted(vms[1], share_taken), 0);
 	assert_int_equal(((u64 *)platform_frame_va(read_pin))[8], 42);
 	fake_guest_leave();
 	space_unpin(vms[1], read_pin);
@@ -326,10 +326,10 @@ static void test_unsharing_that_is_overtaken_by_another_change_ends_apart_as_wel
 	share_set_salt(vms[1], 2);
 	share_scan(vms[1], ALL, 0);
 	share_set_salt(vms[1], 1);
-	u64 copied = stats_get(&vms[1]->stats.share_copied);
+	u64 copied = space_counted(vms[1], share_copied);
 
 	unshare(vms[1]);
-	assert_int_equal(stats_get(&vms[1]->stats.share_copied), copied);
+	assert_int_equal(space_counted(vms[1], share_copied), copied);
 	assert_int_equal(space_pages_in_state(vms[1], PAGE_SHARED), ALIKE - 1);
 	stop();
 }
@@ -362,7 +362,7 @@ static void test_an_unchanged_page_is_not_hashed_again(void **state)
 		put(vms[0], page, 1000 + page);
 	assert_int_equal(pass(vms[0]).hashed, 100);
 	assert_int_equal(pass(vms[0]).hashed, 0);
-	assert_int_equal(stats_get(&vms[0]->stats.share_unchanged), 100);
+	assert_int_equal(space_counted(vms[0], share_unchanged), 100);
 	put(vms[0], 7, 5); /* since the pass: the next sweep sees it, and that pass hashes it */
 	assert_int_equal(pass(vms[0]).hashed, 1);
 	stop();
@@ -378,7 +378,7 @@ static void test_a_page_written_during_the_pass_waits_for_the_next(void **state)
 	share_scan(vms[0], 8, ALL); /* the sweep, and 8 pages */
 	put(vms[0], 50, 5);
 	assert_int_equal(pass(vms[0]).hashed, 91);
-	assert_int_equal(stats_get(&vms[0]->stats.share_refused[SHARE_REFUSED_WRITTEN]), 1);
+	assert_int_equal(space_counted(vms[0], share_refused[SHARE_REFUSED_WRITTEN]), 1);
 	stop();
 }
 
@@ -396,7 +396,7 @@ static void test_page_tables_are_left_alone_until_they_rest(void **state)
 	put(vms[0], 1, 42); /* a walk sets D */
 	pass(vms[0]);
 	assert_int_equal(state_of(vms[0], 1), PAGE_PRIVATE);
-	assert_int_equal(stats_get(&vms[0]->stats.share_refused[SHARE_REFUSED_WALKED]), 1);
+	assert_int_equal(space_counted(vms[0], share_refused[SHARE_REFUSED_WALKED]), 1);
 	pass_all(2);
 	assert_int_equal(state_of(vms[0], 1), PAGE_SHARED);
 	stop();
@@ -417,11 +417,11 @@ static void test_large_leaves_are_split_for_a_gain_only(void **state)
 		put(vms[2], page, page < 20 ? 1 + page : 5000 + page);
 	}
 	for (u32 i = 0; i < 3; i++)
-		assert_int_equal(stats_get(&vms[i]->stats.large_leaves), 1);
+		assert_int_equal(space_counted(vms[i], large_leaves), 1);
 	pass_all(3);
-	assert_int_equal(stats_get(&vms[0]->stats.large_leaves), 0);
-	assert_int_equal(stats_get(&vms[1]->stats.large_leaves), 0);
-	assert_int_equal(stats_get(&vms[2]->stats.large_leaves), 1);
+	assert_int_equal(space_counted(vms[0], large_leaves), 0);
+	assert_int_equal(space_counted(vms[1], large_leaves), 0);
+	assert_int_equal(space_counted(vms[2], large_leaves), 1);
 	assert_int_equal(frame_kind_count(FRAME_SHARED), 512);
 	assert_int_equal(frame_kind_count(FRAME_PRIVATE), 512);
 	for (u64 page = 0; page < 512; page++)
@@ -443,7 +443,7 @@ static void start_leaf_beside_small_pages(u64 alike)
 		put(vms[0], page, 1 + page);
 	for (u64 page = 0; page < alike; page++)
 		put(vms[1], page, 1 + page);
-	assert_int_equal(stats_get(&vms[0]->stats.large_leaves), 1);
+	assert_int_equal(space_counted(vms[0], large_leaves), 1);
 }
 
 static void test_no_leaf_is_split_for_hints_that_are_not_true_any_more(void **state)
@@ -456,7 +456,7 @@ static void test_no_leaf_is_split_for_hints_that_are_not_true_any_more(void **st
 		for (u64 page = 0; page < 200; page++)
 			put(vms[!leaf_first], page, 7000 + page);
 		pass(vms[leaf_first]);
-		assert_int_equal(stats_get(&vms[0]->stats.splits), 0);
+		assert_int_equal(space_counted(vms[0], splits), 0);
 		assert_int_equal(frame_kind_count(FRAME_SHARED), 0);
 		stop();
 	}
@@ -472,7 +472,7 @@ static void test_a_page_counts_once_for_a_split_from_whichever_side_it_is_seen(v
 			pass(vms[0]);
 			pass(vms[1]);
 		}
-		assert_int_equal(stats_get(&vms[0]->stats.splits), !missing);
+		assert_int_equal(space_counted(vms[0], splits), !missing);
 		assert_int_equal(
 			frame_kind_count(FRAME_SHARED), missing ? 0 : SHARE_SPLIT_GAIN_PAGES);
 		stop();
@@ -489,9 +489,9 @@ static void test_false_matches_are_refused(void **state)
 		put(vms[1], page, 2000 + page);
 	}
 	pass_all(3);
-	assert_true(stats_get(&vms[0]->stats.share_refused[SHARE_REFUSED_DIFFERS]) > 0);
-	assert_int_equal(stats_get(&vms[0]->stats.share_merged_own) +
-				 stats_get(&vms[0]->stats.share_merged_other),
+	assert_true(space_counted(vms[0], share_refused[SHARE_REFUSED_DIFFERS]) > 0);
+	assert_int_equal(
+		space_counted(vms[0], share_merged_own) + space_counted(vms[0], share_merged_other),
 		0);
 	/* And once is enough, as long as nothing is written. */
 	assert_int_equal(pass(vms[0]).hashed, 0);
@@ -513,7 +513,7 @@ static void test_a_hint_that_is_not_true_any_more_gives_way(void **state)
 	put(vms[1], 1, 42);
 	put(vms[2], 1, 42);
 	pass(vms[1]);
-	assert_int_equal(stats_get(&vms[1]->stats.share_refused[SHARE_REFUSED_STALE]), 1);
+	assert_int_equal(space_counted(vms[1], share_refused[SHARE_REFUSED_STALE]), 1);
 	pass(vms[2]);
 	assert_int_equal(state_of(vms[1], 1), PAGE_SHARED);
 	assert_int_equal(state_of(vms[2], 1), PAGE_SHARED);
@@ -603,7 +603,7 @@ static void test_a_frame_with_all_references_is_not_shared_further(void **state)
 
 static u64 refused(u32 vm, enum share_refusal why)
 {
-	return stats_get(&vms[vm]->stats.share_refused[why]);
+	return space_counted(vms[vm], share_refused[why]);
 }
 
 /* --- What comes between, in the middle of a merge --- */
@@ -677,17 +677,17 @@ static void test_the_counters_tell_what_a_pass_did(void **state)
 	put(vms[1], 20, 0);
 	pass(vms[0]);
 	pass(vms[1]);
-	const struct space_stats *s = &vms[1]->stats;
+	const struct space_stats s = space_stats(vms[1]);
 
 	/* The other region was never touched: it is passed by as a whole, as one entry. */
-	assert_int_equal(stats_get(&s->share_visited), REGION_PAGE_COUNT + 1);
-	assert_int_equal(stats_get(&s->share_hashed), 11);
+	assert_int_equal(s.share_visited, REGION_PAGE_COUNT + 1);
+	assert_int_equal(s.share_hashed, 11);
 	/* 4 of the other's, 2 of 3 of its own, and the zero page. */
-	assert_int_equal(stats_get(&s->share_merged_other), 4);
-	assert_int_equal(stats_get(&s->share_merged_own), 2);
-	assert_int_equal(stats_get(&s->share_zeroed), 1);
-	assert_int_equal(stats_get(&s->share_compared), 7);
-	assert_true(stats_get(&s->share_ns) > 0);
+	assert_int_equal(s.share_merged_other, 4);
+	assert_int_equal(s.share_merged_own, 2);
+	assert_int_equal(s.share_zeroed, 1);
+	assert_int_equal(s.share_compared, 7);
+	assert_true(s.share_ns > 0);
 	for (u32 why = 0; why < SHARE_REFUSED_COUNT; why++)
 		assert_int_equal(refused(1, why), 0);
 	stop();

@@ -118,7 +118,7 @@ static void test_an_unchanged_page_is_hashed_once_in_so_many_passes(void **state
 	space_destroy(busy);
 	busy = make(1, MIB(2), true);
 	put_others(busy, REGION_PAGE_COUNT);
-	assert_int_equal(stats_get(&busy->stats.large_leaves), 1);
+	assert_int_equal(space_counted(busy, large_leaves), 1);
 	assert_int_equal(pass(busy).hashed, REGION_PAGE_COUNT);
 	old_fill(1500);
 	assert_int_equal(pass(old).hashed, 1500);
@@ -130,7 +130,7 @@ static void test_an_unchanged_page_is_hashed_once_in_so_many_passes(void **state
 		hashed += now;
 	}
 	assert_int_equal(hashed, 1500 + REGION_PAGE_COUNT);
-	assert_int_equal(stats_get(&busy->stats.splits), 0);
+	assert_int_equal(space_counted(busy, splits), 0);
 	stop();
 }
 

@@ -80,7 +80,7 @@ static void fill_small(void)
 	scarce();
 	for (u64 page = 512; page-- > 0;)
 		put(page, 1000 + page);
-	assert_int_equal(stats_get(&space->stats.large_leaves), 0);
+	assert_int_equal(space_counted(space, large_leaves), 0);
 	fake_guest_leave();
 	plentiful();
 }
@@ -93,7 +93,7 @@ static void check_bytes(void)
 
 static u64 joins(void)
 {
-	return stats_get(&space->stats.joins);
+	return space_counted(space, joins);
 }
 
 static void test_a_split_that_nothing_came_of_costs_no_copy(void **state)
@@ -108,7 +108,7 @@ static void test_a_split_that_nothing_came_of_costs_no_copy(void **state)
 	assert_int_equal(space_split_all(space), 1);
 	assert_true(space_join_some(space, FOREVER));
 	assert_int_equal(joins(), 1);
-	assert_int_equal(stats_get(&space->stats.large_leaves), 1);
+	assert_int_equal(space_counted(space, large_leaves), 1);
 	assert_ptr_equal(fake_guest_look(space, GFN(7)), before);
 	check_bytes();
 	stop();
@@ -121,7 +121,7 @@ static void test_scattered_pages_move_into_one_run(void **state)
 	fill_small();
 	assert_true(space_join_some(space, FOREVER));
 	assert_int_equal(joins(), 1);
-	assert_int_equal(stats_get(&space->stats.large_leaves), 1);
+	assert_int_equal(space_counted(space, large_leaves), 1);
 	assert_int_equal(frame_kind_count(FRAME_PRIVATE), 512);
 	assert_int_equal(frame_kind_count(FRAME_JOIN), 0);
 	assert_int_equal(space->table_reserve_count, space->region_count);
@@ -286,7 +286,7 @@ static void test_code_stays_in_small_pages_where_large_ones_cannot_run(void **st
 	(void)state;
 	start(true);
 	put(0, 1000);
-	assert_int_equal(stats_get(&space->stats.large_leaves), 1);
+	assert_int_equal(space_counted(space, large_leaves), 1);
 	fake_guest_leave();
 	space_split_all(space);
 	assert_true(space_join_some(space, FOREVER));
@@ -294,7 +294,7 @@ static void test_code_stays_in_small_pages_where_large_ones_cannot_run(void **st
 	assert_int_equal(
 		fake_guest_access(space, GPA(PAGE_BYTES), SLAT_EXEC, &value, 8), FAULT_DONE);
 	fake_guest_leave();
-	assert_int_equal(stats_get(&space->stats.large_leaves), 0);
+	assert_int_equal(space_counted(space, large_leaves), 0);
 	assert_true(space_join_some(space, FOREVER));
 	assert_int_equal(joins(), 1);
 	stop();

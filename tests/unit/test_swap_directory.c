@@ -118,12 +118,9 @@ static void test_a_file_takes_the_longest_gaps_when_none_holds_it(void **state)
 	}
 }
 
-static void test_room_in_too_many_pieces_is_refused(void **state)
+/* So many files: of 4 slots each, but the last, which has all the rest. */
+static void fill(struct swap_file **files, u32 count)
 {
-	struct swap_file *files[2 * SWAP_EXTENTS + 3];
-	u32 count = ARRAY_COUNT(files);
-
-	(void)state;
 	for (u32 i = 0; i < count; i++) {
 		char name[16] = "00.vswp";
 
@@ -131,11 +128,117 @@ static void test_room_in_too_many_pieces_is_refused(void **state)
 		name[1] += (char)(i % 10);
 		files[i] = rig_file(name, i + 1 < count ? 4 : room());
 	}
+}
+
+static void test_room_in_too_many_pieces_is_refused(void **state)
+{
+	struct swap_file *files[2 * SWAP_EXTENTS + 3];
+	u32 count = ARRAY_COUNT(files);
+
+	(void)state;
+	fill(files, count);
 	for (u32 i = 0; i < count; i += 2)
 		swap_file_abandon(files[i]);
 	/* SWAP_EXTENTS + 2 gaps, all but one of them of 4 slots. */
 	assert_int_equal(create(room() - 2 * 4 + 1), E_LIMIT);
 	assert_int_equal(create(room() - 2 * 4), 0);
+}
+
+static void give_back(struct swap_io *io)
+{
+	frame_free(io->pages[0].frame);
+	swap_io_give(io);
+}
+
+/* A page of the file's, on its way to the disk until that completes something. */
+static void write_one(struct swap_file *file)
+{
+	struct swap_io *io = swap_io_take(false);
+
+	assert_non_null(io);
+	io->page_count = 1;
+	io->pages[0] = (struct swap_page){
+		.gfn = GFN(1), .frame = frame_alloc(FRAME_HV), .slot = ~0ull, .bytes = PAGE_BYTES};
+	io->done = give_back;
+	assert_int_equal(swap_slots_take(file, io), 0);
+	assert_int_equal(swap_write(file, io), 0);
+}
+
+static err_t ask(u64 slots, u64 coming_expected)
+{
+	u64 coming = ~0ull;
+	err_t err = swap_directory_ask(rig.volume, slots, &coming);
+
+	assert_int_equal(coming, coming_expected);
+	return err;
+}
+
+static void test_room_of_an_abandoned_file_comes_when_its_last_write_is_done(void **state)
+{
+	struct swap_file *file = rig_file("a.vswp", 300);
+
+	(void)state;
+	rig_file("b.vswp", 100);
+	assert_int_equal(ask(200, 0), E_LIMIT);
+	write_one(file);
+	write_one(file);
+	swap_file_abandon(file);
+	assert_int_equal(ask(RIG_SLOTS - 400, 300), 0);
+	assert_int_equal(ask(RIG_SLOTS - 100, 300), E_WAIT);
+	assert_int_equal(ask(RIG_SLOTS - 99, 300), E_LIMIT);
+	fake_blk_run(&rig.disk, 1);
+	assert_int_equal(ask(RIG_SLOTS - 100, 300), E_WAIT);
+	assert_int_equal(create(RIG_SLOTS - 100), E_LIMIT);
+	fake_blk_run(&rig.disk, 1);
+	assert_int_equal(ask(RIG_SLOTS - 100, 0), 0);
+	assert_int_equal(create(RIG_SLOTS - 100), 0);
+}
+
+static void test_nothing_is_coming_from_files_in_use_or_without_io(void **state)
+{
+	struct swap_file *file = rig_file("a.vswp", RIG_SLOTS);
+
+	(void)state;
+	write_one(file);
+	assert_int_equal(ask(1, 0), E_LIMIT);
+	fake_blk_run(&rig.disk, 1);
+	swap_file_abandon(file);
+	assert_int_equal(ask(RIG_SLOTS, 0), 0);
+	assert_int_equal(ask(RIG_SLOTS + 1, 0), E_LIMIT);
+	assert_int_equal(ask(~0ull, 0), E_LIMIT);
+}
+
+/* The gaps that are there and those to come are too many for one file, though there is room. */
+static void test_room_to_come_in_too_many_pieces_is_no_room(void **state)
+{
+	struct swap_file *files[2 * SWAP_EXTENTS + 2];
+	u32 count = ARRAY_COUNT(files);
+
+	(void)state;
+	fill(files, count);
+	for (u32 i = 0; i < count; i += 2) {
+		write_one(files[i]);
+		swap_file_abandon(files[i]);
+	}
+	assert_int_equal(ask(SWAP_EXTENTS * 4, (SWAP_EXTENTS + 1) * 4), E_WAIT);
+	assert_int_equal(ask(SWAP_EXTENTS * 4 + 1, (SWAP_EXTENTS + 1) * 4), E_LIMIT);
+	fake_blk_run(&rig.disk, ~0u);
+	assert_int_equal(create(SWAP_EXTENTS * 4), 0);
+}
+
+/* A disk that dies gives back all that is under way. */
+static void test_room_comes_also_when_the_disk_dies(void **state)
+{
+	struct swap_file *file = rig_file("a.vswp", RIG_SLOTS);
+
+	(void)state;
+	write_one(file);
+	swap_file_abandon(file);
+	assert_int_equal(ask(RIG_SLOTS, RIG_SLOTS), E_WAIT);
+	fake_blk_kill(&rig.disk);
+	fake_blk_run(&rig.disk, ~0u);
+	assert_int_equal(ask(RIG_SLOTS, 0), 0);
+	assert_int_equal(create(RIG_SLOTS), E_IO);
 }
 
 static void test_a_name_is_given_once_and_free_again_after_the_end(void **state)
@@ -215,6 +318,10 @@ int main(void)
 		TEST(test_files_of_one_slot_lie_side_by_side),
 		TEST(test_a_file_takes_the_longest_gaps_when_none_holds_it),
 		TEST(test_room_in_too_many_pieces_is_refused),
+		TEST(test_room_of_an_abandoned_file_comes_when_its_last_write_is_done),
+		TEST(test_nothing_is_coming_from_files_in_use_or_without_io),
+		TEST(test_room_to_come_in_too_many_pieces_is_no_room),
+		TEST(test_room_comes_also_when_the_disk_dies),
 		TEST(test_a_name_is_given_once_and_free_again_after_the_end),
 		TEST(test_a_name_in_use_on_another_volume_is_in_use),
 		TEST(test_a_name_too_long_is_refused),

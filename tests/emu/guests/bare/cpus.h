@@ -17,6 +17,10 @@ void cpus_init(uint8_t *stacks);
 /** On the first CPU: INIT and SIPI to CPU @index; it runs @run(@index) when this returns. */
 void cpus_start_one(uint32_t index, void (*run)(uint32_t index));
 
+/** On any CPU: an NMI, or an INIT, to CPU @index. */
+void cpus_send_nmi(uint32_t index);
+void cpus_send_init(uint32_t index);
+
 /** On any CPU: halted for so many microseconds by its own timer, or until another interrupt. */
 void cpus_sleep(uint32_t us);
 
@@ -30,5 +34,8 @@ _Noreturn void cpus_run(const struct bare_boot *boot, const char *arguments);
 
 /** A CPU in each state, for ever; bellows.roles=mib=8: see roles.c. */
 _Noreturn void roles_run(const struct bare_boot *boot, const char *arguments);
+
+/** Two CPUs halt with interrupts off, for good at last; bellows.halts=halt: see halts.c. */
+_Noreturn void halts_run(const struct bare_boot *boot, const char *arguments);
 
 #endif

@@ -9,6 +9,7 @@
 #define LAPIC_TIMER    0xfee00320ul
 #define LAPIC_INITIAL  0xfee00380ul
 #define LAPIC_ENABLE   0x1ff
+#define ICR_NMI        0x4400u
 #define ICR_INIT       0x4500u
 #define ICR_SIPI       0x4600u
 #define TIMER_VECTOR   0x60
@@ -73,16 +74,30 @@ void cpus_init(uint8_t *for_stacks)
 	set_word(&cpus_start_cr3, cr3);
 }
 
+static void send(uint32_t index, uint32_t icr)
+{
+	lapic_write(LAPIC_ICR_HIGH, index << 24);
+	lapic_write(LAPIC_ICR, icr);
+}
+
+void cpus_send_nmi(uint32_t index)
+{
+	send(index, ICR_NMI);
+}
+
+void cpus_send_init(uint32_t index)
+{
+	send(index, ICR_INIT);
+}
+
 void cpus_start_one(uint32_t index, void (*run)(uint32_t index))
 {
 	starting = index;
 	start_run = run;
 	is_there = 0;
 	set_word(&cpus_start_stack, (uintptr_t)(stacks + (uint64_t)index * CPUS_STACK_BYTES));
-	lapic_write(LAPIC_ICR_HIGH, index << 24);
-	lapic_write(LAPIC_ICR, ICR_INIT);
-	lapic_write(LAPIC_ICR_HIGH, index << 24);
-	lapic_write(LAPIC_ICR, ICR_SIPI | CPUS_START_AT >> 12);
+	send(index, ICR_INIT);
+	send(index, ICR_SIPI | CPUS_START_AT >> 12);
 	while (!is_there)
 		asm volatile("pause");
 }

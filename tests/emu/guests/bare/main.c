@@ -21,6 +21,7 @@
  *   modules  what it was started with, and a sum of each module's bytes
  * bellows.workload=... runs the memory workload, bellows.pages=... uses pages or not (pages.c), bellows.hostile=... everything a guest must not do,
  * bellows.cpus=... writes the same pages with several CPUs (cpus.c), bellows.roles=... has a CPU in each state (roles.c),
+ * bellows.halts=... halts with several CPUs (halts.c),
  * bellows.overcommit=... the workload for the bench of that name, bellows.bench=... measures what exits cost.
  * The good ones print the line by which a VM is judged, and power off.
  */
@@ -190,6 +191,8 @@ void bare_main(const struct bare_boot *boot)
 		cpus_run(boot, option(boot, "bellows.cpus"));
 	if (*option(boot, "bellows.roles"))
 		roles_run(boot, option(boot, "bellows.roles"));
+	if (*option(boot, "bellows.halts"))
+		halts_run(boot, option(boot, "bellows.halts"));
 	if (*option(boot, "bellows.bench"))
 		bench_run(boot, option(boot, "bellows.bench"));
 	if (is_word(what, "ok"))

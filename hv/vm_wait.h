@@ -1,0 +1,25 @@
+/*
+ * Starts that wait. A VM that has ended leaves behind what is let go of by and by: its memory,
+ * which is freed in slices (vm_release_some()), and its swap file, whose slots are another's only
+ * when the disk has given back the last command for them. A VM that could not be started for want
+ * of that waits: .start_wanted, with the reason in .why, until the loop of sched.c finds that it
+ * must wait no longer, or its start is called off. How long is bounded, for a disk's driver bounds
+ * each command: then the room is there, or the disk is dead, which is an error of the start's.
+ *
+ * Boot CPU only.
+ */
+#ifndef HV_VM_WAIT_H
+#define HV_VM_WAIT_H
+
+#include "mm/base/types.h"
+
+struct vm;
+
+/* Must a VM that is off wait before it can start? Then vm->why says for what. Cost: cheap enough to
+ * be asked at each turn of the loop. */
+bool vm_wait_must(struct vm *vm);
+
+/* A VM that waits shall not start. */
+void vm_wait_call_off(struct vm *vm);
+
+#endif

@@ -1,0 +1,58 @@
+"""Cases of starts that wait for what VMs that have ended leave behind, and of their end: room in the swap volume comes
+back when the disk is through with it, or the disk is dead."""
+from disk import Disk
+from disk_cases import typed
+from swap_fault_cases import control
+
+BUSY = r"starts when swap volume nvme0n1p1 \(swap\) is through with {} MiB of what has ended"
+
+
+def cases(host, bare, workload, prompt, panic, pvh):
+    # The first has its file made, the disk is told what is free there, and its kernel is not to be found: the second
+    # begins while the disk still works on that file. The third could not begin then either.
+    yield dict(
+        name="start-waits-at-boot", forbid=(panic,), verdict="failed", timeout=60,
+        config=host() + bare("g1", "ok", "32M", r"\bellows\absent") + bare("g2", workload(mib=8, ops=200), "32M", pvh) +
+        bare("g3", "ok", "48M", pvh), disks=(Disk(name="swap", mib=56, partitions=(("swap", "swap", 40),)),), expect=(
+            r"g1: not started: .*absent", "g2: " + BUSY.format(r"32\.0"),
+            r"g3: not started: its swap file of 48\.0 MiB .* has no room", r"g2: started", r"^g2 .*verdict ok"))
+
+    # Evicted pages are on their way to a slow disk, or one that sits on a command, when their VM is stopped. The one that
+    # spins keeps Bochs from leaping over idle time.
+    waits = (r"g1 starts when", "\r")
+    config = host(**{"autostop": "no", "Mem.MemZipEnable": 0, "Mem.AllocGuestLargePage": 0}) + \
+        bare("g1", workload(mib=32, ops=200, profile="unique", wait=1), "48M", pvh) + \
+        bare("s1", "spin", "8M", pvh, **{"sched.mem.min": "8M"})
+
+    def stopped_with_writes_under_way(limit_ms):
+        return ((r"\[g1\] WORKLOAD waiting", "\r"), *typed(prompt, f"disk limits {limit_ms} 300"),
+                (r"its abort 300 ms", "\r"), (prompt, control("after 0 stall 1\n")), ("", "\r"),
+                *typed(prompt, "reclaim g1 16M"), *typed(prompt, "stop g1"), (r"g1: powered off by command", "\r"))
+
+    yield dict(
+        name="start-waits-for-writes", config=config, forbid=(panic, "g1 was not started"), verdict="stopped", timeout=90,
+        disks=(Disk(name="swap", mib=96, partitions=(("swap", "swap", 80),), faults="delay 20000\n",
+                    qemu_drive=",throttling.iops-total=40"),),
+        script=(*stopped_with_writes_under_way(8000), *typed(prompt, "start g1"), waits,
+                *typed(prompt, "vms"), (r"g1 +off .*" + BUSY.format(r"48\.0"), None), (r"g1: started", None),
+                (r"\[g1\] WORKLOAD waiting", "\r"), *typed(prompt, "stop g1"), (r"g1: powered off by command", "\r"),
+                *typed(prompt, "frames"), (r"all accounted for", "\r"), *typed(prompt, "poweroff")))
+
+    # For longer than all of this takes; and then the disk dies.
+    yield dict(
+        name="start-waits-until-disk-dies", targets=("bochs",), forbid=(panic,), verdict="stopped", timeout=60,
+        config=config + bare("g2", "ok", "40M", pvh, autostart="no") + bare("g3", "ok", "96M", pvh, autostart="no"),
+        disks=(Disk(name="swap", mib=100, partitions=(("swap", "swap", 80), ("scratch", "test", 4)), faults="delay 20000\n"),),
+        script=(
+            *stopped_with_writes_under_way(600000), *typed(prompt, "start g1"), waits,
+            *typed(prompt, "vms"), (r"g1 +off .*" + BUSY.format(r"48\.0"), "\r"),
+            *typed(prompt, "reset g1"), (r"g1 is not running yet: it starts when", "\r"),
+            *typed(prompt, "start g2"), (r"g2 " + BUSY.format(r"48\.0"), "\r"),
+            *typed(prompt, "start g3"), (r"g3 was not started: its swap file of 96\.0 MiB .* has no room", "\r"),
+            *typed(prompt, "stop g1"), (r"g1 does not start", "\r"),
+            *typed(prompt, "vms"), (r"g1 +off .*its start was called off", "\r"), *typed(prompt, "start g1"), waits,
+            (prompt, control("after 0 dead\n")), ("", "\r"), *typed(prompt, "disk test scratch"),
+            (r"g1: not started: swap volume nvme0n1p1 \(swap\): its disk is dead", None),
+            (r"g2: not started: swap volume nvme0n1p1 \(swap\): its disk is dead", "\r"),
+            *typed(prompt, "vms"), (r"g1 +off .*its disk is dead", "\r"),
+            *typed(prompt, "frames"), (r"all accounted for", "\r"), *typed(prompt, "poweroff")))
