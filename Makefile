@@ -3,14 +3,14 @@
 # User's targets build under a lock, so that two makes at once do not tread on each other; the files
 # they name are made by the rules below them. What may be said with them, beside the target:
 #
-# TARGET=qemu|bochs: the machine of run, fuzz-guest, soak; run takes kvm too, and the best one if not told
+# TARGET=qemu|bochs|kvm: the machine of run (else the best one there is), fuzz-guest, soak (else qemu)
 # T=PATTERN[,PATTERN]: the tests of test, test-all, fuzz: a shell pattern, or part of a name
 # B=PATTERN: the benches of bench
 # SECONDS=N: how long fuzz (60 each) and fuzz-guest (600) go on
 # MIN=N: minutes that soak goes on (30)
 # SEED=N: of sim, fuzz-guest, soak: the same once more
 # BUILD=DIR: build there, not in build/
-# JOBS=N: so many compilers at once; else one for each CPU
+# JOBS=N: so many compilers, and tests, at once; else one for each CPU
 # RUN_ARGS=WORDS: more for tests/emu/run.py; so TEST_ARGS, FUZZ_ARGS (fuzz-guest), SOAK_ARGS, BENCH_ARGS
 
 BUILD ?= build
@@ -58,13 +58,13 @@ fuzz: setup ## fuzz for SECONDS=60 each (those that match T=PATTERN), growing th
 		--match '$(or $(T),fuzz/*)'
 
 .PHONY: fuzz-guest
-fuzz-guest: setup ## a hostile guest for SECONDS=600 beside neighbours that verify (TARGET=qemu|bochs, SEED=N)
+fuzz-guest: setup ## a hostile guest for SECONDS=600 beside neighbours that verify (TARGET=qemu|bochs|kvm, SEED=N)
 	$(build_locked) $(BUILD)/.all
 	@BELLOWS_BUILD=$(BUILD) $(PY) tests/emu/fuzz_guest.py --target $(or $(TARGET),qemu) \
 		--seconds $(or $(SECONDS),600) $(if $(SEED),--seed $(SEED)) $(FUZZ_ARGS)
 
 .PHONY: soak
-soak: setup ## random operations on guests that verify their memory, for MIN=30 minutes (TARGET=qemu|bochs, SEED=N)
+soak: setup ## random operations on guests that verify their memory, for MIN=30 minutes (TARGET=qemu|bochs|kvm, SEED=N)
 	$(build_locked) $(BUILD)/.all
 	@BELLOWS_BUILD=$(BUILD) $(PY) tests/emu/soak.py --target $(or $(TARGET),qemu) \
 		--minutes $(or $(MIN),30) $(if $(SEED),--seed $(SEED)) $(SOAK_ARGS)
@@ -123,14 +123,21 @@ clean: ## remove build/ (what is fetched or built once stays in the cache)
 # --- How things are made -------------------------------------------------------------------------
 #
 # $(call made_with,NAMES) names, as prerequisites, files that hold these variables and which compilers there are;
-# each is written only when what it holds has changed.
+# each is made anew only when what it holds has changed. What a target adds to such a variable must be private,
+# or the file, when it is made for that target, would hold it too.
 
 VERSION   := $(shell git describe --always --tags 2>/dev/null || echo unknown)
-COMPILERS := $(shell mkdir -p $(BUILD); gcc --version | head -1; readlink -f "$$(command -v clang)")
+COMPILERS := $(shell gcc --version | head -1; readlink -f "$$(command -v clang)")
 
 differ    = $(subst x$(1),,x$(2))$(subst x$(2),,x$(1))
-made_with = $(foreach name,COMPILERS $(1),$(BUILD)/.$(name)$(if \
-	$(call differ,$(strip $(file <$(BUILD)/.$(name))),$(strip $($(name)))),$(file >$(BUILD)/.$(name),$($(name)))))
+made_with = $(addprefix $(BUILD)/.,COMPILERS $(1))
+
+# Not by $(file >...), which would write under -n and -q too.
+$(BUILD)/.%: $$(if $$(call differ,$$(strip $$(file <$$@)),$$(strip $$($$*))),FORCE)
+	@mkdir -p $(@D)
+	@printf '%s\n' '$(subst ','\'',$($*))' >$@
+
+.PHONY: FORCE
 
 # --- The hypervisor ----------------------------------------------------------------------------
 
@@ -154,7 +161,7 @@ HV_DEBUG_OBJECTS := $(HV_OBJECTS:$(HV_LOCK)=$(BUILD)/hv-debug/mm/base/lock.c.o)
 
 $(BUILD)/bellows.elf: $(HV_OBJECTS) $(HV_LIBRARIES) $(LINKER_SCRIPT)
 $(BUILD)/bellows-debug.elf: $(HV_DEBUG_OBJECTS) $(HV_LIBRARIES) $(LINKER_SCRIPT)
-$(BUILD)/bellows.elf $(BUILD)/bellows-debug.elf: $(call made_with,HV_LINK)
+$(BUILD)/bellows.elf $(BUILD)/bellows-debug.elf: $(call made_with,HV_SOURCES HV_LINK)
 	@echo "  LD      $@"
 	@gcc $(HV_FLAGS) $(HV_LTO) $(HV_LINK) -T $(LINKER_SCRIPT) -o $@ $(filter %.o %.a,$^)
 
@@ -164,7 +171,7 @@ $(BUILD)/font.psf: $(FONT)
 	@mkdir -p $(@D)
 	@gunzip -c $< >$@
 $(BUILD)/hv/drivers/font.S.o: $(BUILD)/font.psf
-$(BUILD)/hv/drivers/font.S.o: HV_FLAGS += -DFONT_FILE='"$(BUILD)/font.psf"'
+$(BUILD)/hv/drivers/font.S.o: private HV_FLAGS += -DFONT_FILE='"$(BUILD)/font.psf"'
 
 $(BUILD)/hv/%.c.o: %.c $(call made_with,HV_FLAGS HV_LTO)
 	@echo "  CC      $<"
@@ -206,13 +213,13 @@ efi_link = ld -nostdlib -znocombreloc -shared -Bsymbolic -T /usr/lib/elf_x86_64_
 efi_copy = objcopy $(addprefix -j ,.text .sdata .data .rodata .dynamic .dynsym .rel .rela .rel.* .rela.* .reloc) \
 	--target efi-app-x86_64 --subsystem=10 $(1) $(2)
 
-$(BUILD)/BOOTX64.EFI: $(BUILD)/loader/loader.so
+$(BUILD)/BOOTX64.EFI: $(BUILD)/loader/loader.so $(call made_with,efi_copy)
 	@echo "  OBJCOPY $@"
 	@$(call efi_copy,$<,$@)
 
-$(BUILD)/loader/loader.so: $(LOADER_OBJECTS)
+$(BUILD)/loader/loader.so: $(LOADER_OBJECTS) $(call made_with,LOADER_SOURCES efi_link)
 	@echo "  LD      $@"
-	@$(call efi_link,$^,$@)
+	@$(call efi_link,$(filter %.o,$^),$@)
 
 $(BUILD)/loader/%.c.o: %.c $(call made_with,LOADER_FLAGS)
 	@echo "  CC      $< (loader)"
@@ -220,7 +227,7 @@ $(BUILD)/loader/%.c.o: %.c $(call made_with,LOADER_FLAGS)
 	@gcc $(LOADER_FLAGS) -MMD -MP -c -o $@ $<
 
 # The version that the loader and the hypervisor say.
-$(BUILD)/loader/boot/main.c.o: LOADER_FLAGS += -DBELLOWS_VERSION='"$(VERSION)"'
+$(BUILD)/loader/boot/main.c.o: private LOADER_FLAGS += -DBELLOWS_VERSION='"$(VERSION)"'
 $(BUILD)/loader/boot/main.c.o: $(call made_with,VERSION)
 
 $(BUILD)/loader/%.S.o: %.S $(call made_with,LOADER_FLAGS)
@@ -248,8 +255,6 @@ $(BUILD)/guests/.kernel: $(GUEST_DIR)/kernel.sh $(GUEST_DIR)/unpack_kernel.py \
 	@kernel=$$($(GUEST_DIR)/kernel.sh) && ln -sfn "$$kernel/vmlinux" $(@D)/vmlinux && \
 		ln -sfn "$$kernel/vmlinuz" $(@D)/vmlinuz && touch $@ && echo "  KERNEL  $$(basename "$$kernel")"
 
-.PHONY: FORCE
-
 $(BUILD)/guests/workload: $(addprefix $(GUEST_DIR)/,workload.c workload_linux.c workload.h) $(call made_with,GUEST_FLAGS)
 	@echo "  CC      $@"
 	@mkdir -p $(@D)
@@ -268,7 +273,7 @@ BARE_FLAGS   := -std=gnu11 -O2 -ffreestanding -fno-pic -fno-pie -mgeneral-regs-o
 BARE_SOURCES := $(sort $(wildcard $(BARE_DIR)/*.[cS])) $(GUEST_DIR)/workload.c mm/zcache_codec.c mm/share_hash.c mm/base/str.c
 BARE_NEEDS   := $(BARE_SOURCES) $(wildcard $(BARE_DIR)/*.h $(BARE_DIR)/*.ld) $(GUEST_DIR)/workload.h \
 	$(wildcard mm/*.h mm/base/*.h) hv/abi/hypercall.h hv/abi/balloon.h hv/abi/pvclock.h tests/bench/measure.h \
-	$(call made_with,BARE_FLAGS)
+	$(call made_with,bare_link)
 BARE_IMAGES  := $(addprefix $(BUILD)/guests/,bare.img bare.pvh bare.multiboot)
 bare_link     = gcc $(BARE_FLAGS) -nostdlib -static -Wl,-T,$(BARE_DIR)/$(1),--build-id=none,-z,noexecstack \
 	-Wl,-z,max-page-size=4096,--no-warn-rwx-segments -o $(2) $(filter-out %/$(3),$(BARE_SOURCES)) $(HV_LIBRARIES)
@@ -338,7 +343,8 @@ $(BUILD)/guests/hibernate.img: $(BUILD)/guests/initrd.img
 	@$(GUEST_DIR)/initrd.sh $@ $(GUEST_DIR)/init $(INITRD_HOLDS) $(disk_modules)
 
 # Programs between firmware and loader, for machines whose firmware leaves x2APIC mode on, or lists a CPU too many.
-$(FIRMWARE_PROGRAMS): $(BUILD)/%.efi: tests/emu/firmware/%.c tests/emu/firmware/start_loader.h $(call made_with,LOADER_FLAGS)
+$(FIRMWARE_PROGRAMS): $(BUILD)/%.efi: tests/emu/firmware/%.c tests/emu/firmware/start_loader.h \
+		$(call made_with,LOADER_FLAGS efi_link efi_copy)
 	@echo "  CC      $@"
 	@mkdir -p $(BUILD)/firmware
 	@gcc $(LOADER_FLAGS) -c -o $(BUILD)/firmware/$*.o $<
@@ -395,7 +401,7 @@ FUZZERS    := $(call tests_in,tests/fuzz/*.c)
 SANITIZE   := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 HOST_FLAGS := -std=gnu11 -O1 -g -DBELLOWS_HOST $(SANITIZE) -Wall -Wextra -Werror -I.
 # The loader's firmware side is tested against a fake firmware.
-$(BUILD)/host/boot/%.o $(BUILD)/host/tests/unit/test_bootfirmware.o: HOST_FLAGS += $(EFI_FLAGS)
+$(BUILD)/host/boot/%.o $(BUILD)/host/tests/unit/test_bootfirmware.o: private HOST_FLAGS += $(EFI_FLAGS)
 
 .PHONY: host-tests fuzzers
 host-tests: $(HOST_TESTS)
@@ -453,12 +459,12 @@ $(BUILD)/bench/bench_%: $$(call bench_objects,tests/bench/bench_$$*.c)
 # The bare exit that the hypervisor's are measured against: a UEFI program.
 BARE_EXIT_OBJECTS := $(patsubst %,$(BUILD)/loader/%.o,$(sort $(wildcard tests/bench/bare_exit/*.c)))
 
-$(BUILD)/bench/bare_exit.efi: $(BUILD)/bench/bare_exit.so
+$(BUILD)/bench/bare_exit.efi: $(BUILD)/bench/bare_exit.so $(call made_with,efi_copy)
 	@$(call efi_copy,$<,$@)
 
-$(BUILD)/bench/bare_exit.so: $(BARE_EXIT_OBJECTS)
+$(BUILD)/bench/bare_exit.so: $(BARE_EXIT_OBJECTS) $(call made_with,BARE_EXIT_OBJECTS efi_link)
 	@echo "  LD      $@"
 	@mkdir -p $(@D)
-	@$(call efi_link,$^,$@)
+	@$(call efi_link,$(filter %.o,$^),$@)
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

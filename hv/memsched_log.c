@@ -52,12 +52,11 @@ static struct memory_order *newest(struct vm_memory *m, enum memory_technique te
 /* Of pages that left @space so far: by compression, those of one value among them. */
 static struct memory_gone gone_so_far(const struct space *space)
 {
-	const struct space_stats s = space_stats(space);
-
 	return (struct memory_gone){
-		.zipped = s.evicted_zip + s.evicted_fill + s.evicted_zero,
-		.written = s.evicted_swap,
-		.clean = s.evicted_clean,
+		.zipped = space_counted(space, evicted_zip) + space_counted(space, evicted_fill) +
+			  space_counted(space, evicted_zero),
+		.written = space_counted(space, evicted_swap),
+		.clean = space_counted(space, evicted_clean),
 	};
 }
 

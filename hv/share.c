@@ -3,7 +3,7 @@
  *
  * VMs take turns. One that is scanned by command, or eagerly after its start, is limited by time
  * slices only; others earn pages by the configured rates. After a pass a VM rests: an unchanged VM
- * costs a walk over its entries a minute, and nothing else.
+ * costs a walk over its entries a minute, and each page's hash once in SHARE_AGAIN_PASSES of these.
  */
 #include "hv/share.h"
 #include "hv/console.h"

@@ -164,11 +164,8 @@ static err_t page_deflate(struct space *space, gfn_t gfn)
 static void table_drop(struct space *space, u64 *region)
 {
 	pfn_t table = slat_pfn(space->format, slat_exchange(region, NO_PAGE));
-	struct tlb_gather gather;
 
-	tlb_gather_start(&gather, &space->tlb);
-	tlb_gather_note(&gather);
-	tlb_gather_finish(&gather);
+	tlb_flush(&space->tlb);
 	space_table_give(space, table);
 }
 

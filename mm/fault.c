@@ -60,15 +60,12 @@ static enum fault_result ballooned_resolve(struct space *space, gfn_t gfn, u64 *
 static enum fault_result zero_resolve(struct space *space, gfn_t gfn, u64 *entry)
 {
 	pfn_t frame = promise_frame(space, gfn, false);
-	struct tlb_gather gather;
 
 	if (pfn_is_none(frame))
 		return FAULT_NOMEM;
 	memset(platform_frame_va(frame), 0, PAGE_BYTES);
-	tlb_gather_start(&gather, &space->tlb);
 	slat_exchange(entry, 0);
-	tlb_gather_note(&gather);
-	tlb_gather_finish(&gather);
+	tlb_flush(&space->tlb);
 	slat_set_absent(
 		entry, slat_make_leaf(space->format, frame, SPACE_RIGHTS_ALL, PAGE_PRIVATE, false));
 	space_count_state(space, PAGE_ZERO, PAGE_PRIVATE, 1);

@@ -1,8 +1,8 @@
 /*
  * One sum over all spaces, kept in steps of 64 pages so that a fault seldom writes it. Each space
  * remembers what it has put into the sum, and exchanges it: whatever the order of CPUs, the sum is
- * that of the remembered parts. A part may lag behind by what several CPUs do to one space in the
- * same moment, a step or so.
+ * that of the remembered parts. A part lags behind while several CPUs do something to one space in
+ * the same moment, and no longer.
  */
 #include "mm/promise.h"
 #include "mm/memsched_target.h"
@@ -37,13 +37,15 @@ u64 promise_spare_pages(void)
 	return free_frames > kept ? free_frames - kept : 0;
 }
 
-static void part_set(struct space *space, u64 part)
+/* Returns whether it was another. */
+static bool part_set(struct space *space, u64 part)
 {
 	if (__atomic_load_n(&space->owed_pages, __ATOMIC_RELAXED) == part)
-		return;
+		return false;
 	u64 before = __atomic_exchange_n(&space->owed_pages, part, __ATOMIC_RELAXED);
 
 	__atomic_fetch_add(&owed_pages, part - before, __ATOMIC_RELAXED);
+	return true;
 }
 
 u64 promise_pages(const struct space *space)
@@ -51,19 +53,23 @@ u64 promise_pages(const struct space *space)
 	return __atomic_load_n(&space->promised_pages, __ATOMIC_RELAXED);
 }
 
-void promise_update(struct space *space)
+static u64 part_now(const struct space *space)
 {
 	u64 consumed = space_consumed_at_least(space), promised = promise_pages(space);
-	u64 part = 0;
 
-	if (consumed < promised)
-		part = ALIGN_UP(promised - consumed, (u64)STEP_PAGES);
-	part_set(space, part);
+	return consumed < promised ? ALIGN_UP(promised - consumed, (u64)STEP_PAGES) : 0;
+}
+
+void promise_update(struct space *space)
+{
+	/* Once more if it has changed: whoever changed it meanwhile may have been overtaken. */
+	while (part_set(space, part_now(space)))
+		;
 }
 
 void promise_forget(struct space *space)
 {
-	part_set(space, 0);
+	(void)part_set(space, 0);
 }
 
 static bool may_take(const struct space *space, u64 pages)

@@ -32,8 +32,9 @@ u64 promise_spare_pages(void);
 u64 promise_pages(const struct space *space);
 
 /*
- * What @space consumes at least has changed: note what it is still owed, to within 64 pages. Cost:
- * O(1), seldom a shared write.
+ * What @space consumes at least has changed: note what it is still owed: never less, up to 64 pages
+ * more, and where it has several sets of counters 32 more for each. Cost: O(1), seldom a shared
+ * write.
  */
 void promise_update(struct space *space);
 
@@ -43,7 +44,7 @@ void promise_forget(struct space *space);
 /*
  * Must @space give up pages of its own for @pages more, by its orders and mem_pays_itself()? And
  * may it take them, by that and its promise? @returns: what it takes them for was evicted before.
- * Cost: O(1) within its promise, or while frames are plentiful; else O(CPUs).
+ * Cost: O(1) within its promise, or while frames are plentiful and its orders far; else O(CPUs).
  */
 must_check bool promise_pays_itself(const struct space *space, u64 pages, bool returns);
 must_check bool promise_allows(const struct space *space, u64 pages, bool returns);

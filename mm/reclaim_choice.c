@@ -28,11 +28,14 @@ bool reclaim_can_lose(const struct space *space)
 
 u64 reclaim_space_pages(const struct space *space)
 {
-	u64 kept = promise_pages(space) + space_pages_in_state(space, PAGE_WRITING);
+	u64 promised = promise_pages(space);
+
+	/* Asked of each space by one that looks for a frame. */
+	if (space_consumed_at_most(space) <= promised || !reclaim_can_lose(space))
+		return 0;
+	u64 kept = promised + space_pages_in_state(space, PAGE_WRITING);
 	u64 consumed = space_consumed_pages(space);
 
-	if (!reclaim_can_lose(space))
-		return 0;
 	return consumed > kept ? consumed - kept : 0;
 }
 
@@ -43,7 +46,11 @@ static u64 order_of(const u64 *order)
 
 static u64 above(const struct space *space, const u64 *order)
 {
-	u64 held = space_held_pages(space), most = order_of(order);
+	u64 most = order_of(order);
+
+	if (space_consumed_at_most(space) <= most)
+		return 0;
+	u64 held = space_held_pages(space);
 
 	return held > most ? min(held - most, reclaim_space_pages(space)) : 0;
 }

@@ -9,7 +9,8 @@
  * hint. One scan runs at a time; its state lies in the space, so any CPU can go on with it.
  *
  * A hint can find no room, or lose it. Then nobody finds its page; but of the pages that are passed
- * by, each is looked up again once in SHARE_AGAIN_PASSES passes, and finds those like it itself.
+ * by, each is looked up again once in SHARE_AGAIN_PASSES passes (with a minute of rest after each,
+ * 17 hours), and finds those like it itself.
  *
  * Only spaces of equal salt share. Salt 0: the space is not scanned.
  */

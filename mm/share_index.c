@@ -166,24 +166,26 @@ static struct places places_in(const struct bucket *bucket, pfn_t frame)
 }
 
 /*
- * Bucket locked. Put @entry in the place of the frame's own hint, or else in front, where it is the
- * first to give way; or, if it @stays, at the back. Returns false if all are shared, and changes
- * nothing.
+ * Bucket locked. Put @entry, for the frame's own hint or for nothing or another hint, at the back
+ * if it @stays; if not, where its own hint was, or in front, as the first to give way. Returns
+ * false if all are shared, and changes nothing.
  */
 static bool put(struct bucket *bucket, u64 entry, bool stays)
 {
 	struct places places = places_in(bucket, entry_pfn(entry));
 	u32 at, end = stays ? BUCKET_ENTRIES - 1 : 0;
 
-	if (places.own < BUCKET_ENTRIES) {
+	if (places.own < BUCKET_ENTRIES && !stays) {
 		bucket->entries[places.own] = entry;
 		return true;
 	}
-	if (places.empty == BUCKET_ENTRIES) {
+	if (places.own == BUCKET_ENTRIES && places.empty == BUCKET_ENTRIES) {
 		drop_outdated(bucket);
 		places = places_in(bucket, entry_pfn(entry));
 	}
-	at = places.empty < BUCKET_ENTRIES ? places.empty : places.hint;
+	at = places.own < BUCKET_ENTRIES     ? places.own
+	     : places.empty < BUCKET_ENTRIES ? places.empty
+					     : places.hint;
 	if (at == BUCKET_ENTRIES)
 		return false;
 	for (; at < end; at++)

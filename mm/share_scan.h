@@ -15,6 +15,7 @@ struct share_slice {
 	struct share_progress done;
 };
 
+/* May it do no more? Looks at the clock now and then. */
 bool share_scan_is_spent(struct share_slice *scan);
 
 /*
@@ -23,7 +24,7 @@ bool share_scan_is_spent(struct share_slice *scan);
  */
 static inline u64 share_passed_by(const struct space *space, gfn_t gfn)
 {
-	u64 turn = gfn.v / REGION_PAGE_COUNT + space->share.passes;
+	u64 turn = gfn.v / REGION_PAGE_COUNT + stats_get(&space->share.passes);
 
 	return turn % SHARE_AGAIN_PASSES == 0 ? 0 : SLAT_SEEN;
 }

@@ -244,6 +244,9 @@ bool space_audit(struct space *space)
 		audit.pages[PAGE_PRIVATE] + audit.pages[PAGE_HIDDEN] + audit.pages[PAGE_CLEAN] +
 			audit.pages[PAGE_WRITING] + audit.pages[PAGE_LOADING],
 		space_consumed_pages(space));
+	audit.sound = audit.sound &&
+		      space_consumed_at_least(space) <= space_consumed_pages(space) &&
+		      space_consumed_pages(space) <= space_consumed_at_most(space);
 	storage_audit(&audit);
 	for (u64 at = space->table_reserve_head; at != ~0ull; at = frame_owner(PFN(at)))
 		reserved++;

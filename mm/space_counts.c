@@ -51,8 +51,9 @@ u64 space_pages_in_state(const struct space *space, enum page_state state)
 
 u64 space_consumed_pages(const struct space *space)
 {
-	return not_below_zero(
-		space_counted(space, consumed_apart) + stats_get(&space->counts.consumed));
+	u64 apart = space_counted(space, consumed_apart);
+
+	return not_below_zero(apart + stats_get(&space->counts.consumed));
 }
 
 u64 space_held_pages(const struct space *space)
@@ -62,7 +63,7 @@ u64 space_held_pages(const struct space *space)
 	return consumed - min(consumed, space_pages_in_state(space, PAGE_WRITING));
 }
 
-/* What all sets have apart, at most; while CPUs fault, a step more of each. */
+/* What all sets have apart, at most, but for what CPUs do in the same moment. */
 static u64 apart_most(const struct space_counts *counts)
 {
 	return counts->set_mask ? (counts->set_mask + 1ull) * STEP_PAGES : 0;
@@ -83,6 +84,12 @@ u64 space_peak_pages(const struct space *space)
 	return max(stats_get(&space->counts.peak), space_consumed_pages(space));
 }
 
+/* Up or, wrapped around, down. */
+static bool is_step(u64 pages)
+{
+	return pages + STEP_PAGES - 1 > 2 * (STEP_PAGES - 1);
+}
+
 static void sum_add(struct space *space, u64 pages)
 {
 	u64 consumed = __atomic_add_fetch(&space->counts.consumed, pages, __ATOMIC_RELAXED);
@@ -93,21 +100,17 @@ static void sum_add(struct space *space, u64 pages)
 }
 
 /*
- * @pages more (or, wrapped around, fewer) are consumed. What goes from a set to the sum is in both
- * for a moment, so that it is never missing.
+ * @pages more (or, wrapped around, fewer) are consumed. What is on its way from a set to the sum is
+ * in neither for a moment, less than a step for each CPU.
  */
 static void consumed_add(struct space *space, struct space_stats *here, u64 pages)
 {
-	if (space->counts.set_mask == 0) {
+	if (space->counts.set_mask == 0 || is_step(pages)) {
 		sum_add(space, pages);
 		return;
 	}
-	s64 apart = (s64)__atomic_add_fetch(&here->consumed_apart, pages, __ATOMIC_RELAXED);
-
-	if (apart >= (s64)STEP_PAGES || apart <= -(s64)STEP_PAGES) {
-		sum_add(space, (u64)apart);
-		stats_sub(&here->consumed_apart, (u64)apart);
-	}
+	if (is_step(__atomic_add_fetch(&here->consumed_apart, pages, __ATOMIC_RELAXED)))
+		sum_add(space, __atomic_exchange_n(&here->consumed_apart, 0, __ATOMIC_RELAXED));
 }
 
 static bool is_consumed(enum page_state state)

@@ -111,7 +111,10 @@ static inline struct space_stats *space_counts_here(const struct space_counts *c
  */
 void space_count_state(struct space *space, enum page_state from, enum page_state to, u64 pages);
 
-/* A field of struct space_stats, and all of them. Cost: O(sets). */
+/*
+ * A field of struct space_stats, and all of them. A gauge may be found below zero, and wrapped
+ * around, while pages change. Cost: O(sets).
+ */
 #define space_counted(space, field)                                                                \
 	space_counts_sum(&(space)->counts, offsetof(struct space_stats, field) / sizeof(u64))
 u64 space_counts_sum(const struct space_counts *counts, size_t field);

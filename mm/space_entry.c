@@ -104,14 +104,10 @@ void space_split(struct space *space, gfn_t gfn)
 	u64 *entry = space_region_entry(space, gfn);
 	pfn_t table = space_table_take(space);
 	u64 *leaves = platform_frame_va(table);
-	struct tlb_gather gather;
-
-	tlb_gather_start(&gather, &space->tlb);
 	u64 large = slat_exchange(entry, 0);
 
 	CHECK(slat_is_large(f, large));
-	tlb_gather_note(&gather);
-	tlb_gather_finish(&gather);
+	tlb_flush(&space->tlb);
 
 	/* What hardware knew of the 2 MiB is all that is known of each page. */
 	u64 used = large & (f->accessed_bit | f->dirty_bit);

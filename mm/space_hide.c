@@ -35,20 +35,14 @@ static u64 *entry_to_hide(struct space *space, gfn_t gfn)
 
 bool space_hide(struct space *space, gfn_t gfn)
 {
-	struct tlb_gather gather;
-	bool hidden = false;
-
 	if (!space_is_ram(space, gfn))
 		return false;
-	tlb_gather_start(&gather, &space->tlb);
 	spin_lock(space_region_lock(space, gfn));
 	u64 *entry = entry_to_hide(space, gfn);
+	bool hidden = entry && page_hide(space, entry);
 
-	if (entry && page_hide(space, entry)) {
-		tlb_gather_note(&gather);
-		hidden = true;
-	}
-	tlb_gather_finish(&gather);
+	if (hidden)
+		tlb_flush(&space->tlb);
 	spin_unlock(space_region_lock(space, gfn));
 	return hidden;
 }
@@ -68,14 +62,11 @@ static u64 region_hide(struct space *space, gfn_t first)
 
 u64 space_hide_all(struct space *space)
 {
-	struct tlb_gather gather;
 	u64 hidden = 0;
 
-	tlb_gather_start(&gather, &space->tlb);
 	for (u64 index = 0; index < space->page_count; index += REGION_PAGE_COUNT)
 		hidden += region_hide(space, space_page_gfn(space, index));
 	if (hidden)
-		tlb_gather_note(&gather);
-	tlb_gather_finish(&gather);
+		tlb_flush(&space->tlb);
 	return hidden;
 }

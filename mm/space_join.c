@@ -53,14 +53,9 @@ static bool all_in_place(const struct space *space, const u64 *entries)
 static void table_replace(struct space *space, u64 *region, const u64 *entries)
 {
 	const struct slat_format *f = space->format;
-	struct tlb_gather gather;
-	u64 used = 0;
+	u64 table = slat_exchange(region, 0), used = 0;
 
-	tlb_gather_start(&gather, &space->tlb);
-	u64 table = slat_exchange(region, 0);
-
-	tlb_gather_note(&gather);
-	tlb_gather_finish(&gather);
+	tlb_flush(&space->tlb);
 	for (u32 i = 0; i < REGION_PAGE_COUNT; i++)
 		used |= slat_load(&entries[i]) & (f->accessed_bit | f->dirty_bit);
 	pfn_t first = slat_pfn(f, slat_load(&entries[0]));
@@ -92,14 +87,11 @@ static void pages_move(struct space *space, gfn_t first, u64 *entries)
 {
 	struct space_join *j = &space->join;
 	u32 count = min(BATCH_PAGES, (u32)REGION_PAGE_COUNT - j->moved);
-	struct tlb_gather gather;
 	u64 old[BATCH_PAGES];
 
-	tlb_gather_start(&gather, &space->tlb);
 	for (u32 i = 0; i < count; i++)
 		old[i] = slat_exchange(&entries[j->moved + i], 0);
-	tlb_gather_note(&gather);
-	tlb_gather_finish(&gather);
+	tlb_flush(&space->tlb);
 	space_count(space, join_moves, count);
 	for (u32 i = 0; i < count; i++, j->moved++)
 		page_move(space, GFN(first.v + j->moved), &entries[j->moved], old[i],

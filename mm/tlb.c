@@ -100,9 +100,7 @@ static bool is_behind(const struct tlb_domain *domain, u32 cpu, u64 generation)
 	       __atomic_load_n(&domain->seen[cpu], __ATOMIC_ACQUIRE) < generation;
 }
 
-/* When this returns, no CPU can use a translation of the domain that was gone before it was called.
- */
-static void flush_round(struct tlb_domain *domain)
+void tlb_flush(struct tlb_domain *domain)
 {
 	u64 generation = __atomic_add_fetch(&domain->generation, 1, __ATOMIC_SEQ_CST);
 	u32 here = platform_cpu_id(), count = platform_cpu_count();
@@ -149,7 +147,7 @@ void tlb_gather_put_large(struct tlb_gather *gather, pfn_t first)
 void tlb_gather_finish(struct tlb_gather *gather)
 {
 	if (gather->narrowed)
-		flush_round(gather->domain);
+		tlb_flush(gather->domain);
 	gather->narrowed = false;
 	u32 others = gather->count ? frame_put_private(gather->frames, gather->count) : 0;
 

@@ -43,6 +43,13 @@ void tlb_leave(struct tlb_domain *domain);
  */
 void tlb_invalidate_all(struct tlb_domain *domain);
 
+/*
+ * A flush round: when it returns, no CPU can use a translation that was gone before it was called.
+ * This CPU is in no guest. May spin until other CPUs have left theirs, which they do without any
+ * lock, so locks may be held. Cost: O(CPUs), and a kick for each that is in a guest of @domain.
+ */
+void tlb_flush(struct tlb_domain *domain);
+
 #define TLB_GATHER_FRAMES 64
 #define TLB_GATHER_RUNS   8
 
@@ -65,20 +72,7 @@ void tlb_gather_note(struct tlb_gather *gather);
 void tlb_gather_put(struct tlb_gather *gather, pfn_t pfn);
 /* The same for the 512 PRIVATE frames from @first on, which one leaf mapped. */
 void tlb_gather_put_large(struct tlb_gather *gather, pfn_t first);
-/*
- * One flush round for all, then drop the references. May spin until other CPUs left the guest,
- * which they do without any lock, so locks may be held.
- */
+/* tlb_flush() for all, then drop the references. */
 void tlb_gather_finish(struct tlb_gather *gather);
-
-/* One flush round for all that was narrowed until now, where no frame waits for it. */
-static inline void tlb_flush(struct tlb_domain *domain)
-{
-	struct tlb_gather gather;
-
-	tlb_gather_start(&gather, domain);
-	tlb_gather_note(&gather);
-	tlb_gather_finish(&gather);
-}
 
 #endif

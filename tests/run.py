@@ -41,7 +41,7 @@ HOST_TEST_SECONDS = 600
 STATUSES = ("passed", "failed", "skipped")
 TAIL_LINES = 40          # of a failed test's words, where it fails
 LAST_LINES = 6           # and again at the end
-CORES = os.cpu_count() or 1
+CORES = int(os.environ.get("JOBS") or os.cpu_count() or 1)
 
 
 @dataclasses.dataclass

@@ -84,8 +84,9 @@ def build(benches):
     """Make what the benches need. Returns what could not be made."""
     targets = sorted({os.path.relpath(OUT.parent / need) for bench in benches for need in bench.needs})
     OUT.mkdir(parents=True, exist_ok=True)
+    jobs = os.environ.get("JOBS") or os.cpu_count()
     done = subprocess.run(["flock", OUT.parent / ".lock", "make", "--no-print-directory", "-k",
-                           f"BUILD={os.path.relpath(OUT.parent)}", f"-j{os.cpu_count()}", *targets],
+                           f"BUILD={os.path.relpath(OUT.parent)}", f"-j{jobs}", *targets],
                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
     if done.returncode == 0:
         return set()

@@ -11,21 +11,43 @@ import re
 import subprocess
 import sys
 
-DOUBLED = re.compile(r"lock xadd (%\w+),[^\n]*\n[^\n]*\badd +\1,\1$", re.MULTILINE)
-FUNCTION = re.compile(r"^[0-9a-f]+ <(.+)>:$", re.MULTILINE)
+ADDITION = re.compile(r"\block xadd (%\w+),")
+FUNCTION = re.compile(r"^[0-9a-f]+ <(.+)>:$")
+BETWEEN = 4             # instructions that may stand between the two additions
 
-AS_BROKEN = "0 <f>:\n 1:\tlock xadd %rax,0x18(%rsi)\n 7:\tadd    %rax,%rax\n"
-AS_RIGHT = "0 <f>:\n 1:\tlock xadd %rdx,0x18(%rsi)\n 7:\tadd    %rax,%rdx\n"
+BROKEN = ("add    %rax,%rax", "lea    (%rax,%rax,1),%rdx", "mov    %rcx,%rdi\n 9:\tadd    %rax,%rax")
+RIGHT = ("add    %rbx,%rax", "mov    %rcx,%rax\n 9:\tadd    %rax,%rax", "lea    0x1(%rax),%rdx")
+
+
+def is_doubled(register, following):
+    """Does the first of the next instructions that uses the old value add it to itself?"""
+    twice = (f"{register},{register}", f"({register},{register},1)")
+    for instruction in following[:BETWEEN]:
+        if register in instruction:
+            return instruction.split()[0] in ("add", "lea") and any(pair in instruction for pair in twice)
+    return False
 
 
 def doubled(listing):
     """The functions of a disassembly in which that is found."""
-    return [([name.group(1) for name in FUNCTION.finditer(listing, 0, place.start())] or ["?"])[-1]
-            for place in DOUBLED.finditer(listing)]
+    found, function = [], "?"
+    instructions = [line.split("\t")[-1] for line in listing.splitlines()]
+    for at, line in enumerate(listing.splitlines()):
+        named, addition = FUNCTION.match(line), ADDITION.search(line)
+        function = named.group(1) if named else function
+        if addition and is_doubled(addition.group(1), instructions[at + 1:]):
+            found.append(function)
+    return found
+
+
+def check_self():
+    before = "0 <f>:\n 1:\tlock xadd %rax,0x18(%rsi)\n 7:\t"
+    assert all(doubled(before + after) == ["f"] for after in BROKEN)
+    assert not any(doubled(before + after) for after in RIGHT)
 
 
 def main():
-    assert doubled(AS_BROKEN) == ["f"] and not doubled(AS_RIGHT)
+    check_self()
     found = 0
     for image in sys.argv[1:]:
         listing = subprocess.run(["objdump", "-d", "--no-show-raw-insn", image], check=True, capture_output=True,

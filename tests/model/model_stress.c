@@ -11,6 +11,6 @@ int main(void)
 	int bad = 0;
 
 	for (u32 i = 0; i < 2; i++)
-		bad |= stress_run(seed + i, steps, i % 2 == 0);
+		bad |= stress_run(seed + i, steps, i % 2 == 0, true);
 	return bad;
 }

@@ -36,7 +36,7 @@ static int status_with(enum lock_rank rank, u64 seed)
 		dup2(nowhere, STDERR_FILENO);
 		alarm(LIMIT_S);
 		lock_broken_rank = rank;
-		_exit(stress_run(seed, STEPS, true) | stress_run(seed, STEPS, false));
+		_exit(stress_run(seed, STEPS, true, false) | stress_run(seed, STEPS, false, false));
 	}
 	if (child < 0 || waitpid(child, &status, 0) != child)
 		return -1;
@@ -55,6 +55,8 @@ static const char *noticed(enum lock_rank rank, u64 seed)
 			break;
 		case RACE_STATUS:
 			return "a race";
+		case 1:
+			return "a wrong byte";
 		case -SIGABRT:
 			return "a failed check";
 		case -SIGALRM:

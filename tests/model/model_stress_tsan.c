@@ -10,5 +10,5 @@ int main(void)
 	const char *steps_text = getenv("STEPS");
 	u64 steps = steps_text ? strtoull(steps_text, NULL, 0) : 1000, seed = rng_seed(1);
 
-	return stress_run(seed, steps, true) | stress_run(seed + 1, steps, false);
+	return stress_run(seed, steps, true, true) | stress_run(seed + 1, steps, false, true);
 }

@@ -442,7 +442,7 @@ static bool was_stressed(const struct stress_counts *c)
 	       c->taken;
 }
 
-int stress_run(u64 seed, u64 steps, bool scarce)
+int stress_run(u64 seed, u64 steps, bool scarce, bool all)
 {
 	u64 frames = scarce ? SCARCE_FRAMES : PLENTY_FRAMES, longest;
 	struct frame_account before, after;
@@ -468,5 +468,5 @@ int stress_run(u64 seed, u64 steps, bool scarce)
 	tell(seed, frames, &sum);
 	fake_blk_free(&disk);
 	fake_stop();
-	return wrong_count || !was_stressed(&sum);
+	return wrong_count || (all && !was_stressed(&sum));
 }

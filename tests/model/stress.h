@@ -68,9 +68,9 @@ extern struct stress_vm stress_vms[STRESS_VMS];
 
 /*
  * Run @steps of each CPU, in too little memory or in plenty; 0 if no byte was wrong, everything
- * came back, and all that is to be stressed took place.
+ * came back, and, where @all is asked for, all that is to be stressed took place.
  */
-int stress_run(u64 seed, u64 steps, bool scarce);
+int stress_run(u64 seed, u64 steps, bool scarce, bool all);
 
 /* Commands to the disk complete: @most of them, in random order. Not in a guest. */
 u32 stress_disk(u32 most);

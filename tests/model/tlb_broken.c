@@ -55,6 +55,13 @@ void tlb_invalidate_all(struct tlb_domain *domain)
 	domain->generation++;
 }
 
+/* Who is in the guest now stays there, with all that it has cached. */
+void tlb_flush(struct tlb_domain *domain)
+{
+	if (tlb_mistake == TLB_NO_KICK)
+		domain->generation++;
+}
+
 void tlb_gather_start(struct tlb_gather *gather, struct tlb_domain *domain)
 {
 	*gather = (struct tlb_gather){.domain = domain};
@@ -83,9 +90,8 @@ void tlb_gather_put_large(struct tlb_gather *gather, pfn_t first)
 
 void tlb_gather_finish(struct tlb_gather *gather)
 {
-	/* Who is in the guest now stays there, with all that it has cached. */
-	if (gather->narrowed && tlb_mistake == TLB_NO_KICK)
-		gather->domain->generation++;
+	if (gather->narrowed)
+		tlb_flush(gather->domain);
 	while (gather->count)
 		frame_put(gather->frames[--gather->count]);
 	while (gather->run_count)

@@ -212,6 +212,18 @@ static void test_what_is_hashed_again_to_the_same_keeps_a_place(void **state)
 	assert_false(stands(106, frames[6]));
 }
 
+static void test_the_newest_keeps_its_place_when_it_is_hashed_again_to_the_same(void **state)
+{
+	pfn_t frames[8], late = frame(), out;
+
+	(void)state;
+	fill(frames);
+	assert_int_equal(find(HASH, 107, frames[7], &out), SHARE_FOUND_NOTHING);
+	assert_int_equal(find(HASH, 200, late, &out), SHARE_FOUND_NOTHING);
+	assert_true(stands(107, frames[7]));
+	assert_false(stands(106, frames[6]));
+}
+
 static void test_a_full_count_starts_a_further_copy(void **state)
 {
 	pfn_t first = shared(HASH, 1), second, out;
@@ -323,6 +335,7 @@ int main(void)
 		TEST(test_a_hint_whose_frame_has_other_bytes_or_none_gives_way_first),
 		TEST(test_of_true_hints_the_newest_gives_way),
 		TEST(test_what_is_hashed_again_to_the_same_keeps_a_place),
+		TEST(test_the_newest_keeps_its_place_when_it_is_hashed_again_to_the_same),
 		TEST(test_a_full_count_starts_a_further_copy),
 		TEST(test_the_audit_sees_a_lost_entry),
 		TEST(test_frame_table_and_index_cost_24_bytes_a_frame),

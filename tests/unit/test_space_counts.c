@@ -12,9 +12,12 @@
 #include "mm/frame.h"
 #include "mm/promise.h"
 #include "mm/space.h"
+#include <pthread.h>
+#include <sched.h>
 
 #define CPUS       4u
 #define RAM_FRAMES 4096u
+#define ROUNDS     100000u
 
 static struct space *make(u64 pages, u64 promised, u32 vcpus)
 {
@@ -36,11 +39,12 @@ static enum fault_result write_page(struct space *space, u64 page)
 	return fault_handle(space, gfn_to_gpa(GFN(page)), SLAT_WRITE);
 }
 
-static u64 grow(struct space *space)
+/* From @first on; how many were given. */
+static u64 grow(struct space *space, u64 first)
 {
 	u64 pages = 0;
 
-	while (pages < space->page_count && write_page(space, pages) == FAULT_DONE)
+	while (first + pages < space->page_count && write_page(space, first + pages) == FAULT_DONE)
 		pages++;
 	fake_cpu_set(0);
 	return pages;
@@ -87,7 +91,7 @@ static void a_page_that_one_cpu_took_and_another_gave_up_is_not_counted(void **s
 	struct space *space = make(1000, 0, CPUS);
 
 	for (u32 round = 0; round < 3; round++) {
-		assert_int_equal(grow(space), 1000);
+		assert_int_equal(grow(space, 0), 1000);
 		for (u64 page = 0; page < 1000; page++) {
 			err_t why;
 
@@ -116,9 +120,8 @@ static void a_promise_holds_to_the_page_for_several_vcpus(void **state)
 
 		for (u64 page = 0; page < before; page++)
 			assert_int_equal(write_page(modest, page), FAULT_DONE);
-		assert_true(grow(greedy) > 100);
-		assert_int_equal(grow(modest), 1500);
-		assert_true(grow(greedy) >= 100);
+		assert_in_range(grow(greedy, 0), 101, greedy->page_count - 1);
+		assert_int_equal(grow(modest, 0), 1500);
 		space_destroy(greedy);
 		space_destroy(modest);
 		fake_stop();
@@ -142,6 +145,61 @@ static void a_bound_holds_to_the_page_for_several_vcpus(void **state)
 	fake_stop();
 }
 
+static struct space *both;
+static u32 arrived, out_of_bounds; /* [a] */
+
+/* Spins, so that both go on in the same moment. */
+static void meet(u32 *meetings)
+{
+	__atomic_fetch_add(&arrived, 1, __ATOMIC_SEQ_CST);
+	++*meetings;
+	for (u32 i = 0; __atomic_load_n(&arrived, __ATOMIC_SEQ_CST) < 2 * *meetings; i++) {
+		if (i % 1000 == 999)
+			sched_yield();
+	}
+}
+
+/* Two do that at once: take or give up the pages of a region, or a single one. */
+static void *take_and_give(void *cpu)
+{
+	u32 meetings = 0;
+
+	fake_cpu_set((u32)(uintptr_t)cpu);
+	for (u32 i = 0; i < ROUNDS; i++) {
+		bool takes = i / 7 % 2;
+
+		meet(&meetings);
+		for (u32 times = 0; times < 8; times++)
+			space_count_state(both, takes ? PAGE_UNTOUCHED : PAGE_PRIVATE,
+				takes ? PAGE_PRIVATE : PAGE_UNTOUCHED,
+				(i + times) % 3 ? REGION_PAGE_COUNT : 1);
+		meet(&meetings);
+		u64 consumed = space_consumed_pages(both);
+
+		if (space_consumed_at_least(both) > consumed ||
+			space_consumed_at_most(both) < consumed)
+			__atomic_fetch_add(&out_of_bounds, 1, __ATOMIC_RELAXED);
+	}
+	return NULL;
+}
+
+static void cpus_that_count_in_one_set_leave_no_more_apart_than_a_step(void **state)
+{
+	pthread_t other;
+
+	(void)state;
+	fake_start_plain(CPUS, RAM_FRAMES);
+	arrived = out_of_bounds = 0;
+	both = make(4096, 0, 2);
+	space_count_state(both, PAGE_UNTOUCHED, PAGE_PRIVATE, MIB(1));
+	assert_int_equal(pthread_create(&other, NULL, take_and_give, (void *)2), 0);
+	take_and_give((void *)0);
+	pthread_join(other, NULL);
+	assert_int_equal(out_of_bounds, 0);
+	space_destroy(both);
+	fake_stop();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -150,6 +208,7 @@ int main(void)
 		cmocka_unit_test(a_page_that_one_cpu_took_and_another_gave_up_is_not_counted),
 		cmocka_unit_test(a_promise_holds_to_the_page_for_several_vcpus),
 		cmocka_unit_test(a_bound_holds_to_the_page_for_several_vcpus),
+		cmocka_unit_test(cpus_that_count_in_one_set_leave_no_more_apart_than_a_step),
 	};
 
 	return cmocka_run_group_tests_name("unit/space_counts", tests, NULL, NULL);
