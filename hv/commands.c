@@ -63,7 +63,7 @@ static struct vm *find_running(const char *name)
 
 /* --- Looking --------------------------------------------------------------------------------- */
 
-static const char *note_on(const struct vm *vm)
+static const char *note_of(const struct vm *vm)
 {
 	if (vm_is_on(vm))
 		return share_note(vm);
@@ -85,7 +85,7 @@ static void run_vms(u32 count, char **words)
 		console_printf("%-16s %-8s %5u %5llu MiB %8s %6llu ms  %s\n", vm_name(vm),
 			vm_state_name(vm), vm->vcpu_count, (ull)(vm->config->memory_bytes >> 20),
 			vm_is_on(vm) ? "-" : verdict_name(vm->verdict), (ull)(f.run_ns / 1000000),
-			note_on(vm));
+			note_of(vm));
 	}
 }
 

@@ -56,7 +56,7 @@ struct vm {
 	enum vm_state state;    /* [l] */
 	u32 request;            /* [a] enum vm_request */
 	u32 is_broken;          /* [a] somebody states in .why why it cannot go on */
-	char why[VM_WHY_BYTES]; /* [l] why it was stopped or not started, of the last that was */
+	char why[VM_WHY_BYTES]; /* [l] why it ended, or was not started */
 	bool ended; /* [l] it was started once and is no longer running, or could not start */
 	u32 starts, resets;      /* [l] */
 	enum vm_verdict verdict; /* [l] of the last run */

@@ -27,8 +27,7 @@ struct vm;
  */
 bool vm_wait_must(struct vm *vm);
 
-/* A VM that waits shall not start. Its last run's .why stays; where there was none, it says this.
- */
+/* A VM that waits shall not start. Its last run's .why stays; if it never ran, .why says so. */
 void vm_wait_call_off(struct vm *vm);
 
 #endif
