@@ -53,7 +53,7 @@ static struct vm *find_running(const char *name)
 		if (vm->state == VM_STARTING)
 			console_printf("%s is starting; a moment\n", name);
 		else if (vm->start_wanted)
-			console_printf("%s is not running yet: it %s\n", name, vm->why);
+			console_printf("%s is not running yet: it %s\n", name, vm->waits_for);
 		else
 			console_printf("%s is not running; try start %s\n", name, name);
 		return NULL;
@@ -62,6 +62,13 @@ static struct vm *find_running(const char *name)
 }
 
 /* --- Looking --------------------------------------------------------------------------------- */
+
+static const char *note_of(const struct vm *vm)
+{
+	if (vm_is_on(vm))
+		return share_note(vm);
+	return vm->start_wanted ? vm->waits_for : vm->why;
+}
 
 static void run_vms(u32 count, char **words)
 {
@@ -76,10 +83,9 @@ static void run_vms(u32 count, char **words)
 
 		vm_figures_get(vm, &f);
 		console_printf("%-16s %-8s %5u %5llu MiB %8s %6llu ms  %s\n", vm_name(vm),
-			vm_state_name(vm->state), vm->vcpu_count,
-			(ull)(vm->config->memory_bytes >> 20),
+			vm_state_name(vm), vm->vcpu_count, (ull)(vm->config->memory_bytes >> 20),
 			vm_is_on(vm) ? "-" : verdict_name(vm->verdict), (ull)(f.run_ns / 1000000),
-			vm_is_on(vm) ? share_note(vm) : vm->why);
+			note_of(vm));
 	}
 }
 
@@ -132,7 +138,7 @@ static void run_start(u32 count, char **words)
 			vm->extra + at, sizeof(vm->extra) - at, "%s%s", i > 2 ? " " : "", words[i]);
 	err = vm_start(vm);
 	if (err == E_WAIT)
-		console_printf("%s %s\n", words[1], vm->why);
+		console_printf("%s %s\n", words[1], vm->waits_for);
 	else if (err)
 		console_printf("%s was not started: %s\n", words[1], vm->why);
 }

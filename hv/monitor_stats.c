@@ -75,7 +75,7 @@ void monitor_stats_vm(struct json_write *j, const struct vm *vm)
 
 	vm_figures_get(vm, &f);
 	json_write_string(j, "name", vm_name(vm));
-	json_write_string(j, "state", vm_state_name(vm->state));
+	json_write_string(j, "state", vm_state_name(vm));
 	json_write_u64(j, "memory_bytes", vm->config->memory_bytes);
 	put_sizes(j, &f);
 	json_write_u64(j, "swap_in_p50_us", f.swap_in_us[0]);

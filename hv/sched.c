@@ -166,7 +166,7 @@ static void start_vms(void)
 	list_for_each_entry (vm, &vms, all) {
 		/* What goes wrong is logged, and kept in vm->why. */
 		if (vm->config->autostart && vm_start(vm) == E_WAIT)
-			log_info("%s: %s", vm_name(vm), vm->why);
+			log_info("%s: %s", vm_name(vm), vm->waits_for);
 	}
 }
 

@@ -57,7 +57,7 @@ struct vcpu {
 	u64 run_until; /* host TSC: end of slice, as of the run under way */
 	u8 tpr_class;  /* as the local APIC has it */
 	bool nmi_pending; /* [v] taken from the local APIC, not yet injected */
-	bool nmi_blocked; /* as it halted: for as long as it is stuck */
+	bool nmi_blocked; /* as it halted; others read it under [v] while is_stuck */
 	bool is_stuck;    /* [v] it halted with interrupts off, and nothing has come: vcpu_halt.h */
 	struct recurrence recurrence;
 	struct virt_event pending;           /* an exception for the guest, not yet injected */

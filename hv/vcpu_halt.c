@@ -12,10 +12,14 @@ bool vcpu_halt_is_over(struct vcpu *vcpu)
 	       __atomic_load_n(&vcpu->unhalted, __ATOMIC_SEQ_CST);
 }
 
-/* An INIT counts also where it leaves the vCPU off: that is looked at when it has been taken. */
+/*
+ * An INIT counts also where it leaves the vCPU off: that is looked at when it has been taken.
+ * Another CPU's vCPU may change its state meanwhile, but VCPU_OFF is entered and left with the VM's
+ * lock held, or while none of the VM's vCPUs is queued.
+ */
 static bool may_go_on(struct vcpu *vcpu)
 {
-	if (vcpu->state == VCPU_OFF)
+	if (__atomic_load_n(&vcpu->state, __ATOMIC_RELAXED) == VCPU_OFF)
 		return vdev_start_is_pending(vcpu->vm->vdev, vcpu->index);
 	return !vcpu->is_stuck || vcpu_halt_is_over(vcpu);
 }

@@ -5,8 +5,9 @@
  * but through an IOAPIC entry that says so. Such a VM is stopped, with that reason, and not left on
  * looking as if it idled.
  *
- * Locks: the VM's, held by the caller, guards all of this: .is_stuck, .nmi_pending, .nmi_blocked,
- * and what local APICs have received.
+ * Locks: the VM's, held by the caller, guards all of this: .is_stuck, .nmi_pending, and what local
+ * APICs have received. .nmi_blocked is written without it, by the vCPU that halts: others read it
+ * only once .is_stuck was set under the lock, after that.
  */
 #ifndef HV_VCPU_HALT_H
 #define HV_VCPU_HALT_H

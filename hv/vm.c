@@ -572,9 +572,11 @@ void vm_debug_hide(struct vm *vm)
 	space_hide_all(vm->space);
 }
 
-const char *vm_state_name(enum vm_state state)
+const char *vm_state_name(const struct vm *vm)
 {
-	switch (state) {
+	if (vm->start_wanted)
+		return "waiting";
+	switch (vm->state) {
 	case VM_STARTING:
 		return "starting";
 	case VM_RUNNING:

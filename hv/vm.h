@@ -56,7 +56,7 @@ struct vm {
 	enum vm_state state;    /* [l] */
 	u32 request;            /* [a] enum vm_request */
 	u32 is_broken;          /* [a] somebody states in .why why it cannot go on */
-	char why[VM_WHY_BYTES]; /* [l] why it was stopped or not started, or what it waits for */
+	char why[VM_WHY_BYTES]; /* [l] why it ended, or was not started */
 	bool ended; /* [l] it was started once and is no longer running, or could not start */
 	u32 starts, resets;      /* [l] */
 	enum vm_verdict verdict; /* [l] of the last run */
@@ -68,7 +68,9 @@ struct vm {
 	struct vcpu *vcpus;  /* [l] likewise; who wakes them holds vcpus_lock */
 	struct spinlock vcpus_lock;
 	u32 vcpu_count;                   /* [I] */
-	bool start_wanted;                /* [l] it waits (vm_wait.h); .why tells for what */
+	bool start_wanted;                /* [l] it waits: vm_wait.h */
+	char waits_for[VM_WHY_BYTES];     /* [l] then: for what, as "starts when ..." */
+	u64 wait_asked_ns;                /* [l] and when that was found */
 	struct vm_boot *boot;             /* [l] vm_boot.c's; NULL unless starting, or while its
 					     memory is still being cleared for a reset */
 	bool is_reset;                    /* [l] it is starting again */
@@ -190,6 +192,7 @@ void vm_debug_hide(struct vm *vm);
 /* Debug: after one more exit of a VM whose reclaim_every is set. */
 void vm_debug_reclaim(struct vm *vm);
 
-const char *vm_state_name(enum vm_state state);
+/* "waiting": off, but .start_wanted. */
+const char *vm_state_name(const struct vm *vm);
 
 #endif

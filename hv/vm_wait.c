@@ -3,7 +3,11 @@
 #include "hv/sched.h"
 #include "hv/vm.h"
 #include "hv/vm_swap.h"
+#include "hv/x86/time.h"
 #include "mm/base/fmt.h"
+
+/* A look at a swap volume costs much where its files are in many pieces. */
+#define ASK_EVERY_NS 10000000ull
 
 static bool any_is_releasing(void)
 {
@@ -18,17 +22,23 @@ static bool any_is_releasing(void)
 
 bool vm_wait_must(struct vm *vm)
 {
+	u64 now = time_now_ns();
+
+	if (vm->start_wanted && now - vm->wait_asked_ns < ASK_EVERY_NS)
+		return true;
+	vm->wait_asked_ns = now;
 	if (any_is_releasing()) {
-		fmt_snprintf(vm->why, sizeof(vm->why),
+		fmt_snprintf(vm->waits_for, sizeof(vm->waits_for),
 			"starts when the memory of what has ended is free");
 		return true;
 	}
-	return vm_swap_must_wait(vm, vm->why, sizeof(vm->why));
+	return vm_swap_must_wait(vm, vm->waits_for, sizeof(vm->waits_for));
 }
 
 void vm_wait_call_off(struct vm *vm)
 {
 	vm->start_wanted = false;
 	vm->ended = true;
-	fmt_snprintf(vm->why, sizeof(vm->why), "its start was called off");
+	if (!vm->starts)
+		fmt_snprintf(vm->why, sizeof(vm->why), "its start was called off");
 }

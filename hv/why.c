@@ -16,12 +16,11 @@ typedef unsigned long long ull;
 
 static void print_order(const struct memory_order *order, u64 now)
 {
-	console_printf("%6llu s ago for %llu s: %s (memory was %s): %s, %llu.%llu MiB",
+	console_printf("%6llu s ago for %llu s: %s (memory was %s): %s, %llu.%llu MiB\n",
 		(ull)((now - order->from_ns) / SECOND_NS),
 		(ull)((order->to_ns - order->from_ns) / SECOND_NS), memory_cause_name(order->cause),
 		mem_state_name(order->state), memory_technique_name(order->technique),
 		MIB_OF(order->pages));
-	console_printf("\n");
 }
 
 static void print_span(const struct memory_span *span, u64 now)

@@ -141,26 +141,31 @@ u64 swap_directory_room(struct swap_volume *volume, u64 *longest)
 	return sum;
 }
 
-/* Slots of abandoned files. The volume is locked. */
-static u64 abandoned_slots(const struct swap_volume *volume)
+/* Slots that no file has, and those of abandoned ones. The volume is locked. */
+static u64 count_free(const struct swap_volume *volume, u64 *abandoned)
 {
 	const struct swap_file *f;
-	u64 sum = 0;
+	u64 free = volume->slot_count;
 
-	list_for_each_entry (f, &volume->files, in_volume)
-		sum += is_abandoned(f) ? f->slot_count : 0;
-	return sum;
+	*abandoned = 0;
+	list_for_each_entry (f, &volume->files, in_volume) {
+		free -= f->slot_count;
+		*abandoned += is_abandoned(f) ? f->slot_count : 0;
+	}
+	return free;
 }
 
 err_t swap_directory_ask(struct swap_volume *volume, u64 slots, u64 *coming)
 {
 	struct plan now = {.volume = volume}, later = {.volume = volume, .later = true};
-	err_t err;
+	err_t err = E_LIMIT;
+	u64 free;
 
 	spin_lock(&volume->lock);
-	*coming = abandoned_slots(volume);
-	err = find_room(&now, slots);
-	if (err && *coming && find_room(&later, slots) == 0)
+	free = count_free(volume, coming);
+	if (slots <= free)
+		err = find_room(&now, slots);
+	if (err && *coming && slots <= free + *coming && find_room(&later, slots) == 0)
 		err = E_WAIT;
 	spin_unlock(&volume->lock);
 	return err;

@@ -16,7 +16,9 @@ u64 swap_directory_room(struct swap_volume *volume, u64 *longest);
  * *@coming: slots of abandoned files, which come back when the last I/O of each is done: within the
  * time that the disk's driver gives a request, for one that is dead fails them all.
  * Returns 0 (now); E_WAIT (with what is coming: ask again); E_LIMIT (nor then). Others may take the
- * room meanwhile. Cost: O(extents squared).
+ * room meanwhile. Cost: O(files) where so many slots are neither free nor coming; else a walk of
+ * O(extents squared) for each extent that the file would have, and that twice at most, with the
+ * volume locked.
  */
 must_check err_t swap_directory_ask(struct swap_volume *volume, u64 slots, u64 *coming);
 
@@ -25,7 +27,7 @@ must_check err_t swap_directory_ask(struct swap_volume *volume, u64 slots, u64 *
 /*
  * Give a new file, of which volume and slot_count are set, its extents: as few as can be. Returns
  * 0, and it is in the list; E_LIMIT (not so many are free, or too scattered). Cost: O(extents
- * squared).
+ * squared), for each extent that it gets, with the volume locked.
  */
 must_check err_t swap_directory_add(struct swap_file *file);
 void swap_directory_forget_name(struct swap_file *file);
