@@ -1,5 +1,5 @@
 /* SRCS: guest-tools/monitor/sample.c guest-tools/monitor/table.c guest-tools/monitor/metrics.c
- * LIBS: -ljson-c */
+   LIBS: -ljson-c */
 /*
  * Any lines as what a hypervisor tells: a sample is whole or not, its words are printable, and it
  * can be shown and exported.
