@@ -385,11 +385,12 @@ $(BUILD)/.tools-package: $(MONITOR_TOOLS) $(wildcard $(MONITOR_DIR)/*) guest-too
 # --- Host tests --------------------------------------------------------------------------------
 #
 # A test is a file that opens with "/* SRCS: mm/x.c mm/base/fmt.c LIBS: -lm */": the sources it is
-# linked with (the comment may go on over lines; shell patterns are allowed) and libraries, if any.
+# linked with (the comment may go on over lines, with a star or not; shell patterns are allowed) and libraries,
+# if any.
 
 tests_in   = $(patsubst %.c,$(BUILD)/%,$(shell grep -ls '^/\* SRCS:' /dev/null $(1)))
 test_words = $(shell sed '/\*\//q' $(1) | tr '\n*' ' %' | sed 's|^/% SRCS:||; s|%/.*||; s|%|\*|g')
-test_srcs  = $(wildcard $(shell echo '$(call test_words,$(1))' | sed 's/LIBS:.*//'))
+test_srcs  = $(wildcard $(filter-out *,$(shell echo '$(call test_words,$(1))' | sed 's/LIBS:.*//')))
 test_libs  = $(shell echo '$(call test_words,$(1))' | sed -n 's/.*LIBS://p')
 
 # What mm/ itself is linked with.
