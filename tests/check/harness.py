@@ -21,10 +21,10 @@ CASE = cases.Case("sample", "", expect=("one", "two"), forbid=("three",))
 
 
 class Script:
-    """Stands in for a machine: gives out pieces of text, takes what is typed, then ends."""
+    """Stands in for a machine: gives out pieces of text, takes what is typed, then ends, or is killed."""
 
-    def __init__(self, *pieces):
-        self.pieces, self.typed = list(pieces), b""
+    def __init__(self, *pieces, killed=""):
+        self.pieces, self.typed, self.killed = list(pieces), b"", killed
 
     def read(self, _timeout, _also=()):
         return self.pieces.pop(0).encode() if self.pieces else b""
@@ -34,6 +34,9 @@ class Script:
 
     def has_ended(self):
         return not self.pieces
+
+    def killed_by(self):
+        return self.killed
 
     def cpu_seconds(self):
         return 0.0
@@ -100,6 +103,8 @@ def check_watcher():
             yield f"no guest's word for it: {line!r}", watch(f"{line}\n")[1].end == "stopped"
     yield "a guest's panic", watch("[g1] Kernel panic - not syncing: Fatal\n")[1].end == "guest-panic"
     yield "an end with no verdict", watch("hello\n")[1].end == "stopped"
+    crash = session.Watcher(Script("hello\n", killed="SIGSEGV"), 5).run()
+    yield "a fault of the emulator's own", crash.end == "crashed" and "SIGSEGV" in crash.detail
     machine, _ = watch("bellows> ", "vms: g1\nbellows> ", "BELLOWS VERDICT ok\n",
                        script=(("bellows> ", "vms\r"), ("g1", None), ("bellows> ", "poweroff\r")))
     yield "the script is typed in order", machine.typed == b"vms\rpoweroff\r"

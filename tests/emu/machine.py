@@ -270,6 +270,11 @@ class Machine:
     def has_ended(self):
         return self.process.poll() is not None
 
+    def killed_by(self):
+        """The signal that ended the emulator itself, a fault of its own; "" if none did."""
+        status = self.process.poll()
+        return signal.Signals(-status).name if status and status < 0 else ""
+
     def cpu_seconds(self):
         """CPU time that the emulator took, all its threads."""
         try:

@@ -33,7 +33,7 @@ FIRMWARE_SECONDS = 60
 @dataclasses.dataclass
 class Outcome:
     """`end` is ok, failed, panic, guest-panic, refused (by the loader, and the firmware went on), timeout, stopped
-    (the machine ended with no verdict) or until (what the caller waited for)."""
+    (the machine ended with no verdict), crashed (the emulator itself did) or until (what the caller waited for)."""
     end: str
     text: str
     seconds: float
@@ -156,6 +156,9 @@ class Watcher:
             if self.until and not self.script and self.until.search(self.text, self.seen):
                 return self._outcome("until")
             if not data and self.machine.has_ended():
+                killed = self.machine.killed_by()
+                if killed:
+                    return self._outcome("crashed", f"the emulator died of {killed}\n{self.machine.describe()}")
                 return self._outcome("stopped", self.machine.describe())
             if self.keyboard and self.keyboard.wants_out:
                 return self._outcome("stopped")
