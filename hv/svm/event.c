@@ -9,15 +9,24 @@
  * unmasked: after an NMI was injected IRET is intercepted, and since that exit comes *before* the
  * IRET, NMIs stay closed until RIP or RSP has moved on; if an NMI waits for that, the IRET is
  * single-stepped. APM vol. 2, "Event Injection", "Virtual Interrupts".
+ *
+ * An interrupt shadow is in the VMCB. QEMU 7.2 stores it at #VMEXIT but does not load it at VMRUN,
+ * and an interrupt between STI and HLT is one whose wake-up is lost. So a shadow that has gone,
+ * while RIP has not moved, is put back, and the guest runs without V_IRQ for a moment, in which
+ * that one instruction ends. The guest may also jump on the spot: a few such moments, no more.
  */
 #include "hv/svm/svm.h"
 #include "hv/x86/msr.h"
+#include "hv/x86/time.h"
 #include "mm/base/check.h"
 
 #define VECTOR_DB 1
 #define VECTOR_BP 3
 #define VECTOR_OF 4
 #define DR6_BS    BIT(14)
+
+#define SHADOW_LOSSES_MAX 16
+#define SHADOW_NS         50000ull /* a moment */
 
 /*
  * Some emulators let a virtual interrupt in whose priority *equals* the TPR. Learnt when that is
@@ -28,6 +37,12 @@ static bool priority_off_by_one;
 static bool shadow(const struct svm_vcpu *svm)
 {
 	return svm->vmcb->control.intr_shadow & VMCB_SHADOW;
+}
+
+/* Nor to be had by VMRUN. */
+static bool shadow_is_lost(const struct svm_vcpu *svm)
+{
+	return shadow(svm) && svm->shadow_losses;
 }
 
 bool svm_event_pending(struct virt_vcpu *vcpu)
@@ -41,6 +56,8 @@ void svm_event_reset(struct svm_vcpu *svm)
 	svm->nmi_window = false;
 	svm->stepping = svm->step_done = false;
 	svm->window_class = 0;
+	svm->in_shadow = false;
+	svm->shadow_losses = 0;
 }
 
 static void event_set(struct svm_vcpu *svm, const struct virt_event *event)
@@ -115,7 +132,7 @@ static void virtual_interrupt_set(struct virt_vcpu *vcpu)
 	struct svm_vcpu *svm = svm_of(vcpu);
 	u64 value = VMCB_V_INTR_MASKING | (vcpu->tpr & VMCB_V_TPR);
 
-	if (svm->window_class)
+	if (svm->window_class && !shadow_is_lost(svm))
 		value |= VMCB_V_IRQ | (u64)(svm->window_class - priority_off_by_one)
 					      << VMCB_V_PRIO_SHIFT;
 	svm->vmcb->control.virtual_intr = value;
@@ -136,6 +153,8 @@ bool svm_event_before(struct virt_vcpu *vcpu)
 		vcpu->reinject.valid = false;
 	}
 	virtual_interrupt_set(vcpu);
+	svm->in_shadow = shadow(svm) && !svm_event_pending(vcpu);
+	svm->shadow_rip = vmcb->save.rip;
 
 	/* A step over what keeps an NMI out, if the guest is not stepping itself: then #DB comes
 	 * anyway. */
@@ -147,6 +166,15 @@ bool svm_event_before(struct virt_vcpu *vcpu)
 	if (svm->stepping)
 		vmcb->save.rflags |= RFLAGS_TF;
 	return true;
+}
+
+u64 svm_event_deadline(const struct virt_vcpu *vcpu)
+{
+	const struct svm_vcpu *svm = vcpu->backend;
+
+	if (!svm->window_class || !shadow_is_lost(svm))
+		return vcpu->run_until_tsc;
+	return min(vcpu->run_until_tsc, time_tsc() + time_tsc_from_ns(SHADOW_NS));
 }
 
 /* EXITINTINFO into vcpu->reinject. */
@@ -183,6 +211,19 @@ static void step_end(struct svm_vcpu *svm, bool moved)
 	svm->stepping = false;
 }
 
+static void shadow_keep(struct svm_vcpu *svm)
+{
+	struct vmcb *vmcb = svm->vmcb;
+
+	if (svm->in_shadow && !shadow(svm) && vmcb->save.rip == svm->shadow_rip &&
+		svm->shadow_losses < SHADOW_LOSSES_MAX) {
+		svm->shadow_losses++;
+		vmcb->control.intr_shadow |= VMCB_SHADOW;
+	} else {
+		svm->shadow_losses = 0;
+	}
+}
+
 void svm_event_after(struct virt_vcpu *vcpu)
 {
 	struct svm_vcpu *svm = svm_of(vcpu);
@@ -194,6 +235,7 @@ void svm_event_after(struct virt_vcpu *vcpu)
 		step_end(svm, moved);
 	if (svm->nmi == SVM_NMI_AT_IRET && moved)
 		svm->nmi = SVM_NMI_OPEN;
+	shadow_keep(svm);
 	event_save(vcpu);
 }
 
@@ -216,6 +258,8 @@ enum vm_exit_kind svm_event_vintr(struct virt_vcpu *vcpu)
 		priority_off_by_one = true;
 		return EXIT_AGAIN;
 	}
+	if (shadow(svm))
+		return EXIT_AGAIN;
 	svm->window_class = 0;
 	return EXIT_WINDOW;
 }

@@ -55,8 +55,7 @@ static u64 pa_of(const void *window)
 	return pfn_to_hpa(platform_va_frame(window)).v;
 }
 
-/* --- Probe, and each CPU's switch ----------------------------------------------------------------
- */
+/* --- Probe, and each CPU's switch ------------------------------------------------------------- */
 
 static void features_read(struct svm_features *f)
 {
@@ -206,8 +205,7 @@ static void svm_cpu_off(void)
 	wrmsr(MSR_IA32_EFER, rdmsr(MSR_IA32_EFER) & ~EFER_SVME);
 }
 
-/* --- A vCPU --------------------------------------------------------------------------------------
- */
+/* --- A vCPU ----------------------------------------------------------------------------------- */
 
 /* Nothing the guest can do unseen that is not its own affair. */
 static void intercepts_init(struct vmcb *vmcb)
@@ -330,8 +328,7 @@ static void svm_vcpu_destroy(struct virt_vcpu *vcpu)
 	vcpu->backend = NULL;
 }
 
-/* --- DR0-3 ---------------------------------------------------------------------------------------
- */
+/* --- DR0-3 ------------------------------------------------------------------------------------ */
 
 void svm_debug_use(struct svm_vcpu *svm)
 {
@@ -353,8 +350,7 @@ static void debug_keep(struct svm_vcpu *svm)
 	svm->dr_loaded = false;
 }
 
-/* --- Load, run, unload ---------------------------------------------------------------------------
- */
+/* --- Load, run, unload ------------------------------------------------------------------------ */
 
 static void svm_load(struct virt_vcpu *vcpu)
 {
@@ -424,7 +420,7 @@ static void svm_run(struct virt_vcpu *vcpu, struct vm_exit *exit)
 		exit->kind = EXIT_WINDOW;
 		return;
 	}
-	time_arm(vcpu->run_until_tsc);
+	time_arm(svm_event_deadline(vcpu));
 	svm_asid_prepare(here, vcpu);
 	svm_enter(svm->vmcb_pa, vcpu->gpr, here->host_pa);
 	tlb_leave(&vcpu->space->tlb);

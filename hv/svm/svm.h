@@ -38,11 +38,14 @@ struct svm_vcpu {
 	u64 vmcb_pa;
 	enum svm_nmi_state nmi;
 	u64 iret_rip, iret_rsp;
-	bool nmi_window; /* EXIT_WINDOW is wanted once an NMI can be taken */
-	bool stepping;   /* TF was set by us for this entry */
-	bool step_done;  /* ... and the #DB that ended it is ours */
-	u8 window_class; /* EXIT_WINDOW is wanted for an interrupt of this class; 0: no */
-	bool dr_loaded;  /* DR0-3 of the CPU are the guest's, accesses not intercepted */
+	bool nmi_window;  /* EXIT_WINDOW is wanted once an NMI can be taken */
+	bool stepping;    /* TF was set by us for this entry */
+	bool step_done;   /* ... and the #DB that ended it is ours */
+	u8 window_class;  /* EXIT_WINDOW is wanted for an interrupt of this class; 0: no */
+	bool in_shadow;   /* this entry began in an interrupt shadow, at shadow_rip */
+	u8 shadow_losses; /* entries in a row that ended at that RIP, but without the shadow */
+	u64 shadow_rip;
+	bool dr_loaded; /* DR0-3 of the CPU are the guest's, accesses not intercepted */
 	u64 dr[4];
 	u64 tsc_aux;
 
@@ -92,6 +95,8 @@ void svm_translate_exit(struct virt_vcpu *vcpu, struct vm_exit *exit);
  * returns false where there is nothing to run for, since the NMI window that was asked for is open.
  */
 must_check bool svm_event_before(struct virt_vcpu *vcpu);
+/* When this entry is to end, at the latest: between svm_event_before() and VMRUN. */
+u64 svm_event_deadline(const struct virt_vcpu *vcpu);
 void svm_event_after(struct virt_vcpu *vcpu);
 void svm_event_reset(struct svm_vcpu *svm);
 bool svm_event_pending(struct virt_vcpu *vcpu);

@@ -23,6 +23,7 @@ void cpus_send_init(uint32_t index);
 
 /** On any CPU: halted for so many microseconds by its own timer, or until another interrupt. */
 void cpus_sleep(uint32_t us);
+void cpus_sleep_ticks(uint32_t ticks); /* of the timer, 2 ns each; not 0 */
 
 /** Where a started CPU gets to in C (cpus_start.S). */
 _Noreturn void cpus_main(void);
@@ -34,6 +35,9 @@ _Noreturn void cpus_run(const struct bare_boot *boot, const char *arguments);
 
 /** A CPU in each state, for ever; bellows.roles=mib=8: see roles.c. */
 _Noreturn void roles_run(const struct bare_boot *boot, const char *arguments);
+
+/** Sleeps of all lengths, so that interrupts come around STI; HLT: see shadow.c. */
+void shadow_run(const struct bare_boot *boot, uint32_t *test_count);
 
 /** Two CPUs halt with interrupts off, for good at last; bellows.halts=halt: see halts.c. */
 _Noreturn void halts_run(const struct bare_boot *boot, const char *arguments);

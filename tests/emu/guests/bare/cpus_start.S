@@ -8,6 +8,16 @@
 #define EFER		0xc0000080
 #define EFER_LME	0x100
 
+	.text
+	/* void cpus_sti_hlt(void); cpus_hlt is where no interrupt may be delivered. */
+	.globl cpus_sti_hlt, cpus_hlt
+cpus_sti_hlt:
+	sti
+cpus_hlt:
+	hlt
+	cli
+	ret
+
 	.section .rodata
 	.balign 16
 	.globl cpus_start, cpus_start_cr3, cpus_start_stack, cpus_start_end

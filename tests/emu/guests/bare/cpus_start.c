@@ -16,6 +16,8 @@
 #define TIMER_PER_US   500u /* of a clock of 1 GHz, halved */
 
 extern const uint8_t cpus_start[], cpus_start_end[];
+extern const uint8_t cpus_hlt[];
+void cpus_sti_hlt(void);
 extern const uint64_t cpus_start_cr3, cpus_start_stack;
 
 static uint8_t *stacks;
@@ -34,6 +36,10 @@ static void lapic_write(uintptr_t address, uint32_t value)
 
 static void on_interrupt(struct frame *frame)
 {
+	if (frame->rip == (uintptr_t)cpus_hlt) {
+		print("WORKLOAD FAIL an interrupt between STI and HLT\n");
+		power_off();
+	}
 	if (frame->vector == TIMER_VECTOR) {
 		lapic_write(LAPIC_EOI, 0);
 		return;
@@ -115,9 +121,14 @@ _Noreturn void cpus_main(void)
 		asm volatile("sti; hlt");
 }
 
+void cpus_sleep_ticks(uint32_t ticks)
+{
+	lapic_write(LAPIC_INITIAL, ticks);
+	cpus_sti_hlt();
+	lapic_write(LAPIC_INITIAL, 0);
+}
+
 void cpus_sleep(uint32_t us)
 {
-	lapic_write(LAPIC_INITIAL, us * TIMER_PER_US);
-	asm volatile("sti; hlt; cli" ::: "memory");
-	lapic_write(LAPIC_INITIAL, 0);
+	cpus_sleep_ticks(us * TIMER_PER_US);
 }

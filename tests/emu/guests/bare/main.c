@@ -8,15 +8,19 @@
  *   jump     executes beyond its memory         walk     page tables beyond its memory
  *   mmio     an odd instruction on the local APIC
  *   debug    a #DB that raises itself           align    an #AC that raises itself
- *   gap      for how long at a stretch it did not run, up to a key, while its neighbours start and
- * end watch    data and code breakpoints where the hypervisor lies, which must not notice io string
- * I/O and device registers, performed by the hypervisor balloon  follows the balloon's target and
- * verifies the rest balloon-early the same, but it says hello before it uses any memory
- *   balloon-taker the same, and at a key uses all that it has given away
- *   balloon-mute, -slow, -disabled  a driver that says hello and no more, or does nothing about its
- * target balloon-liar  a driver that lies in all ways zip      vector registers, while everything
- * is compressed and comes back virtio   a disk driver that lies, and after each lie a proper one
+ *   gap      for how long at a stretch it did not run, up to a key
+ *   watch    data and code breakpoints where the hypervisor lies, which must not notice
+ *   io       string I/O and device registers, performed by the hypervisor
+ *   shadow   is woken at all moments around STI; HLT
+ *   balloon  follows the balloon's target and verifies the rest
+ *   balloon-early   the same, but it says hello before it uses any memory
+ *   balloon-taker   the same, and at a key uses all that it has given away
+ *   balloon-mute, -slow, -disabled   a driver that says hello and no more, or ignores its target
+ *   balloon-liar    a driver that lies in all ways
+ *   zip      vector registers, while everything is compressed and comes back
+ *   virtio   a disk driver that lies, and after each lie a proper one
  *   modules  what it was started with, and a sum of each module's bytes
+ *
  * bellows.workload=... runs the memory workload, bellows.pages=... uses pages or not (pages.c),
  * bellows.hostile=... everything a guest must not do, bellows.cpus=... writes the same pages with
  * several CPUs (cpus.c), bellows.roles=... has a CPU in each state (roles.c), bellows.halts=...
@@ -205,6 +209,10 @@ void bare_main(const struct bare_boot *boot)
 	if (is_word(what, "io")) {
 		io_run(&test_count, &wrong_count);
 		finish("io", test_count, wrong_count);
+	}
+	if (is_word(what, "shadow")) {
+		shadow_run(boot, &test_count);
+		finish("shadow", test_count, wrong_count);
 	}
 	if (is_word(what, "balloon") || is_word(what, "balloon-early")) {
 		balloon_run(boot, is_word(what, "balloon") ? BALLOON_LATE : BALLOON_EARLY,
