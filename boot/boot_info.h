@@ -5,9 +5,9 @@
  * How the hypervisor is entered (on the boot CPU, from boot/):
  *  - long mode, 4-level paging, interrupts off, boot services exited, direction flag clear;
  *  - RDI = virtual address, in the frame window, of struct boot_info;
- *  - RIP = e_entry of bellows.elf, whose segments lie at hv_image (physical, contiguous, 2 MiB
- * aligned) and are mapped at their link addresses from BOOT_IMAGE_VA on, writable and executable
- * for now;
+ *  - RIP = e_entry of bellows.elf, whose segments lie at hv_image (physical, contiguous, aligned
+ *    to 2 MiB) and are mapped at their link addresses from BOOT_IMAGE_VA on, writable and
+ *    executable for now;
  *  - page tables made by the loader map: all memory-map entries below max_pa (at least 4 GiB) at
  *    BOOT_WINDOW_VA + pa, the same range at va = pa, and the image. The hypervisor replaces them
  *    with its own (W^X) first thing; they lie in BOOT_REGION_LOADER memory;

@@ -140,8 +140,7 @@ err_t gpt_check_entries(const struct gpt *gpt, const void *entries)
 	return ~crc32_more(~0u, entries, gpt->entries_bytes) == gpt->entries_crc ? 0 : E_CORRUPT;
 }
 
-/* --- Entries -----------------------------------------------------------------------------------
- */
+/* --- Entries ---------------------------------------------------------------------------------- */
 
 static u32 put_utf8(char *to, u32 c)
 {
@@ -252,8 +251,7 @@ err_t gpt_find_name(
 	return find(gpt, entries, NULL, name, out);
 }
 
-/* --- GUIDs -------------------------------------------------------------------------------------
- */
+/* --- GUIDs ------------------------------------------------------------------------------------ */
 
 bool guid_equal(const struct guid *a, const struct guid *b)
 {

@@ -13,8 +13,7 @@
 #define FAILURES_LOGGED  16u
 #define SCAN_NS          10000000ull /* how often time limits and the status are looked at */
 
-/* --- Ends --------------------------------------------------------------------------------------
- */
+/* --- Ends ------------------------------------------------------------------------------------- */
 
 static void silence_queues(struct nvme *n)
 {
@@ -97,8 +96,7 @@ static void fail_all(struct nvme *n, struct nvme_done *done)
 	}
 }
 
-/* --- Completions -------------------------------------------------------------------------------
- */
+/* --- Completions ------------------------------------------------------------------------------ */
 
 /* A disk that fails everything must not fill the log as well. */
 static void log_failure(const struct nvme *n, const struct nvme_slot *slot, u32 status)
@@ -166,8 +164,7 @@ static void reap_admin(struct nvme *n, u64 now)
 	}
 }
 
-/* --- Time limits -------------------------------------------------------------------------------
- */
+/* --- Time limits ------------------------------------------------------------------------------ */
 
 /* Returns whether it could be sent. */
 static bool send_abort(
@@ -319,8 +316,7 @@ void nvme_interrupted(struct nvme *n)
 	nvme_count(&nvme_queue_here(n)->stats.interrupts);
 }
 
-/* --- Birth -------------------------------------------------------------------------------------
- */
+/* --- Birth ------------------------------------------------------------------------------------ */
 
 /* All of its memory at once: looking for contiguous frames takes time. */
 struct nvme *nvme_create(const struct nvme_bus *bus, const char *name, u32 cpu_count)

@@ -18,8 +18,7 @@
 #define NAMESPACE_BLOCKS BIT(55) /* more blocks than that is nonsense: bytes must fit 64 bits */
 #define ALL_ONES         0xffffffffu
 
-/* --- Off and on --------------------------------------------------------------------------------
- */
+/* --- Off and on ------------------------------------------------------------------------------- */
 
 static void write64(struct nvme *n, u32 offset, u64 value)
 {
@@ -84,8 +83,7 @@ static void enable(struct nvme *n, u64 now)
 	enter(n, NVME_ENABLING, now + n->ready_limit_ns);
 }
 
-/* --- Steps -------------------------------------------------------------------------------------
- */
+/* --- Steps ------------------------------------------------------------------------------------ */
 
 static void send(struct nvme *n, u64 now, const struct nvme_command *command)
 {
@@ -170,8 +168,7 @@ static void take_step(struct nvme *n, u64 now)
 	}
 }
 
-/* --- Answers -----------------------------------------------------------------------------------
- */
+/* --- Answers ---------------------------------------------------------------------------------- */
 
 static u32 get32(const u8 *at)
 {
@@ -350,8 +347,7 @@ void nvme_setup_answered(struct nvme *n, const struct nvme_completion *answer, u
 	take_step(n, now);
 }
 
-/* --- Driving it --------------------------------------------------------------------------------
- */
+/* --- Driving it ------------------------------------------------------------------------------- */
 
 static void start_steps(struct nvme *n, u64 now)
 {

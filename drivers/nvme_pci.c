@@ -58,8 +58,7 @@ static void bus_cut_off(const struct nvme_bus *bus)
 	pci_command(pci_host(), c->bdf, PCI_COMMAND_NO_INTX, PCI_COMMAND_MASTER);
 }
 
-/* --- Interrupts --------------------------------------------------------------------------------
- */
+/* --- Interrupts ------------------------------------------------------------------------------- */
 
 static void interrupted(void *context)
 {
@@ -154,8 +153,7 @@ static void steer(struct nvme_controller *c)
 	c->bus.is_steered = true;
 }
 
-/* --- Finding -----------------------------------------------------------------------------------
- */
+/* --- Finding ---------------------------------------------------------------------------------- */
 
 static bool map_registers(struct nvme_controller *c)
 {

@@ -149,8 +149,7 @@ static inline void nvme_done_init(struct nvme_done *done)
 	done->end = &done->first;
 }
 
-/* --- nvme_queue.c: all with the queue's lock (the admin queue: the controller's) held ----------
- */
+/* --- nvme_queue.c: all with the queue's lock (the admin queue: the controller's) held --------- */
 
 /* In NVME_QUEUE_PAGES zeroed pages. */
 struct nvme_queue *nvme_queue_create(u16 id, u8 *memory, hpa_t at);
@@ -173,8 +172,7 @@ struct nvme_slot *nvme_queue_reap(
 void nvme_slot_finish(struct nvme *n, struct nvme_queue *q, struct nvme_slot *slot, err_t result,
 	struct nvme_done *done);
 
-/* --- nvme_admin.c: with the controller's lock held ---------------------------------------------
- */
+/* --- nvme_admin.c: with the controller's lock held -------------------------------------------- */
 
 /* Begin to bring it up, or up again. */
 void nvme_begin(struct nvme *n, u64 now);
@@ -183,8 +181,7 @@ void nvme_advance(struct nvme *n, u64 now);
 /* An admin command of the set-up is answered. */
 void nvme_setup_answered(struct nvme *n, const struct nvme_completion *answer, u64 now);
 
-/* --- nvme.c -------------------------------------------------------------------------------------
- */
+/* --- nvme.c ----------------------------------------------------------------------------------- */
 
 /* Reset, or give up. The controller's lock is held. */
 void nvme_fail(struct nvme *n, u64 now, const char *why);
@@ -193,8 +190,7 @@ void nvme_die(struct nvme *n, err_t error, const char *why);
 /* After a reset: what was under way is given to the controller again. */
 void nvme_resume(struct nvme *n, u64 now);
 
-/* --- nvme_request.c ----------------------------------------------------------------------------
- */
+/* --- nvme_request.c --------------------------------------------------------------------------- */
 
 extern const struct blk_ops nvme_blk_ops;
 

@@ -26,8 +26,7 @@ struct disk {
 
 static struct disk *disks, **disks_end = &disks; /* [I] after disks_init() */
 
-/* --- Reading at boot ---------------------------------------------------------------------------
- */
+/* --- Reading at boot -------------------------------------------------------------------------- */
 
 static void note_done(struct blk_request *request)
 {
@@ -195,8 +194,7 @@ void disks_init(void)
 	kmem_free(block, BLOCK_BYTES_MOST);
 }
 
-/* --- Running -----------------------------------------------------------------------------------
- */
+/* --- Running ---------------------------------------------------------------------------------- */
 
 bool disks_turn(u64 now)
 {
@@ -279,8 +277,7 @@ const struct disk_partition *disks_find_type(const struct guid *type, u32 nth)
 	return NULL;
 }
 
-/* --- disks -------------------------------------------------------------------------------------
- */
+/* --- disks ------------------------------------------------------------------------------------ */
 
 static void print_controller(const struct nvme_controller *c)
 {

@@ -42,8 +42,7 @@ void fake_nvme_complete(struct fake_nvme *f, u16 queue, u16 sq_id, u16 id, u16 s
 	}
 }
 
-/* --- Commands ----------------------------------------------------------------------------------
- */
+/* --- Commands --------------------------------------------------------------------------------- */
 
 static void move(
 	struct fake_nvme *f, const struct nvme_command *c, u8 *data, u64 bytes, bool to_host)
@@ -248,8 +247,7 @@ u32 fake_nvme_run(struct fake_nvme *f, u32 most)
 	return done;
 }
 
-/* --- Registers ---------------------------------------------------------------------------------
- */
+/* --- Registers -------------------------------------------------------------------------------- */
 
 static void fetch(struct fake_nvme *f, u32 queue)
 {
@@ -384,8 +382,7 @@ static void bus_cut_off(const struct nvme_bus *bus)
 	fake_of(bus)->is_cut_off = true;
 }
 
-/* --- Life --------------------------------------------------------------------------------------
- */
+/* --- Life ------------------------------------------------------------------------------------- */
 
 void fake_nvme_init(struct fake_nvme *f)
 {

@@ -75,8 +75,7 @@ static err_t start(void)
 	return nvme_start(nvme, tick);
 }
 
-/* --- Requests ----------------------------------------------------------------------------------
- */
+/* --- Requests --------------------------------------------------------------------------------- */
 
 struct job {
 	struct blk_request request;

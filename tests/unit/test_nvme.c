@@ -34,8 +34,7 @@ static err_t run(struct blk_device *blk, enum blk_op op, u64 block, u32 count)
 	return err;
 }
 
-/* --- Coming up ---------------------------------------------------------------------------------
- */
+/* --- Coming up -------------------------------------------------------------------------------- */
 
 static void a_controller_comes_up(void **state)
 {
@@ -264,8 +263,7 @@ static void no_memory_is_said(void **state)
 	assert_int_equal(left - 1, 1); /* one piece is all it takes */
 }
 
-/* --- Requests that go well ---------------------------------------------------------------------
- */
+/* --- Requests that go well -------------------------------------------------------------------- */
 
 static void data_goes_where_it_should(void **state)
 {
@@ -382,8 +380,7 @@ static void completions_may_come_in_any_order(void **state)
 	job_free(more);
 }
 
-/* --- Requests that do not ----------------------------------------------------------------------
- */
+/* --- Requests that do not --------------------------------------------------------------------- */
 
 static void transient_errors_are_retried(void **state)
 {
@@ -543,8 +540,7 @@ static void another_device_in_its_place_is_not_used(void **state)
 	assert_int_equal(run(nvme_namespace(nvme, 0), BLK_WRITE, 0, 1), E_IO);
 }
 
-/* --- Nonsense ----------------------------------------------------------------------------------
- */
+/* --- Nonsense --------------------------------------------------------------------------------- */
 
 static void completions_of_nothing_are_ignored(void **state)
 {

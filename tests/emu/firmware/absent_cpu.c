@@ -71,8 +71,7 @@ static void add_to_madt(void)
 	set_sum(xsdt);
 }
 
-/* --- UEFI Platform Initialization, "MP Services Protocol" --------------------------------------
- */
+/* --- UEFI Platform Initialization, "MP Services Protocol" ------------------------------------- */
 
 struct processor {
 	UINT64 id;
