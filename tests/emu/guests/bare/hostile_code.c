@@ -242,10 +242,10 @@ static const struct insn *pick(void)
 
 /*
  * QEMU 7.2 aborts, itself, at an event after LTR of a null selector (it should have been #GP), and
- * at some writes of CR8 (also as LOCK MOV CR0); and it takes a watchpoint for a breakpoint, and
- * crashes, where DR7 changed a kind over VM exits. Such are made to NOPs; and most writes of
- * control registers too, for where they should fault it reports an entry failure, which ends the
- * VM.
+ * at some writes of CR8 (also as LOCK MOV CR0). VMRUN loads DR7 there without a look at which
+ * breakpoints are set: when a VM ended with one of data, the next VM's first write of DR7 takes
+ * that for one of code, and QEMU crashes. Such are made to NOPs; and most writes of control
+ * registers too, for where they should fault it reports an entry failure, which ends the VM.
  */
 static void spare_qemu(uint8_t *at, const uint8_t *end)
 {

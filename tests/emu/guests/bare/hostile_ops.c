@@ -270,9 +270,9 @@ static void break_points(void *unused)
 	asm volatile("mov %0, %%dr0; mov %1, %%dr1; mov %2, %%dr2; mov %2, %%dr3" ::"r"(
 			     random_address(true)),
 		"r"((uintptr_t)hostile_pages.data), "r"(LAPIC_BASE + 0x20));
-	/* QEMU stays with one kind for each (hostile_code.c): two of data, two of code. */
-	asm volatile("mov %0, %%dr7" ::"r"(hostile.is_tcg ? (random64() & 0xff) | 0xbb0400
-							  : (random64() & 0xffff2bff) | 0x400));
+	/* On QEMU code only: see spare_qemu(). */
+	asm volatile(
+		"mov %0, %%dr7" ::"r"(0x400 | (random64() & (hostile.is_tcg ? 0xff : 0xffff2bff))));
 	for (uint32_t i = 0; i < 20; i++) {
 		(void)*(volatile uint32_t *)hostile_pages.data;
 		(void)*(volatile uint32_t *)(LAPIC_BASE + 0x20);
