@@ -2,6 +2,7 @@
 /* What SVM's event code does to a VMCB before and after a run: a fake CPU's word against it. */
 #include "hv/svm/svm.h"
 #include "hv/x86/msr.h"
+#include "hv/x86/time.h"
 #include "mm/platform.h"
 #include "tests/fake/cmocka.h"
 #include <stdlib.h>
@@ -26,6 +27,11 @@ noreturn_fn void platform_panic(const char *what)
 {
 	print_error("%s\n", what);
 	abort();
+}
+
+u64 time_tsc_from_ns(u64 ns)
+{
+	return ns;
 }
 
 static int setup(void **state)
@@ -271,6 +277,89 @@ static void a_cpu_that_lets_equal_priority_in_is_asked_for_one_class_less(void *
 	end_run();
 }
 
+/* A run that begins in a shadow, at the HLT behind an STI, while an interrupt waits. */
+static void begin_in_shadow(void)
+{
+	vcpu.rip = 0x1000;
+	vcpu.run_until_tsc = ~0ull;
+	vmcb.control.intr_shadow = VMCB_SHADOW;
+	svm_request_window(&vcpu, 6, false);
+}
+
+static void an_interrupt_that_lost_its_shadow_waits_for_one_instruction(void **state)
+{
+	(void)state;
+	begin_in_shadow();
+	run(VMEXIT_VINTR, 0);
+	assert_true(vmcb.control.virtual_intr & VMCB_V_IRQ);
+	vmcb.control.intr_shadow = 0;
+	end_run();
+	assert_int_equal(svm_event_vintr(&vcpu), EXIT_AGAIN);
+	assert_false(svm_interrupt_allowed(&vcpu));
+
+	run(VMEXIT_HLT, 0);
+	assert_false(vmcb.control.virtual_intr & VMCB_V_IRQ);
+	assert_true(svm_event_deadline(&vcpu) < vcpu.run_until_tsc);
+	vmcb.control.intr_shadow = 0;
+	end_run();
+	svm_skip(&vcpu, 1);
+	assert_true(svm_interrupt_allowed(&vcpu));
+
+	run(VMEXIT_VINTR, 0);
+	assert_true(vmcb.control.virtual_intr & VMCB_V_IRQ);
+	assert_int_equal(svm_event_deadline(&vcpu), vcpu.run_until_tsc);
+	end_run();
+	assert_int_equal(svm_event_vintr(&vcpu), EXIT_WINDOW);
+}
+
+static void a_shadow_that_vmrun_loads_costs_nothing(void **state)
+{
+	(void)state;
+	begin_in_shadow();
+	for (u32 i = 0; i < 3; i++) {
+		run(VMEXIT_INTR, 0);
+		assert_true(vmcb.control.virtual_intr & VMCB_V_IRQ);
+		assert_int_equal(svm_event_deadline(&vcpu), vcpu.run_until_tsc);
+		end_run();
+	}
+	run(VMEXIT_VINTR, 0);
+	vmcb.save.rip = 0x1001;
+	vmcb.control.intr_shadow = 0;
+	end_run();
+	assert_int_equal(svm_event_vintr(&vcpu), EXIT_WINDOW);
+}
+
+static void a_shadow_that_an_event_ended_does_not_come_back(void **state)
+{
+	(void)state;
+	begin_in_shadow();
+	svm_inject(
+		&vcpu, &(struct virt_event){.valid = true, .vector = 13, .type = EVENT_EXCEPTION});
+	run(VMEXIT_INTR, 0);
+	vmcb.control.intr_shadow = 0;
+	end_run();
+	assert_true(svm_interrupt_allowed(&vcpu));
+}
+
+static void a_guest_that_jumps_on_the_spot_is_interrupted_in_the_end(void **state)
+{
+	u32 runs = 0;
+
+	(void)state;
+	begin_in_shadow();
+	do {
+		run(runs ? VMEXIT_INTR : VMEXIT_VINTR, 0);
+		vmcb.control.intr_shadow = 0;
+		end_run();
+		assert_true(++runs < 100);
+	} while (!svm_interrupt_allowed(&vcpu));
+	assert_true(runs > 2);
+	run(VMEXIT_VINTR, 0);
+	assert_true(vmcb.control.virtual_intr & VMCB_V_IRQ);
+	end_run();
+	assert_int_equal(svm_event_vintr(&vcpu), EXIT_WINDOW);
+}
+
 static void stepping_over_an_instruction_moves_rip_and_ends_the_shadow(void **state)
 {
 	(void)state;
@@ -314,6 +403,10 @@ int main(void)
 		TEST(interrupts_wait_for_if_shadow_and_what_is_pending),
 		TEST(a_window_is_a_virtual_interrupt_of_its_class),
 		TEST(a_window_withdrawn_asks_for_nothing),
+		TEST(an_interrupt_that_lost_its_shadow_waits_for_one_instruction),
+		TEST(a_shadow_that_vmrun_loads_costs_nothing),
+		TEST(a_shadow_that_an_event_ended_does_not_come_back),
+		TEST(a_guest_that_jumps_on_the_spot_is_interrupted_in_the_end),
 		TEST(stepping_over_an_instruction_moves_rip_and_ends_the_shadow),
 		TEST(a_guest_that_steps_itself_gets_its_trap),
 		TEST(a_cpu_that_lets_equal_priority_in_is_asked_for_one_class_less),
