@@ -270,9 +270,9 @@ BARE_DIR     := $(GUEST_DIR)/bare
 BARE_FLAGS   := -std=gnu11 -O2 -ffreestanding -fno-pic -fno-pie -mgeneral-regs-only -mno-red-zone -mcmodel=small \
 	-fno-stack-protector -fcf-protection=none -fno-asynchronous-unwind-tables -Wall -Wextra -Werror -I.
 # The compression cache's codec and the swap file's checksum too, to be measured, and what the compiler calls.
-BARE_SOURCES := $(sort $(wildcard $(BARE_DIR)/*.[cS])) $(GUEST_DIR)/workload.c mm/zcache_codec.c mm/share_hash.c mm/base/str.c
+BARE_SOURCES := $(sort $(wildcard $(BARE_DIR)/*.[cS])) $(GUEST_DIR)/workload.c mm/zcache/zcache_codec.c mm/share/share_hash.c mm/base/str.c
 BARE_NEEDS   := $(BARE_SOURCES) $(wildcard $(BARE_DIR)/*.h $(BARE_DIR)/*.ld) $(GUEST_DIR)/workload.h \
-	$(wildcard mm/*.h mm/base/*.h) hv/abi/hypercall.h hv/abi/balloon.h hv/abi/pvclock.h tests/bench/measure.h \
+	$(wildcard mm/*.h mm/*/*.h) hv/abi/hypercall.h hv/abi/balloon.h hv/abi/pvclock.h tests/bench/measure.h \
 	$(call made_with,bare_link)
 BARE_IMAGES  := $(addprefix $(BUILD)/guests/,bare.img bare.pvh bare.multiboot)
 bare_link     = gcc $(BARE_FLAGS) -nostdlib -static -Wl,-T,$(BARE_DIR)/$(1),--build-id=none,-z,noexecstack \
@@ -384,16 +384,20 @@ $(BUILD)/.tools-package: $(MONITOR_TOOLS) $(wildcard $(MONITOR_DIR)/*) guest-too
 
 # --- Host tests --------------------------------------------------------------------------------
 #
-# A test is a file that opens with "/* SRCS: mm/x.c mm/base/fmt.c LIBS: -lm */": the sources it is
-# linked with (the comment may go on over lines, with a star or not; shell patterns are allowed) and libraries,
-# if any.
+# A test is a file that opens with "/* SRCS: hv/vm/x.c mm/base/fmt.c LIBS: -lm */": the sources it is
+# linked with (the comment may go on over lines, with a star or not; shell patterns are allowed; mm
+# is all of mm, !FILE leaves one out) and libraries, if any.
 
 tests_in   = $(patsubst %.c,$(BUILD)/%,$(shell grep -ls '^/\* SRCS:' /dev/null $(1)))
 test_words = $(shell sed '/\*\//q' $(1) | tr '\n*' ' %' | sed 's|^/% SRCS:||; s|%/.*||; s|%|\*|g')
-test_srcs  = $(wildcard $(filter-out *,$(shell echo '$(call test_words,$(1))' | sed 's/LIBS:.*//')))
+test_named = $(filter-out *,$(shell echo '$(call test_words,$(1))' | sed 's/LIBS:.*//'))
+test_srcs  = $(call sources_of,$(call test_named,$(1)))
+sources_of = $(filter-out $(patsubst !%,%,$(filter !%,$(1))),$(sort $(wildcard $(filter-out mm !%,$(1))) \
+	$(if $(filter mm,$(1)),$(MM_SOURCES))))
 test_libs  = $(shell echo '$(call test_words,$(1))' | sed -n 's/.*LIBS://p')
 
-# What mm/ itself is linked with.
+# All of mm/, and what that is linked with.
+MM_SOURCES := $(filter mm/%.c,$(HV_SOURCES))
 MM_LIBS := -llz4
 
 HOST_TESTS := $(call tests_in,tests/unit/*.c tests/model/*.c tests/sim/*.c)

@@ -7,7 +7,7 @@
 #include "hv/x86/time.h"
 #include "mm/base/fmt.h"
 #include "mm/base/log.h"
-#include "mm/frame.h"
+#include "mm/frame/frame.h"
 #include "mm/platform.h"
 
 #define CLASS_NVME     0x010802u

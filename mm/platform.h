@@ -1,7 +1,7 @@
 /*
- * The only holes in mm/: what it needs from the machine beneath. hv/mm_platform.c implements them
- * in the hypervisor; tests/ implements them on Linux with N fake CPUs. Porting mm/ is writing this
- * file's functions.
+ * The only holes in mm/: what it needs from the machine beneath. hv/memory/mm_platform.c implements
+ * them in the hypervisor; tests/ implements them on Linux with N fake CPUs. Porting mm/ is writing
+ * this file's functions.
  */
 #ifndef MM_PLATFORM_H
 #define MM_PLATFORM_H

@@ -11,7 +11,7 @@
  */
 #include "hv/svm/svm.h"
 #include "hv/x86/cpu.h"
-#include "mm/tlb.h"
+#include "mm/space/tlb.h"
 
 void svm_asid_forget(struct svm_cpu *cpu)
 {

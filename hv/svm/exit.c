@@ -8,7 +8,7 @@
 #include "hv/x86/irq.h"
 #include "hv/x86/time.h"
 #include "mm/base/log.h"
-#include "mm/fault.h"
+#include "mm/fault/fault.h"
 
 #define VECTOR_DB 1
 #define VECTOR_AC 17

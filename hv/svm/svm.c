@@ -20,7 +20,7 @@
 #include "mm/base/log.h"
 #include "mm/base/str.h"
 #include "mm/platform.h"
-#include "mm/tlb.h"
+#include "mm/space/tlb.h"
 
 #define IOPM_BYTES (3 * PAGE_BYTES)
 

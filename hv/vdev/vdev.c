@@ -14,7 +14,7 @@
 #include "hv/vdev/uart16550.h"
 #include "hv/vdev/virtio_mmio.h"
 #include "mm/base/str.h"
-#include "mm/frame.h"
+#include "mm/frame/frame.h"
 #include "mm/platform.h"
 
 #define TSC_KHZ_MAX 10000000u /* bound of the timer's arithmetic */

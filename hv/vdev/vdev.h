@@ -1,8 +1,8 @@
 /*
  * What a guest sees as hardware, as one object: local APICs, IOAPIC, 16550, RTC, PM timer, power
- * and reset registers, CPUID and the MSRs of its platform. It knows no VM and no vendor: hv/exit.c
- * hands accesses in, and devices reach out only through struct vdev_host. All state is restartable:
- * no call blocks.
+ * and reset registers, CPUID and the MSRs of its platform. It knows no VM and no vendor:
+ * hv/exit/exit.c hands accesses in, and devices reach out only through struct vdev_host. All state
+ * is restartable: no call blocks.
  *
  * Locks: the caller holds the VM's lock (one VM's devices are one lock domain).
  */

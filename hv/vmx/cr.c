@@ -8,8 +8,8 @@
  */
 #include "hv/vmx/vmx.h"
 #include "hv/x86/msr.h"
-#include "mm/fault.h"
-#include "mm/space.h"
+#include "mm/fault/fault.h"
+#include "mm/space/space.h"
 #include "mm/base/check.h"
 
 #define CR0_GUEST_OWNED (CR0_MP | CR0_EM | CR0_TS | CR0_WP | CR0_AM)

@@ -10,7 +10,7 @@
 #include "hv/vmx/vmx.h"
 #include "hv/x86/cpu.h"
 #include "mm/base/check.h"
-#include "mm/tlb.h"
+#include "mm/space/tlb.h"
 
 #define VPID_COUNT 65536u
 

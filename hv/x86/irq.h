@@ -33,7 +33,8 @@ must_check err_t irq_alloc_vector(void (*handler)(void *context), void *context,
 
 /* To look what there is to do: out of the guest or HLT, and to the end of the vCPU's slice. */
 void irq_send_kick(u32 cpu_id);
-/* Out of the guest and in again, no more: what must be flushed is seen on the way in (mm/tlb.c). */
+/* Out of the guest and in again, no more: what must be flushed is seen on the way in
+ * (mm/space/tlb.c). */
 void irq_send_flush(u32 cpu_id);
 void irq_send_ipi(u32 apic_id, u32 icr_low);
 void irq_broadcast_nmi_to_others(void);

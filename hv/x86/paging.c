@@ -11,7 +11,7 @@
 #include "hv/x86/insn.h"
 #include "hv/x86/msr.h"
 #include "mm/base/check.h"
-#include "mm/frame.h"
+#include "mm/frame/frame.h"
 
 /* PAT entry 1 (PWT alone) is write-combining here; the others as after reset. */
 #define PAT_VALUE 0x0007010600070106ull

@@ -9,7 +9,7 @@
 #include "mm/base/check.h"
 #include "mm/base/log.h"
 #include "mm/base/str.h"
-#include "mm/frame.h"
+#include "mm/frame/frame.h"
 
 extern const char image_start[], image_text_end[], image_rodata_end[], image_end[];
 

@@ -10,8 +10,8 @@
 
 #include "mm/base/types.h"
 #include "mm/base/err.h"
-#include "mm/slat.h"
-#include "mm/space.h"
+#include "mm/space/slat.h"
+#include "mm/space/space.h"
 #include "hv/x86/fpu.h"
 
 /* General registers by instruction encoding. */

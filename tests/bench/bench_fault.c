@@ -1,5 +1,4 @@
-/* SRCS: tests/bench/host_platform.c mm/[a-z]*.c
-   mm/base/lock.c mm/base/check.c mm/base/log.c mm/base/fmt.c mm/base/str.c */
+/* SRCS: tests/bench/host_platform.c mm */
 /*
  * fault.zero on the host: fault_handle() for the first write to pages, beside the kernel's own page
  * fault for the first write to anonymous memory. Both find a frame, zero it and map it; the
@@ -8,8 +7,8 @@
  */
 #include "tests/bench/host_platform.h"
 #include "tests/bench/timing.h"
-#include "mm/fault.h"
-#include "mm/space.h"
+#include "mm/fault/fault.h"
+#include "mm/space/space.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>

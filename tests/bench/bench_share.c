@@ -1,5 +1,4 @@
-/* SRCS: tests/bench/host_platform.c tests/bench/guest_corpus.c tests/bench/share_peer.c mm/[a-z]*.c
-   mm/base/lock.c mm/base/check.c mm/base/log.c mm/base/fmt.c mm/base/str.c */
+/* SRCS: tests/bench/host_platform.c tests/bench/guest_corpus.c tests/bench/share_peer.c mm */
 /*
  * share.* on the host: share_scan() over spaces with the memory of real guests, beside the kernel's
  * KSM over mappings with the same bytes, in CPU time. bench_share unique|duplicate|unchanged|corpus
@@ -14,12 +13,12 @@
 #include "tests/bench/host_platform.h"
 #include "tests/bench/share_peer.h"
 #include "tests/bench/timing.h"
-#include "mm/fault.h"
-#include "mm/frame.h"
+#include "mm/fault/fault.h"
+#include "mm/frame/frame.h"
 #include "mm/platform.h"
-#include "mm/share.h"
-#include "mm/share_index.h"
-#include "mm/space_entry.h"
+#include "mm/share/share.h"
+#include "mm/share/share_index.h"
+#include "mm/space/space_entry.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

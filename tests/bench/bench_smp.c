@@ -1,5 +1,4 @@
-/* SRCS: tests/bench/host_platform.c mm/[a-z]*.c
-   mm/base/lock.c mm/base/check.c mm/base/log.c mm/base/fmt.c mm/base/str.c */
+/* SRCS: tests/bench/host_platform.c mm */
 /*
  * Faults a second against CPUs: first writes to pages, by one thread, by two in one VM (in turn
  * a region of the one's and one of the other's), and by two in a VM each; and all of that with one
@@ -13,8 +12,8 @@
 #define _GNU_SOURCE /* CPU_COUNT */
 #include "tests/bench/host_platform.h"
 #include "tests/bench/timing.h"
-#include "mm/fault.h"
-#include "mm/space.h"
+#include "mm/fault/fault.h"
+#include "mm/space/space.h"
 #include "mm/base/lock.h"
 #include <pthread.h>
 #include <sched.h>

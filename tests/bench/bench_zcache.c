@@ -1,5 +1,4 @@
-/* SRCS: tests/bench/host_platform.c mm/[a-z]*.c
-   mm/base/lock.c mm/base/check.c mm/base/log.c mm/base/fmt.c mm/base/str.c */
+/* SRCS: tests/bench/host_platform.c mm */
 /*
  * zcache.* on the host: the compression cache beside the kernel's zram (lz4), with the same pages
  * in one run. bench_zcache time|loss FILE...: the pages are the files', those that LZ4 shrinks to
@@ -13,9 +12,9 @@
 #include "tests/bench/host_platform.h"
 #include "tests/bench/timing.h"
 #include "tests/fake/rng.h"
-#include "mm/frame.h"
+#include "mm/frame/frame.h"
 #include "mm/platform.h"
-#include "mm/zcache.h"
+#include "mm/zcache/zcache.h"
 #include <fcntl.h>
 #include <linux/fs.h>
 #include <stdio.h>

@@ -1,12 +1,12 @@
 /* See host_platform.h. */
 #include "tests/bench/host_platform.h"
-#include "mm/fault_guard.h"
-#include "mm/frame.h"
-#include "mm/memsched.h"
+#include "mm/fault/fault_guard.h"
+#include "mm/frame/frame.h"
+#include "mm/memsched/memsched.h"
 #include "mm/platform.h"
-#include "mm/share.h"
-#include "mm/tlb.h"
-#include "mm/zcache.h"
+#include "mm/share/share.h"
+#include "mm/space/tlb.h"
+#include "mm/zcache/zcache.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

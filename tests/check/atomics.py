@@ -3,7 +3,7 @@
 GCC 12.2 (Debian 12) sometimes gives the operand and the result of __atomic_add_fetch() one register:
 `lock xadd %rax,(mem); add %rax,%rax`, where the second addition wants what %rax held before. No source asks for
 that, so each such place is one where the image does not do what its source says; write the source another way there
-(mm/space_counts.c did).
+(mm/space/space_counts.c did).
 
     python3 tests/check/atomics.py IMAGE...
 """

@@ -1,4 +1,4 @@
-"""Swap volumes as they lie on a disk (mm/swap_header.c): what a test writes there, and what it finds."""
+"""Swap volumes as they lie on a disk (mm/swap/swap_header.c): what a test writes there, and what it finds."""
 import struct
 import subprocess
 

@@ -85,7 +85,7 @@ static void read(struct fake_blk *fake, const struct blk_request *r, const struc
 
 /*
  * Memory as a device reads it: word by word, whatever CPUs do to it meanwhile. A guest may write a
- * page that is being written out; what reaches the disk is void then (mm/swap_io.h).
+ * page that is being written out; what reaches the disk is void then (mm/swap/swap_io.h).
  */
 static void dma_from_memory(u8 *to, const u8 *from, u64 bytes)
 {

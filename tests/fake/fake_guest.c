@@ -1,7 +1,7 @@
 /* Guest accesses through per-CPU translation caches: see fake_guest.h. */
 #include "tests/fake/fake_guest.h"
 #include "tests/fake/fake_platform.h"
-#include "mm/space_entry.h"
+#include "mm/space/space_entry.h"
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -11,7 +11,7 @@
 #ifndef TESTS_FAKE_GUEST_H
 #define TESTS_FAKE_GUEST_H
 
-#include "mm/fault.h"
+#include "mm/fault/fault.h"
 
 #define FAKE_CPUS_MAX 8
 

@@ -2,11 +2,11 @@
 #include "tests/fake/fake_platform.h"
 #include "tests/fake/rng.h"
 #include "mm/base/lock.h"
-#include "mm/fault_guard.h"
-#include "mm/memsched.h"
-#include "mm/share.h"
-#include "mm/tlb.h"
-#include "mm/zcache.h"
+#include "mm/fault/fault_guard.h"
+#include "mm/memsched/memsched.h"
+#include "mm/share/share.h"
+#include "mm/space/tlb.h"
+#include "mm/zcache/zcache.h"
 #include <setjmp.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -9,7 +9,7 @@
 #ifndef TESTS_FAKE_PLATFORM_H
 #define TESTS_FAKE_PLATFORM_H
 
-#include "mm/frame.h"
+#include "mm/frame/frame.h"
 #include "mm/platform.h"
 
 /* Start mm on such RAM, all of its parts up to memsched. @ranges as for frame_init(). */

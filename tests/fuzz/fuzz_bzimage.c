@@ -1,4 +1,4 @@
-/* SRCS: hv/linux_boot.c mm/base/fmt.c */
+/* SRCS: hv/kernel/linux_boot.c mm/base/fmt.c */
 /*
  * Any bytes as a kernel file: what is accepted is loaded into a VM without a write outside its RAM,
  * without a read outside the file, and with no two pieces on the same page. The first two bytes
@@ -6,7 +6,7 @@
  */
 #include <string.h>
 
-#include "hv/linux_boot.h"
+#include "hv/kernel/linux_boot.h"
 #include "tests/fuzz/pieces.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -1,4 +1,4 @@
-/* SRCS: hv/config.c hv/config_value.c mm/base/ini.c mm/base/fmt.c */
+/* SRCS: hv/config/config.c hv/config/config_value.c mm/base/ini.c mm/base/fmt.c */
 /*
  * Any text as bellows.conf: parsing ends, reads nothing outside the text, and whatever it calls
  * startable keeps every promise that the rest of the hypervisor relies on.
@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "hv/config.h"
-#include "mm/space.h"
+#include "hv/config/config.h"
+#include "mm/space/space.h"
 
 static void require(bool holds)
 {

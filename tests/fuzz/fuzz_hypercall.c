@@ -1,5 +1,5 @@
-/* SRCS: hv/hypercall.c hv/kvm_calls.c hv/balloon.c hv/guest_mem.c tests/fake/fake_platform.c
-   tests/fake/fake_guest.c mm/[a-z]*.c mm/base/lock.c mm/base/check.c mm/base/log.c mm/base/fmt.c */
+/* SRCS: hv/exit/hypercall.c hv/exit/kvm_calls.c hv/memory/balloon.c hv/memory/guest_mem.c
+   tests/fake/fake_platform.c tests/fake/fake_guest.c mm */
 /*
  * A guest that makes any hypercalls in any order, from any ring, with any lists, and uses its
  * memory between them, while time passes, targets move and another VM starts and ends. A call

@@ -1,4 +1,5 @@
-/* SRCS: hv/monitor_request.c hv/json_read.c hv/json_write.c mm/base/fmt.c */
+/* SRCS: hv/monitor/monitor_request.c hv/monitor/json_read.c hv/monitor/json_write.c mm/base/fmt.c
+ */
 /*
  * Any line as a request: it is understood or refused with a reason, what is understood is printable
  * and lies in the line; and any bytes, written as JSON, are one line of printable ASCII.
@@ -6,8 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "hv/json_write.h"
-#include "hv/monitor_request.h"
+#include "hv/monitor/json_write.h"
+#include "hv/monitor/monitor_request.h"
 
 static void require(bool holds)
 {

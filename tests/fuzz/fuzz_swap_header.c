@@ -1,4 +1,4 @@
-/* SRCS: mm/swap_header.c */
+/* SRCS: mm/swap/swap_header.c */
 /*
  * Any block as a swap volume's header: what is read of it, written again, is the same block where
  * nothing stands in the reserved bytes, and is read as the same. The sum is made right first, or no
@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "mm/swap_header.h"
+#include "mm/swap/swap_header.h"
 
 static void mend(u8 *block)
 {

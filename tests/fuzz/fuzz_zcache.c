@@ -1,4 +1,4 @@
-/* SRCS: mm/zcache_codec.c */
+/* SRCS: mm/zcache/zcache_codec.c */
 /*
  * Any bytes as a compressed object that came back from swap: nothing outside the two pages is read
  * or written, and only what has the right checksum is taken for a page. The first byte of the input
@@ -6,8 +6,8 @@
  *
  * LZ4 is not instrumented: pages that may not be touched lie around those that may.
  */
-#include "mm/zcache_codec.h"
-#include "mm/frame.h"
+#include "mm/zcache/zcache_codec.h"
+#include "mm/frame/frame.h"
 #include "mm/platform.h"
 #include <stdlib.h>
 #include <string.h>

@@ -1,6 +1,4 @@
-/* SRCS: tests/fake/fake_platform.c tests/fake/fake_guest.c
-   mm/[a-z]*.c
-   mm/base/lock.c mm/base/check.c mm/base/log.c mm/base/fmt.c */
+/* SRCS: tests/fake/fake_platform.c tests/fake/fake_guest.c mm */
 /*
  * Every allocation fails in turn: one scenario (two VMs, pages of both sizes, pins, a balloon, a
  * reset) is run with the Nth allocation failing, for every N, and again with all from the Nth on.
@@ -9,10 +7,10 @@
  */
 #include "tests/fake/fake_guest.h"
 #include "tests/fake/fake_platform.h"
-#include "mm/balloon.h"
-#include "mm/share.h"
-#include "mm/share_index.h"
-#include "mm/space_entry.h"
+#include "mm/balloon/balloon.h"
+#include "mm/share/share.h"
+#include "mm/share/share_index.h"
+#include "mm/space/space_entry.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

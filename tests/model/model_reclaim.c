@@ -1,6 +1,5 @@
 /* SRCS: tests/model/vms*.c tests/fake/fake_platform.c tests/fake/fake_guest.c
-   tests/fake/fake_blk.c mm/[a-z]*.c
-   mm/base/lock.c mm/base/check.c mm/base/log.c mm/base/fmt.c */
+   tests/fake/fake_blk.c mm */
 /*
  * VMs whose pages are compressed, swapped, shared and ballooned, all at once and with too little
  * memory, equal the naive model: in both formats, with the disk completing in any order, and with a

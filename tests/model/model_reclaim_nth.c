@@ -1,6 +1,4 @@
-/* SRCS: tests/fake/fake_platform.c tests/fake/fake_guest.c tests/fake/fake_blk.c
-   mm/[a-z]*.c
-   mm/base/lock.c mm/base/check.c mm/base/log.c mm/base/fmt.c */
+/* SRCS: tests/fake/fake_platform.c tests/fake/fake_guest.c tests/fake/fake_blk.c mm */
 /*
  * Each allocation and each command to the disk fails in turn, alone or with all that follow, while
  * pages of all kinds are evicted, brought back, written, evicted again and given up. No byte is
@@ -10,11 +8,11 @@
 #include "tests/fake/fake_blk.h"
 #include "tests/fake/fake_guest.h"
 #include "tests/fake/fake_platform.h"
-#include "mm/evict_io.h"
-#include "mm/reclaim.h"
-#include "mm/space_entry.h"
-#include "mm/swap.h"
-#include "mm/zcache.h"
+#include "mm/reclaim/evict_io.h"
+#include "mm/reclaim/reclaim.h"
+#include "mm/space/space_entry.h"
+#include "mm/swap/swap.h"
+#include "mm/zcache/zcache.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,5 +1,5 @@
-/* SRCS: tests/model/vms*.c tests/fake/fake_platform.c tests/fake/fake_guest.c tests/fake/fake_blk.c
-   mm/[a-z]*.c mm/base/lock.c mm/base/check.c mm/base/log.c mm/base/fmt.c */
+/* SRCS: tests/model/vms*.c tests/fake/fake_platform.c tests/fake/fake_guest.c
+   tests/fake/fake_blk.c mm */
 /*
  * VMs whose pages are often alike, scanned for sharing all the time, equal the naive model: with
  * guests' writes, pins, resets and ends of VMs on other CPUs between any two steps of a merge, with

@@ -1,5 +1,4 @@
-/* SRCS: tests/model/threads.c tests/fake/fake_platform.c tests/fake/fake_guest.c
-   mm/[a-z]*.c mm/base/lock.c mm/base/check.c mm/base/log.c mm/base/fmt.c */
+/* SRCS: tests/model/threads.c tests/fake/fake_platform.c tests/fake/fake_guest.c mm */
 /* The same while they scan each other's pages for sharing, and share them: threads.c. */
 #include "tests/model/threads.h"
 

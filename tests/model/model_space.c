@@ -1,6 +1,5 @@
-/* SRCS: tests/model/vms*.c tests/fake/fake_platform.c tests/fake/fake_guest.c tests/fake/fake_blk.c
-   mm/[a-z]*.c
-   mm/base/lock.c mm/base/check.c mm/base/log.c mm/base/fmt.c */
+/* SRCS: tests/model/vms*.c tests/fake/fake_platform.c tests/fake/fake_guest.c
+   tests/fake/fake_blk.c mm */
 /*
  * VMs' memory under random operations on four CPUs equals the naive model, in both formats, with
  * and without large pages, with memory running out. SEED=n replays one seed; STEPS=n runs longer.

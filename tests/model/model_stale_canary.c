@@ -1,6 +1,5 @@
 /* SRCS: tests/model/vms*.c tests/model/tlb_broken.c tests/fake/fake_platform.c
-   tests/fake/fake_guest.c tests/fake/fake_blk.c mm/[a-su-z]*.c
-   mm/base/lock.c mm/base/check.c mm/base/log.c mm/base/fmt.c */
+   tests/fake/fake_guest.c tests/fake/fake_blk.c mm !mm/space/tlb.c */
 /*
  * The stale-translation checker can fail: with flushes left out, in two ways, the random model
  * finds a guest access through a stale translation, in both formats, with and without large pages.

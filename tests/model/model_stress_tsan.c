@@ -1,6 +1,5 @@
 /* SRCS: tests/model/stress*.c tests/fake/fake_platform.c tests/fake/fake_guest.c
-   tests/fake/fake_blk.c mm/[a-z]*.c
-   mm/base/lock.c mm/base/check.c mm/base/log.c mm/base/fmt.c */
+   tests/fake/fake_blk.c mm */
 /* All of mm/ at once under ThreadSanitizer, which a name that ends in _tsan is built with:
  * stress.c. */
 #include "tests/model/stress.h"

@@ -1,5 +1,4 @@
-/* SRCS: tests/fake/fake_platform.c tests/fake/fake_blk.c mm/[a-z]*.c
-   mm/base/lock.c mm/base/check.c mm/base/log.c mm/base/fmt.c */
+/* SRCS: tests/fake/fake_platform.c tests/fake/fake_blk.c mm */
 /*
  * Random operations on swap files and their slots against a naive model: for each file an array
  * that says what each slot holds. Commands complete late and in any order, fail, bring wrong bits,

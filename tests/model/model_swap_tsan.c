@@ -1,5 +1,4 @@
-/* SRCS: tests/fake/fake_platform.c tests/fake/fake_blk.c mm/[a-z]*.c
-   mm/base/lock.c mm/base/check.c mm/base/log.c mm/base/fmt.c */
+/* SRCS: tests/fake/fake_platform.c tests/fake/fake_blk.c mm */
 /*
  * Real threads as CPUs, each with a swap file of its own on one volume, under ThreadSanitizer: they
  * write, read and free slots, abandon their file with commands under way and make another. Any of
@@ -8,9 +7,9 @@
  * the disk brings a wrong bit now and then. SEED=n; STEPS=n,
  * of each thread.
  */
-#include "mm/frame.h"
+#include "mm/frame/frame.h"
 #include "mm/platform.h"
-#include "mm/swap.h"
+#include "mm/swap/swap.h"
 #include "mm/base/str.h"
 #include "tests/fake/fake_blk.h"
 #include "tests/fake/fake_platform.h"

@@ -1,12 +1,11 @@
-/* SRCS: tests/fake/fake_platform.c mm/[a-z]*.c
-   mm/base/lock.c mm/base/check.c mm/base/log.c mm/base/fmt.c */
+/* SRCS: tests/fake/fake_platform.c mm */
 /*
  * A compression cache equals a naive copy of its pages: random stores, loads, drops, write-outs
  * that succeed and fail, resets, with the quota in the way and allocations that fail, and every
  * invariant checked after each step. Then one scenario with each of its allocations failing in
  * turn. SEED=n replays one seed; STEPS=n runs longer.
  */
-#include "mm/zcache.h"
+#include "mm/zcache/zcache.h"
 #include "tests/fake/fake_page.h"
 #include "tests/fake/fake_platform.h"
 #include <stdio.h>

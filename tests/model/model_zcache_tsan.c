@@ -1,11 +1,10 @@
-/* SRCS: tests/fake/fake_platform.c mm/[a-z]*.c
-   mm/base/lock.c mm/base/check.c mm/base/log.c mm/base/fmt.c */
+/* SRCS: tests/fake/fake_platform.c mm */
 /*
  * Real threads as CPUs in one compression cache, under ThreadSanitizer: they store, load and drop
  * pages under their regions' locks, as faults and evictions do, and write out what is coldest,
  * whosever it is. Every page that comes back is compared. SEED=n; STEPS=n, of each thread.
  */
-#include "mm/zcache.h"
+#include "mm/zcache/zcache.h"
 #include "mm/base/lock.h"
 #include "tests/fake/fake_page.h"
 #include "tests/fake/fake_platform.h"

@@ -4,8 +4,8 @@
 #ifndef TESTS_MODEL_STRESS_H
 #define TESTS_MODEL_STRESS_H
 
-#include "mm/space.h"
-#include "mm/space_peek.h"
+#include "mm/space/space.h"
+#include "mm/space/space_peek.h"
 #include "tests/fake/rng.h"
 #include <pthread.h>
 

@@ -2,9 +2,9 @@
 #include "tests/model/stress.h"
 #include "tests/fake/fake_guest.h"
 #include "tests/fake/fake_platform.h"
-#include "mm/reclaim.h"
-#include "mm/swap.h"
-#include "mm/zcache.h"
+#include "mm/reclaim/reclaim.h"
+#include "mm/swap/swap.h"
+#include "mm/zcache/zcache.h"
 #include <sched.h>
 #include <stdio.h>
 #include <string.h>

@@ -9,10 +9,10 @@
 #include "tests/fake/fake_guest.h"
 #include "tests/fake/fake_platform.h"
 #include "tests/fake/rng.h"
-#include "mm/balloon.h"
-#include "mm/share.h"
-#include "mm/share_index.h"
-#include "mm/space_entry.h"
+#include "mm/balloon/balloon.h"
+#include "mm/share/share.h"
+#include "mm/share/share_index.h"
+#include "mm/space/space_entry.h"
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>

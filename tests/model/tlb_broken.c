@@ -1,10 +1,10 @@
 /*
- * mm/tlb.c with the mistakes that the stale-translation checker is there for: linked in its place
- * by model_stale_canary.c alone.
+ * mm/space/tlb.c with the mistakes that the stale-translation checker is there for: linked in its
+ * place by model_stale_canary.c alone.
  */
 #include "tests/model/tlb_broken.h"
-#include "mm/tlb.h"
-#include "mm/frame.h"
+#include "mm/space/tlb.h"
+#include "mm/frame/frame.h"
 #include "mm/platform.h"
 
 enum tlb_mistake tlb_mistake;

@@ -1,7 +1,7 @@
 /* Random operations on several VMs, on several CPUs, against the naive model: see vms.h. */
 #include "tests/model/vms_private.h"
-#include "mm/promise.h"
-#include "mm/space_join.h"
+#include "mm/space/promise.h"
+#include "mm/space/space_join.h"
 
 #define HOARD_MAX 4096u
 #define WAITS_MAX 1000u

@@ -5,8 +5,8 @@
 #ifndef TESTS_MODEL_VMS_H
 #define TESTS_MODEL_VMS_H
 
-#include "mm/frame.h"
-#include "mm/space.h"
+#include "mm/frame/frame.h"
+#include "mm/space/space.h"
 #include "tests/fake/rng.h"
 
 #define VMS_MAX    4u

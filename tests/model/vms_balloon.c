@@ -1,7 +1,7 @@
 /* Guests' balloons: lists of pages that are given up and taken back, some of them lies. See vms.h.
  */
 #include "tests/model/vms_private.h"
-#include "mm/balloon.h"
+#include "mm/balloon/balloon.h"
 
 #define LIST_MAX        100u
 #define SPACE_PAGES_MAX 4096u

@@ -1,7 +1,7 @@
 /* What must hold after each step. See vms.h. */
 #include "tests/model/vms_private.h"
-#include "mm/balloon.h"
-#include "mm/zcache.h"
+#include "mm/balloon/balloon.h"
+#include "mm/zcache/zcache.h"
 
 #define COMPARE_EVERY 512u /* steps between comparisons of every byte */
 

@@ -1,7 +1,7 @@
 /* VMs come, are reset, and go. See vms.h. */
 #include "tests/model/vms_private.h"
-#include "mm/swap.h"
-#include "mm/zcache.h"
+#include "mm/swap/swap.h"
+#include "mm/zcache/zcache.h"
 
 void model_forget(struct vm *vm)
 {

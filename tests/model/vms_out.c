@@ -3,15 +3,15 @@
  * done over other steps, a disk that completes in any order and fails now and then. See vms.h.
  */
 #include "tests/model/vms_private.h"
-#include "mm/evict_io.h"
-#include "mm/evicted.h"
-#include "mm/reclaim.h"
-#include "mm/reclaim_choice.h"
-#include "mm/reclaim_shared.h"
-#include "mm/space_peek.h"
-#include "mm/space_registry.h"
-#include "mm/swap.h"
-#include "mm/zcache.h"
+#include "mm/reclaim/evict_io.h"
+#include "mm/reclaim/evicted.h"
+#include "mm/reclaim/reclaim.h"
+#include "mm/reclaim/reclaim_choice.h"
+#include "mm/reclaim/reclaim_shared.h"
+#include "mm/space/space_peek.h"
+#include "mm/space/space_registry.h"
+#include "mm/swap/swap.h"
+#include "mm/zcache/zcache.h"
 #include "tests/fake/fake_blk.h"
 
 #define BLOCK_BYTES 512u

@@ -5,9 +5,9 @@
 #include "tests/model/vms.h"
 #include "tests/fake/fake_guest.h"
 #include "tests/fake/fake_platform.h"
-#include "mm/share.h"
-#include "mm/share_index.h"
-#include "mm/space_entry.h"
+#include "mm/share/share.h"
+#include "mm/share/share_index.h"
+#include "mm/space/space_entry.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

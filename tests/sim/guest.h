@@ -9,9 +9,9 @@
 #ifndef TESTS_SIM_GUEST_H
 #define TESTS_SIM_GUEST_H
 
-#include "mm/balloon_policy.h"
-#include "mm/memsched_active.h"
-#include "mm/memsched_vm.h"
+#include "mm/balloon/balloon_policy.h"
+#include "mm/memsched/memsched_active.h"
+#include "mm/memsched/memsched_vm.h"
 #include "tests/fake/rng.h"
 
 #define STEP_NS  100000000ull

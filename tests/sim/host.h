@@ -6,7 +6,7 @@
 #ifndef TESTS_SIM_HOST_H
 #define TESTS_SIM_HOST_H
 
-#include "mm/memsched_target.h"
+#include "mm/memsched/memsched_target.h"
 #include "tests/sim/guest.h"
 
 #define BALANCE_S 15u

@@ -3,7 +3,7 @@
 #ifndef TESTS_SIM_IDEAL_H
 #define TESTS_SIM_IDEAL_H
 
-#include "mm/memsched_vm.h"
+#include "mm/memsched/memsched_vm.h"
 
 /*
  * What each VM would have of @pages if all pay the same: vms[i].ceiling, .active and .claims as for

@@ -1,6 +1,6 @@
 /* SRCS: tests/sim/world.c tests/sim/checks.c tests/sim/host.c tests/sim/guest.c tests/sim/ideal.c
-   tests/sim/broken.c mm/memsched_state.c mm/memsched_active.c mm/memsched_entitle.c
-   mm/memsched_target.c mm/balloon_policy.c */
+   tests/sim/broken.c mm/memsched/memsched_state.c mm/memsched/memsched_active.c
+   mm/memsched/memsched_entitle.c mm/memsched/memsched_target.c mm/balloon/balloon_policy.c */
 /*
  * Random worlds under the scheduler's decisions. Without arguments: a thousand of them, and each
  * broken policy until it is found out. With arguments, one run as they say; "make sim" does a large

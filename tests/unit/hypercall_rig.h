@@ -1,6 +1,6 @@
 /*
- * One VM that calls the hypervisor, without hardware: hv/hypercall.c and hv/balloon.c with real
- * memory beneath them, and a clock and a privilege level that the test sets.
+ * One VM that calls the hypervisor, without hardware: hv/exit/hypercall.c and hv/memory/balloon.c
+ * with real memory beneath them, and a clock and a privilege level that the test sets.
  */
 #ifndef TESTS_UNIT_HYPERCALL_RIG_H
 #define TESTS_UNIT_HYPERCALL_RIG_H
@@ -8,13 +8,13 @@
 #include "tests/fake/fake_guest.h"
 #include "tests/fake/fake_platform.h"
 #include "hv/abi/hypercall.h"
-#include "hv/guest_mem.h"
+#include "hv/memory/guest_mem.h"
 #include "hv/hv_ops.h"
-#include "hv/hypercall.h"
-#include "hv/sched.h"
-#include "hv/vm.h"
-#include "mm/balloon.h"
-#include "mm/promise.h"
+#include "hv/exit/hypercall.h"
+#include "hv/sched/sched.h"
+#include "hv/vm/vm.h"
+#include "mm/balloon/balloon.h"
+#include "mm/space/promise.h"
 #include <stdlib.h>
 #include <string.h>
 

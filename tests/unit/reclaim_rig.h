@@ -5,14 +5,14 @@
 #ifndef TESTS_UNIT_RECLAIM_RIG_H
 #define TESTS_UNIT_RECLAIM_RIG_H
 
-#include "mm/evict.h"
-#include "mm/evict_io.h"
-#include "mm/evicted.h"
-#include "mm/reclaim.h"
-#include "mm/reclaim_choice.h"
-#include "mm/space_entry.h"
-#include "mm/swap.h"
-#include "mm/zcache.h"
+#include "mm/reclaim/evict.h"
+#include "mm/reclaim/evict_io.h"
+#include "mm/reclaim/evicted.h"
+#include "mm/reclaim/reclaim.h"
+#include "mm/reclaim/reclaim_choice.h"
+#include "mm/space/space_entry.h"
+#include "mm/swap/swap.h"
+#include "mm/zcache/zcache.h"
 #include "tests/fake/cmocka.h"
 #include "tests/fake/fake_blk.h"
 #include "tests/fake/fake_guest.h"

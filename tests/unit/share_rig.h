@@ -2,7 +2,7 @@
 #ifndef TESTS_UNIT_SHARE_RIG_H
 #define TESTS_UNIT_SHARE_RIG_H
 
-#include "mm/share.h"
+#include "mm/share/share.h"
 #include "tests/fake/cmocka.h"
 #include "tests/fake/fake_guest.h"
 

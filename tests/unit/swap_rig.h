@@ -3,9 +3,9 @@
 #ifndef TESTS_UNIT_SWAP_RIG_H
 #define TESTS_UNIT_SWAP_RIG_H
 
-#include "mm/frame.h"
+#include "mm/frame/frame.h"
 #include "mm/platform.h"
-#include "mm/swap.h"
+#include "mm/swap/swap.h"
 #include "tests/fake/cmocka.h"
 #include "tests/fake/fake_blk.h"
 #include "tests/fake/fake_platform.h"

@@ -1,13 +1,11 @@
-/* SRCS: tests/fake/fake_platform.c tests/fake/fake_guest.c
-   mm/[a-z]*.c
-   mm/base/lock.c mm/base/check.c mm/base/log.c mm/base/fmt.c */
+/* SRCS: tests/fake/fake_platform.c tests/fake/fake_guest.c mm */
 /* The balloon: what is given up and taken back in every state, and lists of a guest that lies. */
 #include "tests/fake/cmocka.h"
 #include "tests/fake/fake_guest.h"
 #include "tests/fake/fake_platform.h"
-#include "mm/balloon.h"
-#include "mm/share.h"
-#include "mm/space_entry.h"
+#include "mm/balloon/balloon.h"
+#include "mm/share/share.h"
+#include "mm/space/space_entry.h"
 #include <string.h>
 
 static struct frame_account at_start;

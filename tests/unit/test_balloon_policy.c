@@ -1,7 +1,7 @@
-/* SRCS: mm/balloon_policy.c */
+/* SRCS: mm/balloon/balloon_policy.c */
 /* The balloon's arithmetic: which limit holds, how fast the target moves, what state is told. */
 #include "tests/fake/cmocka.h"
-#include "mm/balloon_policy.h"
+#include "mm/balloon/balloon_policy.h"
 #include "tests/fake/rng.h"
 #include <string.h>
 

@@ -1,4 +1,4 @@
-/* SRCS: hv/config.c hv/config_value.c mm/base/ini.c mm/base/fmt.c */
+/* SRCS: hv/config/config.c hv/config/config_value.c mm/base/ini.c mm/base/fmt.c */
 /*
  * bellows.conf: what a good one says, and for each kind of mistake the line, the words, and which
  * VM it stops. The example configuration is read too.
@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "hv/config.h"
+#include "hv/config/config.h"
 
 static struct vm_config vms[4];
 static struct config config;

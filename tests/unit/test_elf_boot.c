@@ -1,4 +1,4 @@
-/* SRCS: hv/elf_boot.c hv/elf_kernel.c hv/linux_boot.c mm/base/fmt.c */
+/* SRCS: hv/kernel/elf_boot.c hv/kernel/elf_kernel.c hv/kernel/linux_boot.c mm/base/fmt.c */
 /*
  * Starting ELF kernels: which files are refused with which sentence, where modules lie, and what a
  * kernel finds at its entry point, by PVH and by Multiboot. Made-up files serve.
@@ -10,7 +10,7 @@
 #include <cmocka.h>
 #include <string.h>
 
-#include "hv/elf_boot.h"
+#include "hv/kernel/elf_boot.h"
 
 #define FILE_BYTES  0x3000u
 #define TEXT_OFFSET 0x1000u

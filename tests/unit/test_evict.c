@@ -1,11 +1,9 @@
-/* SRCS: tests/fake/fake_platform.c tests/fake/fake_guest.c tests/fake/fake_blk.c
-   mm/[a-z]*.c
-   mm/base/lock.c mm/base/check.c mm/base/log.c mm/base/fmt.c */
+/* SRCS: tests/fake/fake_platform.c tests/fake/fake_guest.c tests/fake/fake_blk.c mm */
 /* One page's way out of memory and back, through every state. */
 #include "tests/unit/reclaim_rig.h"
-#include "mm/balloon.h"
-#include "mm/reclaim_age.h"
-#include "mm/space_peek.h"
+#include "mm/balloon/balloon.h"
+#include "mm/reclaim/reclaim_age.h"
+#include "mm/space/space_peek.h"
 
 static struct space *space;
 

@@ -1,6 +1,4 @@
-/* SRCS: tests/fake/fake_platform.c tests/fake/fake_guest.c
-   mm/[a-z]*.c
-   mm/base/lock.c mm/base/check.c mm/base/log.c mm/base/fmt.c */
+/* SRCS: tests/fake/fake_platform.c tests/fake/fake_guest.c mm */
 /*
  * Faults: each state and access to its answer, in both formats; large pages; flushes where they are
  * due.
@@ -8,8 +6,8 @@
 #include "tests/fake/cmocka.h"
 #include "tests/fake/fake_guest.h"
 #include "tests/fake/fake_platform.h"
-#include "mm/memsched.h"
-#include "mm/space_entry.h"
+#include "mm/memsched/memsched.h"
+#include "mm/space/space_entry.h"
 #include <stdio.h>
 #include <string.h>
 

@@ -1,10 +1,8 @@
-/* SRCS: tests/fake/fake_platform.c tests/fake/fake_guest.c tests/fake/fake_blk.c
-   mm/[a-z]*.c
-   mm/base/lock.c mm/base/check.c mm/base/log.c mm/base/fmt.c */
+/* SRCS: tests/fake/fake_platform.c tests/fake/fake_guest.c tests/fake/fake_blk.c mm */
 /* What is out comes back by order, as long as memory is plentiful, and with the right bytes. */
 #include "tests/unit/reclaim_rig.h"
-#include "mm/fetch.h"
-#include "mm/promise.h"
+#include "mm/reclaim/fetch.h"
+#include "mm/space/promise.h"
 
 #define PAGES 1000u
 

@@ -1,10 +1,9 @@
-/* SRCS: tests/fake/fake_platform.c mm/[a-z]*.c
-   mm/base/lock.c mm/base/check.c mm/base/log.c mm/base/fmt.c */
+/* SRCS: tests/fake/fake_platform.c mm */
 /*
  * Frames: allocation of every kind, references and pins, the account, and what a broken caller
  * meets.
  */
-#include "mm/frame.h"
+#include "mm/frame/frame.h"
 #include "tests/fake/cmocka.h"
 #include "tests/fake/fake_platform.h"
 #include "tests/fake/rng.h"

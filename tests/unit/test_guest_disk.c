@@ -1,9 +1,7 @@
-/* SRCS: tests/fake/fake_platform.c tests/fake/fake_guest.c
-   hv/guest_disk.c hv/guest_disk_slot.c hv/guest_disk_data.c hv/guest_mem.c
-   hv/vdev/virtio_queue.c hv/vdev/virtio_mmio.c hv/vdev/virtio_blk.c
-   mm/[a-z]*.c
-   mm/base/lock.c mm/base/check.c mm/base/log.c mm/base/fmt.c
-   LIBS: -Wl,--wrap=space_peek -Wl,--wrap=space_page_state -Wl,--wrap=space_pin_overwrite */
+/* SRCS: tests/fake/fake_platform.c tests/fake/fake_guest.c hv/disk/guest_disk.c
+   hv/disk/guest_disk_slot.c hv/disk/guest_disk_data.c hv/memory/guest_mem.c
+   hv/vdev/virtio_queue.c hv/vdev/virtio_mmio.c hv/vdev/virtio_blk.c mm LIBS:
+   -Wl,--wrap=space_peek -Wl,--wrap=space_page_state -Wl,--wrap=space_pin_overwrite */
 /*
  * A guest's disk from the driver's side: a small driver speaks to its registers and rings, beneath
  * is a disk in memory that completes what it was given when the test says so, in any order, or
@@ -15,9 +13,9 @@
 #include "tests/fake/fake_guest.h"
 #include "tests/fake/fake_platform.h"
 #include "tests/fake/rng.h"
-#include "hv/guest_disk.h"
-#include "hv/guest_mem.h"
-#include "mm/space_peek.h"
+#include "hv/disk/guest_disk.h"
+#include "hv/memory/guest_mem.h"
+#include "mm/space/space_peek.h"
 #include <string.h>
 
 #define GUEST_BYTES MIB(4)

@@ -1,4 +1,4 @@
-/* SRCS: hv/guest_walk.c */
+/* SRCS: hv/memory/guest_walk.c */
 /* Guest page tables of every form, made by hand in a small memory, and walked: address, rights,
  * faults. */
 #include <setjmp.h>
@@ -8,7 +8,7 @@
 #include <cmocka.h>
 #include <string.h>
 
-#include "hv/guest_walk.h"
+#include "hv/memory/guest_walk.h"
 
 #define P    1ull
 #define W    2ull

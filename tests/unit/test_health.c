@@ -1,4 +1,4 @@
-/* SRCS: hv/health.c */
+/* SRCS: hv/console/health.c */
 /* Nothing taken is awesome; ballooning is good until it lasts; swapping is hmm, and oops when it
  * lasts. */
 #include <setjmp.h>
@@ -8,7 +8,7 @@
 #include <cmocka.h>
 #include <string.h>
 
-#include "hv/health.h"
+#include "hv/console/health.h"
 
 #define SECOND 1000000000ull
 

@@ -1,5 +1,5 @@
-/* SRCS: hv/hypercall.c hv/kvm_calls.c hv/balloon.c hv/guest_mem.c tests/fake/fake_platform.c
-   tests/fake/fake_guest.c mm/[a-z]*.c mm/base/lock.c mm/base/check.c mm/base/log.c mm/base/fmt.c */
+/* SRCS: hv/exit/hypercall.c hv/exit/kvm_calls.c hv/memory/balloon.c hv/memory/guest_mem.c
+   tests/fake/fake_platform.c tests/fake/fake_guest.c mm */
 /*
  * The balloon's hypercalls: who may call and when, a list that another CPU of the guest rewrites
  * while it is served, what is given back only as far as it can be promised, and a guest that calls

@@ -1,5 +1,5 @@
-/* SRCS: hv/hypercall.c hv/kvm_calls.c hv/balloon.c hv/guest_mem.c tests/fake/fake_platform.c
-   tests/fake/fake_guest.c mm/[a-z]*.c mm/base/lock.c mm/base/check.c mm/base/log.c mm/base/fmt.c */
+/* SRCS: hv/exit/hypercall.c hv/exit/kvm_calls.c hv/memory/balloon.c hv/memory/guest_mem.c
+   tests/fake/fake_platform.c tests/fake/fake_guest.c mm */
 /* KVM's hypercalls: what they ask for, of whom, and what is refused. */
 #include "tests/fake/cmocka.h"
 #include "tests/unit/hypercall_rig.h"

@@ -1,4 +1,4 @@
-/* SRCS: hv/line_edit.c */
+/* SRCS: hv/console/line_edit.c */
 /* Line editing: what is entered, what can be taken back, and that no byte writes outside. */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "hv/line_edit.h"
+#include "hv/console/line_edit.h"
 
 static struct line_edit edit;
 

@@ -1,4 +1,4 @@
-/* SRCS: hv/linux_boot.c mm/base/fmt.c */
+/* SRCS: hv/kernel/linux_boot.c mm/base/fmt.c */
 /*
  * Starting a bzImage: which files are refused with which sentence, that nothing overlaps or leaves
  * the guest's RAM, and what the kernel finds at its entry point. A made-up kernel serves; the real
@@ -14,7 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "hv/linux_boot.h"
+#include "hv/kernel/linux_boot.h"
 
 #define SETUP_BYTES (5u * 512)
 #define CODE_BYTES  4000u

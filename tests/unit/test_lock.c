@@ -1,5 +1,4 @@
-/* SRCS: tests/fake/fake_platform.c mm/[a-z]*.c
-   mm/base/lock.c mm/base/check.c mm/base/log.c mm/base/fmt.c */
+/* SRCS: tests/fake/fake_platform.c mm */
 /* Locks exclude, and the check of ranks fires on every wrong order. */
 #include "mm/base/lock.h"
 #include "tests/fake/cmocka.h"

@@ -1,9 +1,8 @@
-/* SRCS: tests/fake/fake_platform.c mm/[a-z]*.c
-   mm/base/lock.c mm/base/check.c mm/base/log.c mm/base/fmt.c */
+/* SRCS: tests/fake/fake_platform.c mm */
 /*
  * Admission by sum with its sentence; the record of sums; the state that follows free memory.
  */
-#include "mm/memsched.h"
+#include "mm/memsched/memsched.h"
 #include "tests/fake/cmocka.h"
 #include "tests/fake/fake_platform.h"
 #include <string.h>

@@ -1,6 +1,6 @@
-/* SRCS: mm/memsched_active.c */
+/* SRCS: mm/memsched/memsched_active.c */
 /* Active memory from samples: risen to at once, forgotten slowly, never more than there is. */
-#include "mm/memsched_active.h"
+#include "mm/memsched/memsched_active.h"
 #include "tests/fake/cmocka.h"
 
 static void period(struct mem_active *active, u32 accessed)

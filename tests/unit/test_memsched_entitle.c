@@ -1,9 +1,9 @@
-/* SRCS: mm/memsched_entitle.c mm/memsched_vm.c mm/base/fmt.c tests/sim/ideal.c */
+/* SRCS: mm/memsched/memsched_entitle.c mm/memsched/memsched_vm.c mm/base/fmt.c tests/sim/ideal.c */
 /*
  * The division: by shares, with reservations, ceilings and the idle tax, at its edges, and near
  * enough to another method's. The claims that are refused.
  */
-#include "mm/memsched_entitle.h"
+#include "mm/memsched/memsched_entitle.h"
 #include "mm/base/check.h"
 #include "tests/fake/cmocka.h"
 #include "tests/fake/rng.h"

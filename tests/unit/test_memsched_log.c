@@ -1,4 +1,4 @@
-/* SRCS: hv/memsched_log.c */
+/* SRCS: hv/memory/memsched_log.c */
 /* What was ordered and what was taken is one entry for as long as its cause stays, and adds up. */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -7,8 +7,8 @@
 #include <cmocka.h>
 #include <string.h>
 
-#include "hv/memsched_log.h"
-#include "mm/space.h"
+#include "hv/memory/memsched_log.h"
+#include "mm/space/space.h"
 
 #define SECOND 1000000000ull
 

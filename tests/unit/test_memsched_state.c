@@ -1,7 +1,7 @@
-/* SRCS: mm/memsched_state.c */
+/* SRCS: mm/memsched/memsched_state.c */
 /* minFree's sliding scale, the levels of the states, and that a state is not left where it was
  * entered. */
-#include "mm/memsched_state.h"
+#include "mm/memsched/memsched_state.h"
 #include "tests/fake/cmocka.h"
 
 #define FRAMES_MIB(n) (MIB(n) >> PAGE_SHIFT)

@@ -1,4 +1,4 @@
-/* SRCS: hv/mmio_alu.c */
+/* SRCS: hv/exit/mmio_alu.c */
 /* Arithmetic and its flags against the CPU that runs this test, for edges and random numbers. */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -7,7 +7,7 @@
 #include <cmocka.h>
 #include <stdlib.h>
 
-#include "hv/mmio_alu.h"
+#include "hv/exit/mmio_alu.h"
 
 #define FLAG_CF 1u
 #define FLAG_AF 0x10u

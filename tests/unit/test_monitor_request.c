@@ -1,4 +1,5 @@
-/* SRCS: hv/monitor_request.c hv/json_read.c hv/json_write.c mm/base/fmt.c */
+/* SRCS: hv/monitor/monitor_request.c hv/monitor/json_read.c hv/monitor/json_write.c mm/base/fmt.c
+ */
 /* What the second serial line says is JSON, what it hears is answered or refused with the reason.
  */
 #include <setjmp.h>
@@ -8,9 +9,9 @@
 #include <cmocka.h>
 #include <string.h>
 
-#include "hv/json_read.h"
-#include "hv/json_write.h"
-#include "hv/monitor_request.h"
+#include "hv/monitor/json_read.h"
+#include "hv/monitor/json_write.h"
+#include "hv/monitor/monitor_request.h"
 
 static char line[MONITOR_LINE_BYTES + 1];
 static struct monitor_request request;

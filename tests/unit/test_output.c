@@ -1,4 +1,4 @@
-/* SRCS: hv/output.c */
+/* SRCS: hv/console/output.c */
 /* A guest's output: the ring keeps the last bytes, lines come out clean, the workload's report is
  * seen. */
 #include <setjmp.h>
@@ -8,7 +8,7 @@
 #include <cmocka.h>
 #include <string.h>
 
-#include "hv/output.h"
+#include "hv/console/output.h"
 
 static u8 ring[OUTPUT_RING_BYTES];
 static struct output output;

@@ -1,15 +1,14 @@
-/* SRCS: tests/fake/fake_platform.c mm/[a-z]*.c
-   mm/base/lock.c mm/base/check.c mm/base/log.c mm/base/fmt.c */
+/* SRCS: tests/fake/fake_platform.c mm */
 /*
  * Promises under competition: a space above its promise is refused what others are owed, a space
  * within its promise never is, whoever came first; and what a space held or was owed goes back.
  */
 #include "tests/fake/cmocka.h"
 #include "tests/fake/fake_platform.h"
-#include "mm/balloon.h"
-#include "mm/fault.h"
-#include "mm/frame.h"
-#include "mm/promise.h"
+#include "mm/balloon/balloon.h"
+#include "mm/fault/fault.h"
+#include "mm/frame/frame.h"
+#include "mm/space/promise.h"
 
 #define RAM_FRAMES  4096u
 #define SLACK_PAGES 256u /* caches of other CPUs, and the step in which promises are counted */

@@ -1,4 +1,4 @@
-/* SRCS: hv/pvclock_scale.c */
+/* SRCS: hv/vm/pvclock_scale.c */
 /* The paravirtual clock's factor: what a guest computes from it is the time, to parts in a billion.
  */
 #include <setjmp.h>
@@ -7,7 +7,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "hv/pvclock.h"
+#include "hv/vm/pvclock.h"
 
 /* As Linux' pvclock_scale_delta() does. */
 static uint64_t guest_ns(uint64_t ticks, uint32_t mul, int8_t shift)

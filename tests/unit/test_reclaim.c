@@ -1,12 +1,10 @@
-/* SRCS: tests/fake/fake_platform.c tests/fake/fake_guest.c tests/fake/fake_blk.c
-   mm/[a-z]*.c
-   mm/base/lock.c mm/base/check.c mm/base/log.c mm/base/fmt.c */
+/* SRCS: tests/fake/fake_platform.c tests/fake/fake_guest.c tests/fake/fake_blk.c mm */
 /* Who loses pages, when, and that whoever needs a frame gets it. */
 #include "tests/unit/reclaim_rig.h"
-#include "mm/promise.h"
-#include "mm/reclaim_age.h"
-#include "mm/reclaim_shared.h"
-#include "mm/share.h"
+#include "mm/space/promise.h"
+#include "mm/reclaim/reclaim_age.h"
+#include "mm/reclaim/reclaim_shared.h"
+#include "mm/share/share.h"
 
 #define FRAMES 3000u
 

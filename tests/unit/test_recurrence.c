@@ -1,4 +1,4 @@
-/* SRCS: hv/recurrence.c */
+/* SRCS: hv/exit/recurrence.c */
 /* Exceptions that raise themselves are recognised; a guest that moves is left alone. */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -6,7 +6,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "hv/recurrence.h"
+#include "hv/exit/recurrence.h"
 
 static struct recurrence r;
 static struct virt_vcpu virt;

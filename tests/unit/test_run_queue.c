@@ -1,10 +1,10 @@
-/* SRCS: hv/run_queue.c mm/base/lock.c */
+/* SRCS: hv/sched/run_queue.c mm/base/lock.c */
 /*
  * Who runs next: round robin, what is lent to others of the same VM and how long that lasts, and
  * what an idle CPU takes from another.
  */
-#include "hv/run_queue.h"
-#include "hv/vm.h"
+#include "hv/sched/run_queue.h"
+#include "hv/vm/vm.h"
 #include "hv/x86/cpu.h"
 #include "hv/x86/irq.h"
 #include "hv/x86/paging.h"

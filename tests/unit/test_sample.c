@@ -1,11 +1,9 @@
-/* SRCS: tests/fake/fake_platform.c tests/fake/fake_guest.c tests/fake/fake_blk.c
-   mm/[a-z]*.c
-   mm/base/lock.c mm/base/check.c mm/base/log.c mm/base/fmt.c */
+/* SRCS: tests/fake/fake_platform.c tests/fake/fake_guest.c tests/fake/fake_blk.c mm */
 /* How much is in use, as a sample tells it. */
 #include "tests/unit/reclaim_rig.h"
-#include "mm/balloon.h"
-#include "mm/reclaim_age.h"
-#include "mm/sample.h"
+#include "mm/balloon/balloon.h"
+#include "mm/reclaim/reclaim_age.h"
+#include "mm/memsched/sample.h"
 
 #define PAGES 2048u
 

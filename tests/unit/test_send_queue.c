@@ -1,4 +1,4 @@
-/* SRCS: hv/send_queue.c */
+/* SRCS: hv/monitor/send_queue.c */
 /* What is put in comes out, in order, with "\r\n" at the ends of lines; whole or not at all. */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -7,7 +7,7 @@
 #include <cmocka.h>
 #include <string.h>
 
-#include "hv/send_queue.h"
+#include "hv/monitor/send_queue.h"
 
 static struct send_queue q;
 

@@ -1,13 +1,12 @@
-/* SRCS: tests/fake/fake_platform.c tests/fake/fake_guest.c
-   mm/[a-z]*.c mm/base/lock.c mm/base/check.c mm/base/log.c mm/base/fmt.c */
+/* SRCS: tests/fake/fake_platform.c tests/fake/fake_guest.c mm */
 /*
  * Page sharing: what is merged and what is not, what a write gets, what a quiet pass costs, salts,
  * large leaves, rates.
  */
-#include "mm/share_audit.h"
-#include "mm/share_batch.h"
-#include "mm/share_index.h"
-#include "mm/space_entry.h"
+#include "mm/share/share_audit.h"
+#include "mm/share/share_batch.h"
+#include "mm/share/share_index.h"
+#include "mm/space/space_entry.h"
 #include "tests/fake/fake_platform.h"
 #include "tests/unit/share_rig.h"
 #include <string.h>

@@ -1,7 +1,6 @@
-/* SRCS: tests/fake/fake_platform.c mm/[a-z]*.c
-   mm/base/lock.c mm/base/check.c mm/base/log.c mm/base/fmt.c */
+/* SRCS: tests/fake/fake_platform.c mm */
 /* The page hash: what it is a function of, and what depends on the key. */
-#include "mm/share_hash.h"
+#include "mm/share/share_hash.h"
 #include "tests/fake/cmocka.h"
 #include "tests/fake/rng.h"
 #include <string.h>

@@ -1,10 +1,9 @@
-/* SRCS: tests/fake/fake_platform.c mm/[a-z]*.c
-   mm/base/lock.c mm/base/check.c mm/base/log.c mm/base/fmt.c */
+/* SRCS: tests/fake/fake_platform.c mm */
 /*
  * The share index: hints that give way, shared entries that do not, references, salts; and real
  * threads that look up, take and drop the same few shared frames.
  */
-#include "mm/share_index.h"
+#include "mm/share/share_index.h"
 #include "tests/fake/cmocka.h"
 #include "tests/fake/fake_platform.h"
 #include "tests/fake/rng.h"

@@ -1,12 +1,11 @@
-/* SRCS: tests/fake/fake_platform.c tests/fake/fake_guest.c
-   mm/[a-z]*.c mm/base/lock.c mm/base/check.c mm/base/log.c mm/base/fmt.c */
+/* SRCS: tests/fake/fake_platform.c tests/fake/fake_guest.c mm */
 /*
  * The share index under pressure: when many more hashes go by than it has entries, or nearly all
  * memory is pages unlike each other, a VM's pages that nobody has written for long are still found
  * by those of another VM that come to be like them, and passing by the unchanged stays cheap.
  */
-#include "mm/frame.h"
-#include "mm/share_index.h"
+#include "mm/frame/frame.h"
+#include "mm/share/share_index.h"
 #include "tests/fake/fake_platform.h"
 #include "tests/unit/share_rig.h"
 

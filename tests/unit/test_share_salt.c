@@ -1,8 +1,8 @@
-/* SRCS: hv/share_salt.c mm/base/str.c */
+/* SRCS: hv/memory/share_salt.c mm/base/str.c */
 /* Salts: who shares with whom under each value of Mem.ShareForceSalting, and their numbers when
  * that changes. */
-#include "hv/share_salt.h"
-#include "mm/share_index.h"
+#include "hv/memory/share_salt.h"
+#include "mm/share/share_index.h"
 #include "tests/fake/cmocka.h"
 #include <string.h>
 

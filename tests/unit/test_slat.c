@@ -1,10 +1,9 @@
-/* SRCS: tests/fake/fake_platform.c mm/[a-z]*.c
-   mm/base/lock.c mm/base/check.c mm/base/log.c mm/base/fmt.c */
+/* SRCS: tests/fake/fake_platform.c mm */
 /*
  * Second-level entries in both formats: what the manuals say of the bits, and that nothing is lost
  * in them.
  */
-#include "mm/slat.h"
+#include "mm/space/slat.h"
 #include "tests/fake/cmocka.h"
 #include "tests/fake/fake_platform.h"
 #include "tests/fake/rng.h"

@@ -1,11 +1,9 @@
-/* SRCS: tests/fake/fake_platform.c tests/fake/fake_guest.c
-   mm/[a-z]*.c
-   mm/base/lock.c mm/base/check.c mm/base/log.c mm/base/fmt.c */
+/* SRCS: tests/fake/fake_platform.c tests/fake/fake_guest.c mm */
 /* Spaces: what they cost, what is RAM in them, pins, clearing, splitting, and their end. */
 #include "tests/fake/cmocka.h"
 #include "tests/fake/fake_guest.h"
 #include "tests/fake/fake_platform.h"
-#include "mm/space_entry.h"
+#include "mm/space/space_entry.h"
 #include <string.h>
 
 static struct frame_account at_start;

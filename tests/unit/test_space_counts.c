@@ -1,5 +1,4 @@
-/* SRCS: tests/fake/fake_platform.c mm/[a-z]*.c
-   mm/base/lock.c mm/base/check.c mm/base/log.c mm/base/fmt.c */
+/* SRCS: tests/fake/fake_platform.c mm */
 /*
  * What is counted by several CPUs in one space adds up, whichever of them takes a page and
  * whichever gives it up; and what a space is promised, and may have at most, holds exactly
@@ -7,11 +6,11 @@
  */
 #include "tests/fake/cmocka.h"
 #include "tests/fake/fake_platform.h"
-#include "mm/balloon.h"
-#include "mm/fault.h"
-#include "mm/frame.h"
-#include "mm/promise.h"
-#include "mm/space.h"
+#include "mm/balloon/balloon.h"
+#include "mm/fault/fault.h"
+#include "mm/frame/frame.h"
+#include "mm/space/promise.h"
+#include "mm/space/space.h"
 #include <pthread.h>
 #include <sched.h>
 

@@ -1,5 +1,4 @@
-/* SRCS: tests/fake/fake_platform.c tests/fake/fake_guest.c tests/fake/fake_blk.c mm/[a-z]*.c
-   mm/base/lock.c mm/base/check.c mm/base/log.c mm/base/fmt.c */
+/* SRCS: tests/fake/fake_platform.c tests/fake/fake_guest.c tests/fake/fake_blk.c mm */
 /* The end of a VM on one CPU while the disk's word about its page arrives on another. */
 #include "tests/unit/reclaim_rig.h"
 #include <pthread.h>

@@ -1,12 +1,11 @@
-/* SRCS: tests/fake/fake_platform.c tests/fake/fake_guest.c
-   mm/[a-z]*.c mm/base/lock.c mm/base/check.c mm/base/log.c mm/base/fmt.c */
+/* SRCS: tests/fake/fake_platform.c tests/fake/fake_guest.c mm */
 /*
  * Rejoining: what is mapped by 2 MiB leaves again and what is not, what its guest sees meanwhile,
  * what becomes of the frames.
  */
-#include "mm/space_join.h"
-#include "mm/frame.h"
-#include "mm/space_entry.h"
+#include "mm/space/space_join.h"
+#include "mm/frame/frame.h"
+#include "mm/space/space_entry.h"
 #include "tests/fake/cmocka.h"
 #include "tests/fake/fake_guest.h"
 #include "tests/fake/fake_platform.h"

@@ -1,4 +1,4 @@
-/* SRCS: hv/steal_time.c */
+/* SRCS: hv/vm/steal_time.c */
 /*
  * The record of stolen time in a page that comes and goes: the figure is written when it can be,
  * and whatever flush another vCPU was told it need not wait for is done before the guest runs
@@ -6,7 +6,7 @@
  */
 #include "hv/abi/kvm.h"
 #include "hv/hv_ops.h"
-#include "hv/vm.h"
+#include "hv/vm/vm.h"
 #include "hv/x86/time.h"
 #include "mm/platform.h"
 #include "tests/fake/cmocka.h"

@@ -40,7 +40,7 @@ static int names[VCPU_COUNT]; /* another whenever its VM starts anew */
 static int next_name;
 static u64 flush_all_count, keep_count;
 
-/* As mm/tlb.c: only the first entry on a CPU after a narrowing is told. */
+/* As mm/space/tlb.c: only the first entry on a CPU after a narrowing is told. */
 bool tlb_enter(struct tlb_domain *domain)
 {
 	u64 *mine = &domain->seen[this_cpu()->id];

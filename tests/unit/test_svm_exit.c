@@ -5,7 +5,7 @@
 #include "hv/x86/irq.h"
 #include "hv/x86/msr.h"
 #include "mm/base/log.h"
-#include "mm/fault.h"
+#include "mm/fault/fault.h"
 #include "tests/fake/cmocka.h"
 #include <string.h>
 

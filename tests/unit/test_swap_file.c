@@ -1,5 +1,4 @@
-/* SRCS: tests/fake/fake_platform.c tests/fake/fake_blk.c mm/[a-z]*.c
-   mm/base/lock.c mm/base/check.c mm/base/log.c mm/base/fmt.c */
+/* SRCS: tests/fake/fake_platform.c tests/fake/fake_blk.c mm */
 /* Slots: next-fit and side by side, freed at any time, neighbours that can be read together. */
 #include "tests/unit/swap_rig.h"
 

@@ -1,6 +1,6 @@
-/* SRCS: mm/swap_header.c */
+/* SRCS: mm/swap/swap_header.c */
 /* The header of a swap volume: what was written is read, and no damage goes unseen. */
-#include "mm/swap_header.h"
+#include "mm/swap/swap_header.h"
 #include "tests/fake/cmocka.h"
 #include <string.h>
 

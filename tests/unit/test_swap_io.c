@@ -1,5 +1,4 @@
-/* SRCS: tests/fake/fake_platform.c tests/fake/fake_blk.c mm/[a-z]*.c
-   mm/base/lock.c mm/base/check.c mm/base/log.c mm/base/fmt.c */
+/* SRCS: tests/fake/fake_platform.c tests/fake/fake_blk.c mm */
 /*
  * Clusters on their way: what comes back is what went out or is called wrong; errors, wrong bits,
  * death, a full disk; slots freed under way; files that end under way. Each done() comes once.

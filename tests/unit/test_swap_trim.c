@@ -1,5 +1,4 @@
-/* SRCS: tests/fake/fake_platform.c tests/fake/fake_blk.c mm/[a-z]*.c
-   mm/base/lock.c mm/base/check.c mm/base/log.c mm/base/fmt.c */
+/* SRCS: tests/fake/fake_platform.c tests/fake/fake_blk.c mm */
 /* Deallocating: chunks that are free and were written, all of them, and never a slot in use. */
 #define RIG_SLOTS 2100u
 #include "tests/unit/swap_rig.h"

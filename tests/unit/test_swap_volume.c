@@ -1,11 +1,10 @@
-/* SRCS: tests/fake/fake_platform.c tests/fake/fake_blk.c mm/[a-z]*.c
-   mm/base/lock.c mm/base/check.c mm/base/log.c mm/base/fmt.c */
+/* SRCS: tests/fake/fake_platform.c tests/fake/fake_blk.c mm */
 /*
  * Opening swap volumes: formatted, found again, damaged, resized, too new, on disks that fail or
  * lose power at any moment; and that nothing but the partition is ever written.
  */
 #include "tests/unit/swap_rig.h"
-#include "mm/swap_header.h"
+#include "mm/swap/swap_header.h"
 
 static int start(void **state)
 {

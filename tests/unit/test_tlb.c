@@ -1,10 +1,9 @@
-/* SRCS: tests/fake/fake_platform.c mm/[a-z]*.c
-   mm/base/lock.c mm/base/check.c mm/base/log.c mm/base/fmt.c */
+/* SRCS: tests/fake/fake_platform.c mm */
 /*
  * Generations: who must flush, who is kicked, when gathered frames are freed; and two threads that
  * race for it.
  */
-#include "mm/tlb.h"
+#include "mm/space/tlb.h"
 #include "tests/fake/cmocka.h"
 #include "tests/fake/fake_platform.h"
 #include <pthread.h>

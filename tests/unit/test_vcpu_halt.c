@@ -1,12 +1,12 @@
-/* SRCS: hv/vcpu_halt.c hv/vdev/vdev.c hv/vdev/lapic.c hv/vdev/lapic_bus.c hv/vdev/lapic_timer.c
+/* SRCS: hv/vm/vcpu_halt.c hv/vdev/vdev.c hv/vdev/lapic.c hv/vdev/lapic_bus.c hv/vdev/lapic_timer.c
    hv/vdev/ioapic.c hv/vdev/uart16550.c hv/vdev/rtc.c hv/vdev/civil_time.c hv/vdev/pm.c
    hv/vdev/acpi.c hv/vdev/aml.c hv/vdev/cpuid.c hv/vdev/msr.c hv/vdev/virtio_mmio.c
    hv/vdev/virtio_queue.c */
 /* When a VM has halted for good: what of its vCPUs, and of what is on its way to them, keeps it
  * alive. With real local APICs and a real IOAPIC. */
 #include "tests/unit/vdev_rig.h"
-#include "hv/vcpu_halt.h"
-#include "hv/vm.h"
+#include "hv/vm/vcpu_halt.h"
+#include "hv/vm/vm.h"
 
 #define VCPUS    3u
 #define RIP      0x1234u

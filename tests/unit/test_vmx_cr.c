@@ -2,9 +2,9 @@
 /* A guest's way from real mode through protected and PAE to long mode, and what it may not do to
  * CR0 and CR4. */
 #include "tests/unit/vmx_rig.h"
-#include "mm/fault.h"
+#include "mm/fault/fault.h"
 #include "mm/platform.h"
-#include "mm/space.h"
+#include "mm/space/space.h"
 #include <stdlib.h>
 
 enum { TO_CR0 = 0, TO_CR4 = 4, CLTS = 2 << 4, LMSW = 3 << 4 };

@@ -4,7 +4,7 @@
  * none. */
 #include "tests/unit/vmx_rig.h"
 #include "mm/platform.h"
-#include "mm/space.h"
+#include "mm/space/space.h"
 #include <stdio.h>
 #include <stdlib.h>
 

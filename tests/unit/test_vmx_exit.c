@@ -3,7 +3,7 @@
  * for. */
 #include "tests/unit/vmx_rig.h"
 #include "hv/x86/irq.h"
-#include "mm/fault.h"
+#include "mm/fault/fault.h"
 #include "mm/platform.h"
 #include <stdlib.h>
 

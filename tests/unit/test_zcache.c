@@ -1,7 +1,6 @@
-/* SRCS: tests/fake/fake_platform.c mm/[a-z]*.c
-  mm/base/lock.c mm/base/check.c mm/base/log.c mm/base/fmt.c */
+/* SRCS: tests/fake/fake_platform.c mm */
 /* The compression cache: what each function promises, each error, and what goes wrong in memory. */
-#include "mm/zcache.h"
+#include "mm/zcache/zcache.h"
 #include "tests/fake/cmocka.h"
 #include "tests/fake/fake_page.h"
 #include "tests/fake/fake_platform.h"

@@ -15,7 +15,7 @@
 
 #include "hv/vdev/cpuid.h"
 #include "hv/vdev/vdev.h"
-#include "mm/frame.h"
+#include "mm/frame/frame.h"
 #include "mm/platform.h"
 
 #define RIG_TSC_KHZ 2000000u

@@ -1,6 +1,7 @@
-/* The checksum by which the hypervisor knows a page that was swapped (mm/swap_io.c), in a guest. */
+/* The checksum by which the hypervisor knows a page that was swapped (mm/swap/swap_io.c), in a
+ * guest. */
 #include "mm/platform.h"
-#include "mm/share_hash.h"
+#include "mm/share/share_hash.h"
 #include "tests/bench/measure.h"
 #include "tests/emu/guests/bare/page_sum.h"
 

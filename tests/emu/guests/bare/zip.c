@@ -1,8 +1,8 @@
 /*
- * Pages that the hypervisor compresses (mm/zcache.h), seen from inside: bellows.bare=zip checks
- * that vector registers survive that library's use of them, bellows.bench=zip measures what the
- * touch of a compressed page costs, and what LZ4 and the checksum take of it, which are linked in
- * here, too.
+ * Pages that the hypervisor compresses (mm/zcache/zcache.h), seen from inside: bellows.bare=zip
+ * checks that vector registers survive that library's use of them, bellows.bench=zip measures what
+ * the touch of a compressed page costs, and what LZ4 and the checksum take of it, which are linked
+ * in here, too.
  *
  * The VM's debug.reclaim says after how many exits all of its pages go: EXITS of the bench's, a few
  * of the test's.

@@ -1,8 +1,8 @@
-/* mm/zcache_codec.c, with what it and LZ4 want of a platform: see zip_codec.h. */
+/* mm/zcache/zcache_codec.c, with what it and LZ4 want of a platform: see zip_codec.h. */
 #include "tests/emu/guests/bare/zip_codec.h"
-#include "mm/frame.h"
+#include "mm/frame/frame.h"
 #include "mm/platform.h"
-#include "mm/zcache_codec.h"
+#include "mm/zcache/zcache_codec.h"
 #include "tests/bench/measure.h"
 #include <lz4.h>
 

@@ -1,6 +1,6 @@
 /*
- * The compression cache's own codec (mm/zcache_codec.h) with LZ4, in a guest: what they take of the
- * touch of a compressed page. SSE must be on.
+ * The compression cache's own codec (mm/zcache/zcache_codec.h) with LZ4, in a guest: what they take
+ * of the touch of a compressed page. SSE must be on.
  */
 #ifndef TESTS_EMU_GUESTS_BARE_ZIP_CODEC_H
 #define TESTS_EMU_GUESTS_BARE_ZIP_CODEC_H

@@ -1,3 +1,3 @@
 /* A sample that must be refused: the bottom room reaches up. */
-#include "mm/frame.h"
+#include "mm/frame/frame.h"
 #include "mm/base/absent.h"

@@ -1,0 +1,126 @@
+/* The sweep goes by numbers of spaces and pages, so a space may come or go at any time. */
+#include "mm/reclaim/reclaim_shared.h"
+#include "mm/space/promise.h"
+#include "mm/reclaim/reclaim_choice.h"
+#include "mm/space/space_entry.h"
+#include "mm/space/space_registry.h"
+
+#define CLASSES   64u
+#define LOOK_MOST 16384u /* entries in one call */
+
+static struct {
+	u32 number;    /* of the space it is in, or behind which it goes on */
+	u64 next_page; /* in it */
+	u32 class;     /* frames whose number is this modulo CLASSES */
+	u32 idle;      /* classes in a row in which nothing was found */
+} sweep;               /* [reclaim] */
+
+void reclaim_shared_init(void)
+{
+	sweep.number = sweep.class = sweep.idle = 0;
+	sweep.next_page = 0;
+}
+
+/* May it lose shared pages: has it a swap file with room, and more than its reservation? */
+static bool may_lose(const struct space *space)
+{
+	u64 shared = space_pages_in_state(space, PAGE_SHARED);
+
+	return space->swap && shared && reclaim_can_lose(space) &&
+	       space_consumed_pages(space) + shared > promise_pages(space);
+}
+
+/* Pages of one region. Returns how many were taken. */
+static u32 region_choose(struct space *space, struct evict_batch *batch)
+{
+	u64 end = space_region_end(space, sweep.next_page);
+	gfn_t gfn = space_page_gfn(space, sweep.next_page);
+	struct spinlock *lock = space_region_lock(space, gfn);
+	u32 taken = 0;
+
+	spin_lock(lock);
+	u64 *entry = space_page_entry(space, gfn);
+
+	for (; entry && sweep.next_page < end && taken < EVICT_BATCH_PAGES;
+		sweep.next_page++, entry++, gfn.v++) {
+		u64 leaf = slat_load(entry);
+
+		if (!slat_is_present(space->format, leaf) ||
+			slat_state(space->format, leaf) != PAGE_SHARED ||
+			slat_pfn(space->format, leaf).v % CLASSES != sweep.class)
+			continue;
+		taken += evict_choose(space, gfn, entry, batch) == EVICT_CHOSEN;
+	}
+	if (!entry)
+		sweep.next_page = end;
+	spin_unlock(lock);
+	return taken;
+}
+
+/* Up to the end of @space, or a batch. */
+static u32 space_choose(struct space *space, struct evict_batch *batch, u32 *looked)
+{
+	u32 taken = 0;
+
+	evict_begin(batch, space);
+	while (!taken && may_lose(space) && sweep.next_page < space->page_count &&
+		*looked < LOOK_MOST) {
+		u64 from = sweep.next_page;
+
+		taken = region_choose(space, batch);
+		*looked += (u32)(sweep.next_page - from);
+	}
+	evict_flush(batch);
+	return taken;
+}
+
+/* Behind the last space: the next class, from the first space on. */
+static void class_next(void)
+{
+	sweep.number = 0;
+	sweep.next_page = 0;
+	sweep.class = (sweep.class + 1) % CLASSES;
+	sweep.idle++;
+}
+
+/* The space to go on in, held; NULL: there is none behind. */
+static struct space *space_to_sweep(void)
+{
+	struct space *space = sweep.number ? space_hold(sweep.number, 0) : NULL;
+
+	if (space && sweep.next_page < space->page_count)
+		return space;
+	if (space)
+		space_release(space);
+	space = space_hold_next(sweep.number);
+	sweep.next_page = 0;
+	if (space)
+		sweep.number = space->number;
+	return space;
+}
+
+enum reclaim_swept reclaim_choose_shared(struct evict_batch *batch, struct space **space)
+{
+	u32 looked = 0;
+
+	while (looked < LOOK_MOST && sweep.idle <= CLASSES) {
+		*space = space_to_sweep();
+		if (!*space) {
+			class_next();
+			continue;
+		}
+		if (!may_lose(*space))
+			sweep.next_page = (*space)->page_count;
+		else if (space_choose(*space, batch, &looked)) {
+			sweep.idle = 0;
+			return RECLAIM_SWEPT_SOME;
+		} else {
+			evict_some(batch, *space, 0); /* empty: gives back what it took */
+		}
+		space_release(*space);
+	}
+	if (sweep.idle <= CLASSES)
+		return RECLAIM_SWEPT_ON;
+	sweep.idle = 0;
+	return RECLAIM_SWEPT_NOTHING;
+}
