@@ -91,9 +91,11 @@ def script(which):
         yield rf"-- g{number}: its last output", "x\x1d"
         yield rf"detached from g{number}", "\r"
     yield enough, "\r"
-    # For who wants to know why.
-    for command in ("memsched", "memtop", "share", "balloon"):
+    # For who wants to know why. One after the other: the line holds 16 characters that were not read yet.
+    for command, answer in (("memsched", "^NAME +PROMISED"), ("memtop", "^exits by reason:"), ("share", "^work:"),
+                            ("balloon", "^the guests' own words")):
         yield prompt, f"{command}\r"
+        yield answer, None
     yield prompt, "frames\r"
 
 
