@@ -13,6 +13,7 @@
 #include "mm/reclaim/read_ahead.h"
 #include "mm/reclaim/reclaim.h"
 #include "mm/reclaim/reclaim_age.h"
+#include "mm/share/share_index.h"
 #include "mm/space/space_entry.h"
 #include "mm/space/space_registry.h"
 #include "mm/zcache/zcache.h"
@@ -299,6 +300,14 @@ enum fault_result evict_io_read(struct space *space, gfn_t gfn, u64 *entry, pfn_
 
 /* --- Going out ------------------------------------------------------------------------------- */
 
+void evict_io_let_go(pfn_t frame)
+{
+	if (frame_kind(frame) == FRAME_SHARED)
+		share_index_put(frame);
+	else
+		frame_unpin(frame);
+}
+
 /* Region held. The page has been written; @gather gets its frame where it is not used any more. */
 static void page_leave(
 	struct space *space, u64 *entry, const struct swap_page *page, struct tlb_gather *gather)
@@ -306,7 +315,7 @@ static void page_leave(
 	const struct slat_format *f = space->format;
 	u64 leaf = slat_load(entry);
 	bool shared = frame_kind(page->frame) == FRAME_SHARED;
-	bool in_use = (leaf & f->accessed_bit) || frame_pin_count(page->frame) > 1;
+	bool in_use = (leaf & f->accessed_bit) || frame_pin_count(page->frame) > (shared ? 0 : 1);
 
 	if (in_use && !shared) {
 		frame_set_owner(page->frame, clean_owner_word(page->slot));
@@ -354,7 +363,7 @@ static void writing_done(struct swap_io *io)
 	for (u32 i = 0; i < io->page_count; i++) {
 		if (!io->orphaned)
 			page_written(space, &io->pages[i], &gather);
-		frame_unpin(io->pages[i].frame);
+		evict_io_let_go(io->pages[i].frame);
 	}
 	if (!io->orphaned)
 		tlb_gather_finish(&gather);
@@ -375,7 +384,7 @@ static void pages_keep(struct space *space, const struct swap_io *io, u32 first,
 		if (is_writing(space, entry, page->frame))
 			evicted_keep(space, entry);
 		spin_unlock(space_region_lock(space, page->gfn));
-		frame_unpin(page->frame);
+		evict_io_let_go(page->frame);
 	}
 }
 

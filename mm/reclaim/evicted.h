@@ -5,7 +5,7 @@
  * A zipped page's entry holds a 32-bit value that fills it, or the handle of a compressed object; a
  * swapped page's holds its slot. While a command is under way for a page its entry (or, where it
  * stays mapped, nothing but its state and frame) says so, and the command's own record, struct
- * swap_io, knows the rest. The frame under a command is pinned by it: whatever becomes of the page
+ * swap_io, knows the rest. The frame under a command is held by it: whatever becomes of the page
  * meanwhile, the frame is freed no earlier than the device has let go of it. When a command
  * completes, it looks whether the page is still as it left it; if not, its slot is freed and that
  * is all.

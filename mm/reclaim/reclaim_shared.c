@@ -30,8 +30,8 @@ static bool may_lose(const struct space *space)
 	       space_consumed_pages(space) + shared > promise_pages(space);
 }
 
-/* Pages of one region. Returns how many were taken. */
-static u32 region_choose(struct space *space, struct evict_batch *batch)
+/* Pages of one region. Returns how many were taken; *@full: this one has to wait for room. */
+static u32 region_choose(struct space *space, struct evict_batch *batch, bool *full)
 {
 	u64 end = space_region_end(space, sweep.next_page);
 	gfn_t gfn = space_page_gfn(space, sweep.next_page);
@@ -41,15 +41,19 @@ static u32 region_choose(struct space *space, struct evict_batch *batch)
 	spin_lock(lock);
 	u64 *entry = space_page_entry(space, gfn);
 
-	for (; entry && sweep.next_page < end && taken < EVICT_BATCH_PAGES;
-		sweep.next_page++, entry++, gfn.v++) {
+	for (; entry && sweep.next_page < end; sweep.next_page++, entry++, gfn.v++) {
 		u64 leaf = slat_load(entry);
 
 		if (!slat_is_present(space->format, leaf) ||
 			slat_state(space->format, leaf) != PAGE_SHARED ||
 			slat_pfn(space->format, leaf).v % CLASSES != sweep.class)
 			continue;
-		taken += evict_choose(space, gfn, entry, batch) == EVICT_CHOSEN;
+		enum evict_taken result = evict_choose(space, gfn, entry, batch);
+
+		*full = result == EVICT_FULL;
+		if (*full)
+			break;
+		taken += result == EVICT_CHOSEN;
 	}
 	if (!entry)
 		sweep.next_page = end;
@@ -57,17 +61,18 @@ static u32 region_choose(struct space *space, struct evict_batch *batch)
 	return taken;
 }
 
-/* Up to the end of @space, or a batch. */
-static u32 space_choose(struct space *space, struct evict_batch *batch, u32 *looked)
+/* Up to the end of @space, or a batch. Likewise. */
+static u32 space_choose(struct space *space, struct evict_batch *batch, u32 *looked, bool *full)
 {
 	u32 taken = 0;
 
+	*full = false;
 	evict_begin(batch, space);
-	while (!taken && may_lose(space) && sweep.next_page < space->page_count &&
+	while (!taken && !*full && may_lose(space) && sweep.next_page < space->page_count &&
 		*looked < LOOK_MOST) {
 		u64 from = sweep.next_page;
 
-		taken = region_choose(space, batch);
+		taken = region_choose(space, batch, full);
 		*looked += (u32)(sweep.next_page - from);
 	}
 	evict_flush(batch);
@@ -101,9 +106,10 @@ static struct space *space_to_sweep(void)
 
 enum reclaim_swept reclaim_choose_shared(struct evict_batch *batch, struct space **space)
 {
+	bool full = false;
 	u32 looked = 0;
 
-	while (looked < LOOK_MOST && sweep.idle <= CLASSES) {
+	while (looked < LOOK_MOST && sweep.idle <= CLASSES && !full) {
 		*space = space_to_sweep();
 		if (!*space) {
 			class_next();
@@ -111,7 +117,7 @@ enum reclaim_swept reclaim_choose_shared(struct evict_batch *batch, struct space
 		}
 		if (!may_lose(*space))
 			sweep.next_page = (*space)->page_count;
-		else if (space_choose(*space, batch, &looked)) {
+		else if (space_choose(*space, batch, &looked, &full)) {
 			sweep.idle = 0;
 			return RECLAIM_SWEPT_SOME;
 		} else {

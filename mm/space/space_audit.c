@@ -54,11 +54,15 @@ static void clean_audit(struct audit *audit, gfn_t gfn, u64 leaf, pfn_t frame)
 		fail(audit, gfn, leaf, "clean, but its frame knows no slot");
 }
 
-/* The command has the frame pinned. */
+/* The command holds the frame. */
 static void writing_audit(struct audit *audit, gfn_t gfn, u64 leaf, pfn_t frame)
 {
-	if (!frame_is_ram(frame) || frame_pin_count(frame) == 0)
-		fail(audit, gfn, leaf, "being written, but its frame is not pinned");
+	bool held = frame_is_ram(frame) &&
+		    (frame_kind(frame) == FRAME_SHARED ? frame_ref_count(frame) > 1
+						       : frame_pin_count(frame) > 0);
+
+	if (!held)
+		fail(audit, gfn, leaf, "being written, but its frame is not held");
 	else if (frame_kind(frame) == FRAME_PRIVATE)
 		private_audit(audit, gfn, leaf, frame);
 	else
