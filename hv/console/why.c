@@ -29,10 +29,10 @@ static void print_span(const struct memory_span *span, u64 now)
 
 	console_printf(
 		"       from %llu to %llu s ago went: %llu.%llu MiB compressed, %llu.%llu swapped, "
-		"%llu.%llu that the swap file still had\n",
+		"%llu.%llu that the swap file still had, %llu.%llu shared instead\n",
 		(ull)((now - span->from_ns) / SECOND_NS), (ull)((now - span->to_ns) / SECOND_NS),
 		MIB_OF(after->zipped - before->zipped), MIB_OF(after->written - before->written),
-		MIB_OF(after->clean - before->clean));
+		MIB_OF(after->clean - before->clean), MIB_OF(after->shared - before->shared));
 }
 
 static void print_log(const struct vm_memory *m, u64 now)

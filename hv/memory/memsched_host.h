@@ -48,9 +48,9 @@ enum memory_technique {
 };
 const char *memory_technique_name(enum memory_technique technique);
 
-/* Of pages that left a VM's memory, ever: how. */
+/* Of pages that were evicted, or shared instead, ever: how. */
 struct memory_gone {
-	u64 zipped, written, clean;
+	u64 zipped, written, clean, shared;
 };
 
 /* An entry of a VM's log: noted when its cause or technique is another than before, and with its

@@ -57,6 +57,7 @@ static struct memory_gone gone_so_far(const struct space *space)
 			  space_counted(space, evicted_zero),
 		.written = space_counted(space, evicted_swap),
 		.clean = space_counted(space, evicted_clean),
+		.shared = space_counted(space, evicted_shared),
 	};
 }
 

@@ -56,14 +56,15 @@ static void say_done(const struct vm *vm, u64 freed)
 {
 	const struct space_stats s = space_stats(vm->space), *b = &command.before;
 
-	log_info(
-		"%s: reclaimed %llu.%llu MiB of %llu.%llu in %llu us: %llu pages compressed, %llu "
-		"of one value, %llu written to swap, %llu clean; %llu found no room, %llu were in use",
+	log_info("%s: reclaimed %llu.%llu MiB of %llu.%llu in %llu us: %llu pages compressed, %llu "
+		 "of one value, %llu written to swap, %llu clean, %llu shared; %llu found no room, "
+		 "%llu were in use",
 		vm_name(vm), MIB_OF(freed), MIB_OF(command.wanted_frames),
 		(ull)((time_now_ns() - command.began_ns) / 1000),
 		(ull)(s.evicted_zip - b->evicted_zip),
 		(ull)(s.evicted_fill + s.evicted_zero - b->evicted_fill - b->evicted_zero),
 		(ull)(s.evicted_swap - b->evicted_swap), (ull)(s.evicted_clean - b->evicted_clean),
+		(ull)(s.evicted_shared - b->evicted_shared),
 		(ull)(s.evict_refused - b->evict_refused), (ull)(s.evict_kept - b->evict_kept));
 	command.space = NULL;
 }

@@ -5,14 +5,15 @@
  */
 #include "mm/reclaim/evict.h"
 #include "mm/reclaim/evict_io.h"
+#include "mm/reclaim/evict_worth.h"
 #include "mm/reclaim/evicted.h"
 #include "mm/frame/frame.h"
 #include "mm/platform.h"
 #include "mm/reclaim/read_ahead.h"
+#include "mm/share/share.h"
 #include "mm/space/space_entry.h"
 #include "mm/space/space_registry.h"
 #include "mm/zcache/zcache.h"
-#include "mm/reclaim/zip_worth.h"
 
 #define REFUSED_MOST 256u
 #define REST_NS      100000000ull
@@ -96,8 +97,8 @@ enum evict_taken evict_choose(struct space *space, gfn_t gfn, u64 *entry, struct
 		return EVICT_CHOSEN;
 	}
 	if (!command_has_room(space, batch))
-		return EVICT_NOT;
-	frame_pin(frame);
+		return EVICT_FULL;
+	frame_get(frame); /* not a pin, which would keep its other sharers from leaving */
 	join_command(space, gfn, entry, PAGE_SHARED, frame, batch);
 	tlb_gather_note(&batch->gather); /* its A bit is to be seen if it is used from now on */
 	return EVICT_CHOSEN;
@@ -130,16 +131,32 @@ static bool is_filled(pfn_t frame, u32 *value)
 	return true;
 }
 
-/* Is the page to be compressed, if it shrinks? In any case where it cannot be written out instead.
+/* Is the page to be spared the swap file by what @worth is of? In any case where it cannot go
+ * there.
  */
-static bool is_tried(struct space *space, const struct evict_batch *batch)
+static bool is_tried(
+	const struct space *space, const struct evict_batch *batch, struct space_worth *worth)
 {
 	return !command_has_room(space, batch) || !swap_volume_is_usable(space->swap->volume) ||
-	       swap_file_used(space->swap) >= space->swap->slot_count || zip_is_worth_it(space);
+	       swap_file_used(space->swap) >= space->swap->slot_count || evict_is_worth_it(worth);
 }
 
-/* Region held; the page is hidden and cannot change. What its entry is to be if no frame is needed.
- */
+/* Region held; the page is hidden and cannot change. Its entry, if a shared frame is the same. */
+static bool shared_entry(
+	struct space *space, pfn_t frame, const struct evict_batch *batch, u64 *out)
+{
+	bool found;
+
+	if (!share_is_on(space) || !is_tried(space, batch, &space->share_worth))
+		return false;
+	found = share_instead(space, frame, out);
+	evict_worth_note(&space->share_worth, found);
+	if (found)
+		space_count(space, evicted_shared, 1);
+	return found;
+}
+
+/* Likewise. What its entry is to be if it needs no frame of its own. */
 static bool frameless_entry(
 	struct space *space, gfn_t gfn, pfn_t frame, struct evict_batch *batch, u64 *out)
 {
@@ -155,11 +172,13 @@ static bool frameless_entry(
 			space_count(space, evicted_zero, 1);
 		return true;
 	}
-	if (!space->zcache || !is_tried(space, batch))
+	if (shared_entry(space, frame, batch, out))
+		return true;
+	if (!space->zcache || !is_tried(space, batch, &space->zip_worth))
 		return false;
 	err_t err = zcache_store(space->zcache, gfn, frame, &handle);
 
-	zip_worth_note(space, err != E_RANGE);
+	evict_worth_note(&space->zip_worth, err != E_RANGE);
 	batch->cache_is_full = batch->cache_is_full || err == E_LIMIT;
 	if (err)
 		return false;
@@ -200,7 +219,7 @@ static bool page_decide(
 	u64 gone;
 
 	if (frameless_entry(space, gfn, frame, batch, &gone)) {
-		space_count_state(space, PAGE_HIDDEN, gone ? PAGE_ZIPPED : PAGE_UNTOUCHED, 1);
+		space_count_state(space, PAGE_HIDDEN, slat_state(space->format, gone), 1);
 		slat_set_absent(entry, gone);
 		__atomic_store_n(&space->refused_in_row, 0, __ATOMIC_RELAXED);
 		return true;
@@ -240,7 +259,7 @@ static void abandon(struct evict_batch *batch)
 	for (; batch->next < batch->count; batch->next++)
 		frame_unpin(batch->pages[batch->next].frame);
 	for (u32 i = 0; batch->io && i < batch->io->page_count; i++)
-		frame_unpin(batch->io->pages[i].frame);
+		evict_io_let_go(batch->io->pages[i].frame);
 	if (batch->io)
 		swap_io_give(batch->io);
 	batch->io = NULL;

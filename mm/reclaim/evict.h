@@ -3,10 +3,11 @@
  *
  * A chosen page that is the guest's own becomes absent first, keeping its frame (PAGE_HIDDEN) and
  * pinned: any touch simply has it back, and is thereby seen. One flush round serves the batch. Then
- * what is still hidden cannot change: filled with one value it needs no storage; else it goes into
- * the compression cache, if it shrinks to half and that was worth trying (zip_worth.h); else it is
- * mapped read-only (PAGE_WRITING) and joins the batch's command to the swap file. A page that is
- * CLEAN goes with no I/O, in the same flush round.
+ * what is still hidden cannot change: filled with one value it needs no storage; else, where a
+ * shared frame has the same bytes, it is mapped to that and not evicted at all; else it goes into
+ * the compression cache, if it shrinks to half; else it is mapped read-only (PAGE_WRITING) and
+ * joins the batch's command to the swap file. What hardly ever succeeds is seldom tried
+ * (evict_worth.h). A page that is CLEAN goes with no I/O, in the same flush round.
  */
 #ifndef MM_RECLAIM_EVICT_H
 #define MM_RECLAIM_EVICT_H
@@ -20,7 +21,7 @@ struct swap_io;
 struct evict_batch {
 	u32 number; /* the space's */
 	u64 serial;
-	u32 count, next; /* pages chosen; of them, looked at again */
+	u32 count, next; /* pages chosen; of them, looked at again; shared ones are in .io */
 	struct {
 		gfn_t gfn;
 		pfn_t frame; /* pinned */
@@ -36,12 +37,13 @@ void evict_begin(struct evict_batch *batch, struct space *space);
 enum evict_taken {
 	EVICT_NOT,    /* not such a page: pinned, protected for a vCPU, not in memory */
 	EVICT_CHOSEN, /* in the batch */
+	EVICT_FULL,   /* shared, and the batch's command has no room for it */
 	EVICT_GONE,   /* it was CLEAN: its frame is free with evict_flush() */
 };
 
 /*
- * @entry is @gfn's; put it into the batch if that can be. Batches are full at EVICT_BATCH_PAGES, of
- * shared pages where their command is. Locks: region held.
+ * @entry is @gfn's; put it into the batch if that can be, which is full at EVICT_BATCH_PAGES.
+ * Locks: region held.
  */
 enum evict_taken evict_choose(
 	struct space *space, gfn_t gfn, u64 *entry, struct evict_batch *batch);

@@ -55,8 +55,8 @@ bool reclaim_is_plentiful(void)
 u64 reclaim_freed_frames(const struct space *space)
 {
 	u64 freed = space_counted(space, evicted_zip) + space_counted(space, evicted_fill) +
-		    space_counted(space, evicted_zero) + space_counted(space, evicted_swap) +
-		    space_counted(space, evicted_clean);
+		    space_counted(space, evicted_zero) + space_counted(space, evicted_shared) +
+		    space_counted(space, evicted_swap) + space_counted(space, evicted_clean);
 	struct zcache_figures zip = {0};
 
 	if (space->zcache)

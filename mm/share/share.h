@@ -34,6 +34,18 @@ enum share_phase {
 must_check err_t share_init(void);
 bool share_is_keyed(void);
 
+/* Whom @space shares with; 0: nobody. */
+static inline u32 share_salt(const struct space *space)
+{
+	return __atomic_load_n(&space->share.salt, __ATOMIC_RELAXED);
+}
+
+/* May its pages become shared? */
+static inline bool share_is_on(const struct space *space)
+{
+	return share_salt(space) != 0 && share_is_keyed();
+}
+
 struct share_progress {
 	u64 visited;     /* entries looked at */
 	u64 hashed;      /* pages */
@@ -61,6 +73,14 @@ static inline bool share_is_unsharing(const struct space *space)
 {
 	return __atomic_load_n(&space->share.phase, __ATOMIC_RELAXED) == SHARE_PHASE_UNSHARE;
 }
+
+/*
+ * @frame, of a page of @space that is about to be evicted: has a shared frame the same bytes? Then
+ * *@leaf maps that, read-only, with a reference of its own. Only where share_is_on().
+ * Locks: region held; the page can be neither written nor reached. Cost: hashing a page, and
+ * comparing it with what is found.
+ */
+must_check bool share_instead(struct space *space, pfn_t frame, u64 *leaf);
 
 /*
  * A write to @gfn, which is SHARED: the last owner takes the frame as it is, any other gets a copy.

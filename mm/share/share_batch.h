@@ -38,11 +38,6 @@ struct share_batch {
 	struct share_candidate pages[SHARE_BATCH_PAGES];
 };
 
-static inline u32 share_salt(const struct space *space)
-{
-	return __atomic_load_n(&space->share.salt, __ATOMIC_RELAXED);
-}
-
 /* A page's identity. */
 struct share_id share_identify(const struct space *space, pfn_t frame, bool *zero);
 
@@ -95,7 +90,8 @@ enum share_refusal share_gain_split(
  */
 bool share_unshare_some(struct space *space, u64 end_ns, bool *no_memory);
 
-/* Count one. */
+/* Count one: a page that is not merged, and one that is, with @shared. */
 void share_refuse(struct space *space, enum share_refusal why);
+void share_count_merged(struct space *space, pfn_t shared);
 
 #endif

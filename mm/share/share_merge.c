@@ -44,6 +44,14 @@ void share_refuse(struct space *space, enum share_refusal why)
 	space_count(space, share_refused[why], 1);
 }
 
+void share_count_merged(struct space *space, pfn_t shared)
+{
+	if (share_index_first(shared) == space->number)
+		space_count(space, share_merged_own, 1);
+	else
+		space_count(space, share_merged_other, 1);
+}
+
 bool share_pages_equal(pfn_t a, pfn_t b)
 {
 	const u64 *x = platform_frame_va(a), *y = platform_frame_va(b);
@@ -240,10 +248,8 @@ static void page_replace(
 	space_count_state(space, PAGE_PRIVATE, state, 1);
 	if (zero)
 		space_count(space, share_zeroed, 1);
-	else if (share_index_first(frame) == space->number)
-		space_count(space, share_merged_own, 1);
 	else
-		space_count(space, share_merged_other, 1);
+		share_count_merged(space, frame);
 	tlb_gather_put(gather, c->frame);
 }
 

@@ -82,8 +82,8 @@ struct space_ahead {
 	u32 came, unused; /* [a] since it was last judged */
 };
 
-/* Of attempts to compress: zip_worth.c. */
-struct space_zip_worth {
+/* Of attempts to save a page from being swapped: evict_worth.c. */
+struct space_worth {
 	u32 fails;   /* [a] */
 	u32 skipped; /* [a] pages, for want of worth */
 };
@@ -144,7 +144,7 @@ struct space {
 	struct zcache *zcache;      /* [I] NULL: none */
 	struct swap_file *swap;     /* [I] NULL: none */
 	struct space_ahead ahead;
-	struct space_zip_worth zip_worth;
+	struct space_worth zip_worth, share_worth;
 	u32 refused_in_row; /* [a] pages that found no room, since the last that did: evict.c */
 	u64 rests_until_ns; /* [a] it has nothing to lose until then */
 	bool waits;         /* [a] for a frame, or a command's record: reclaim.h */

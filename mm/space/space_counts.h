@@ -58,6 +58,7 @@ struct space_stats {
 	u64 evicted_zip, evicted_fill, evicted_swap,
 		evicted_clean; /* pages that lost their frame */
 	u64 evicted_zero;      /* of zeros: untouched again */
+	u64 evicted_shared;    /* shared instead: its bytes were there already */
 	u64 evicted_object;    /* compressed objects written out as they are */
 	u64 evict_kept;        /* chosen, but used meanwhile */
 	/* Chosen by faults: one of any space, that found no frame; its own, for what it gets. */
@@ -74,7 +75,8 @@ struct space_stats {
 	u64 share_unchanged; /* of them: hashed before and not written since */
 	u64 share_hashed;
 	u64 share_compared;     /* all bytes of two pages, after write-protection */
-	u64 share_merged_own;   /* pages given up for a shared frame that was this VM's first */
+	u64 share_merged_own;   /* pages given up for a shared frame that was this VM's first;
+				   also instead of being evicted */
 	u64 share_merged_other; /* ... for one that was another VM's */
 	u64 share_zeroed;       /* pages given up for the zero frame */
 	u64 share_taken;        /* breaks by the last owner: no copy */

@@ -426,11 +426,11 @@ static void tell(u64 seed, u64 frames, const struct stress_counts *c)
 		(ull)c->no_frame, (ull)c->pins, (ull)c->overwrites, (ull)c->peeks,
 		(ull)c->peeks_read, (ull)c->balloons);
 	printf("  %llu zipped, %llu swapped, %llu clean, %llu objects, %llu swapped in, %llu merged, "
-	       "%llu taken by the last, %llu regions joined; %llu kicks, %llu walks, %llu hits; %llu wrong\n",
+	       "%llu shared instead, %llu taken by the last, %llu regions joined; %llu kicks, %llu walks, %llu hits; %llu wrong\n",
 		(ull)c->zipped, (ull)c->swapped, (ull)c->clean, (ull)c->objects,
-		(ull)c->faults_swap, (ull)c->merged, (ull)c->taken, (ull)c->joined,
-		(ull)fake_guest_kicks(), (ull)fake_guest_walks(), (ull)fake_guest_hits(),
-		(ull)wrong_count);
+		(ull)c->faults_swap, (ull)c->merged, (ull)c->shared_instead, (ull)c->taken,
+		(ull)c->joined, (ull)fake_guest_kicks(), (ull)fake_guest_walks(),
+		(ull)fake_guest_hits(), (ull)wrong_count);
 	fflush(stdout);
 }
 

@@ -51,7 +51,7 @@ struct stress_peek {
 struct stress_counts {
 	u64 made, ended, unverified, cleared, lost, verified_pages;
 	u64 accesses, waits, no_frame, pins, overwrites, peeks, peeks_read, balloons;
-	u64 zipped, swapped, clean, objects, faults_swap, merged, taken, joined;
+	u64 zipped, swapped, clean, objects, faults_swap, merged, shared_instead, taken, joined;
 };
 
 struct stress_worker {

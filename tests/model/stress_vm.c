@@ -145,6 +145,7 @@ static void figures_keep(struct stress_counts *c, const struct space *space)
 	c->clean += s.evicted_clean;
 	c->objects += s.evicted_object;
 	c->faults_swap += s.faults_swap;
+	c->shared_instead += s.evicted_shared;
 	c->merged += s.share_merged_own + s.share_merged_other;
 	c->taken += s.share_taken;
 	c->joined += s.joins;

@@ -473,14 +473,15 @@ bool world_run(const struct world_options *chosen)
 			(unsigned long long)world.races, (unsigned long long)world.merges,
 			(unsigned long long)world.breaks);
 	if (options->reclaim)
-		printf("  out: %llu zipped, %llu of one value, %llu swapped, %llu of shared, %llu clean, %llu objects "
+		printf("  out: %llu zipped, %llu of one value, %llu shared instead, %llu swapped, %llu of "
+		       "shared, %llu clean, %llu objects "
 		       "written; back: %llu, %llu read ahead; %llu waits, %llu lost, %llu peeks\n",
 			(unsigned long long)world.zipped, (unsigned long long)world.filled,
-			(unsigned long long)world.swapped, (unsigned long long)world.shared_out,
-			(unsigned long long)world.cleaned, (unsigned long long)world.objects,
-			(unsigned long long)world.came_back, (unsigned long long)world.read_ahead,
-			(unsigned long long)world.waits, (unsigned long long)world.lost,
-			(unsigned long long)world.peeks);
+			(unsigned long long)world.shared_instead, (unsigned long long)world.swapped,
+			(unsigned long long)world.shared_out, (unsigned long long)world.cleaned,
+			(unsigned long long)world.objects, (unsigned long long)world.came_back,
+			(unsigned long long)world.read_ahead, (unsigned long long)world.waits,
+			(unsigned long long)world.lost, (unsigned long long)world.peeks);
 	fflush(stdout);
 	if (options->reclaim)
 		out_stop();

@@ -40,7 +40,7 @@ struct world {
 	u64 steps, accesses, nomem, clears, destroyed, kick_accesses;
 	u64 scans, races, merges, breaks, joins, join_moves;
 	u64 inflated, touched;
-	u64 zipped, filled, swapped, cleaned, objects, came_back, read_ahead;
+	u64 zipped, filled, shared_instead, swapped, cleaned, objects, came_back, read_ahead;
 	u64 shared_out, waits, lost, peeks;
 	struct vm *scanned; /* in the middle of a merge: this VM cannot end */
 };

@@ -38,6 +38,7 @@ static void figures_keep(const struct space *space)
 	world.breaks += space_counted(space, share_taken) + space_counted(space, share_copied);
 	world.zipped += space_counted(space, evicted_zip);
 	world.filled += space_counted(space, evicted_fill) + space_counted(space, evicted_zero);
+	world.shared_instead += space_counted(space, evicted_shared);
 	world.swapped += space_counted(space, evicted_swap);
 	world.cleaned += space_counted(space, evicted_clean);
 	world.objects += space_counted(space, evicted_object);

@@ -1,6 +1,6 @@
-/* Failures as a moving average, in parts of FAILS_ALL: see zip_worth.h. A new space has had none.
+/* Failures as a moving average, in parts of FAILS_ALL: see evict_worth.h. A new space has had none.
  */
-#include "mm/reclaim/zip_worth.h"
+#include "mm/reclaim/evict_worth.h"
 
 #define FAILS_ALL  65536u
 #define FAILS_MOST (FAILS_ALL / 8 * 7)
@@ -17,19 +17,17 @@ static void store(u32 *value, u32 to)
 	__atomic_store_n(value, to, __ATOMIC_RELAXED);
 }
 
-bool zip_is_worth_it(struct space *space)
+bool evict_is_worth_it(struct space_worth *worth)
 {
-	struct space_zip_worth *worth = &space->zip_worth;
-
 	if (load(&worth->fails) <= FAILS_MOST)
 		return true;
 	store(&worth->skipped, load(&worth->skipped) + 1);
 	return load(&worth->skipped) % TRY_EVERY == 0;
 }
 
-void zip_worth_note(struct space *space, bool shrank)
+void evict_worth_note(struct space_worth *worth, bool came)
 {
-	u32 *fails = &space->zip_worth.fails, before = load(fails);
+	u32 before = load(&worth->fails);
 
-	store(fails, before - before / MEMORY + (shrank ? 0 : FAILS_ALL / MEMORY));
+	store(&worth->fails, before - before / MEMORY + (came ? 0 : FAILS_ALL / MEMORY));
 }
