@@ -87,8 +87,7 @@ static int strictness(u32 kind)
 	}
 }
 
-/* Whole pages: RAM shrinks to them, everything else grows to them. Empty claims have base == end.
- */
+/* Whole pages: RAM shrinks to them, all else grows to them. Empty claims have base == end. */
 static struct claim claim_of_desc(const struct bootmap_input *in, size_t i)
 {
 	struct bootmap_desc d;

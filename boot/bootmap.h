@@ -6,8 +6,7 @@
 #include "mm/base/err.h"
 #include "mm/base/types.h"
 
-/* Memory below this that the firmware calls free is not trusted: firmware in SMM scribbles there.
- */
+/* Memory below this that the firmware calls free is not trusted: firmware in SMM writes there. */
 #define BOOTMAP_LOW_BYTES MIB(1)
 /* The window ends where the image's half-terabyte begins; memory above cannot be used. */
 #define BOOTMAP_TOP (255ull << 39)

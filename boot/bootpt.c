@@ -111,8 +111,7 @@ err_t bootpt_build(struct bootpt *pt, const struct bootpt_map *map, u64 *cr3)
 	err_t err;
 
 	pt->used_pages = 1;
-	/* Devices live below 4 GiB, mixed with RAM: small leaves, so that types do not mix in one.
-	 */
+	/* Devices live below 4 GiB, mixed with RAM: small leaves, so that no types mix in one. */
 	err = map_identity(pt, 0, GIB(4), false);
 	for (u32 i = 0; i < map->region_count && !err; i++) {
 		const struct boot_region *r = &map->regions[i];

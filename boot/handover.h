@@ -15,8 +15,7 @@ struct handover_table {
  * once. */
 struct handover {
 	struct handover_table gdtr;
-	struct handover_table
-		idtr; /* empty: a fault now is a reset, not a run through stale code */
+	struct handover_table idtr; /* empty: a fault is a reset, not a run through stale code */
 	u64 cr3;
 	u64 stack; /* its top, 16-byte aligned, below 4 GiB */
 	u64 entry; /* virtual */

@@ -86,8 +86,7 @@ struct pci_bar {
  */
 must_check err_t pci_bar_base(
 	const struct pci_config *config, pci_bdf_t bdf, u32 index, struct pci_bar *out);
-/* With the size: the function does not decode its addresses meanwhile, so nobody may be using it.
- */
+/* With the size: the function does not decode its addresses meanwhile, so nobody may use it. */
 must_check err_t pci_bar_size(
 	const struct pci_config *config, pci_bdf_t bdf, u32 index, struct pci_bar *out);
 
@@ -97,8 +96,7 @@ u32 pci_find_capability(const struct pci_config *config, pci_bdf_t bdf, u8 id);
 /* Set and clear bits of the command register. */
 void pci_command(const struct pci_config *config, pci_bdf_t bdf, u16 set, u16 clear);
 
-/* A message that interrupts CPU @apic_id with @vector (SDM vol. 3, "Message Signalled Interrupts").
- */
+/* A message that interrupts CPU @apic_id with @vector (SDM, "Message Signalled Interrupts"). */
 struct pci_message {
 	u64 address;
 	u32 data;

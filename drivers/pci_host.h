@@ -8,8 +8,7 @@
 #include "drivers/acpi.h"
 #include "drivers/pci.h"
 
-/* Once, boot CPU, after paging_init(). Whatever is missing, there is something to ask afterwards.
- */
+/* Once, boot CPU, after paging_init(). Whatever is missing, there is something to ask then. */
 void pci_host_init(const struct acpi_info *acpi);
 
 /* Never NULL after pci_host_init(). */

@@ -9,8 +9,7 @@
 #include "mm/base/types.h"
 #include "mm/base/log.h"
 
-/* The frame window: where a RAM frame can be read and written. Valid for every RAM frame, always.
- */
+/* The frame window: where RAM frames can be read and written. Valid for every RAM frame, always. */
 void *platform_frame_va(pfn_t pfn);
 
 /* Frame whose window address this is (the inverse of platform_frame_va). */

@@ -36,8 +36,7 @@ struct steal_time_record {
 };
 _Static_assert(sizeof(struct steal_time_record) == 64, "as KVM's guests expect it");
 
-/* PREEMPTED: it does not run, and does not before it has flushed its TLB if FLUSH_TLB is set too.
- */
+/* PREEMPTED: it does not run, nor will it before it has flushed its TLB if FLUSH_TLB is set too. */
 #define STEAL_TIME_PREEMPTED 1u
 #define STEAL_TIME_FLUSH_TLB 2u
 

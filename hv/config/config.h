@@ -70,8 +70,7 @@ struct vm_config {
 	bool debug_hypercalls;        /* debug.hypercalls: the hypercalls that only tests use */
 	u32 debug_hide_every; /* debug.hide: hide private pages every so many exits; 0 = never */
 
-	u32 debug_reclaim_every; /* debug.reclaim: reclaim everything every so many exits; 0 = never
-				  */
+	u32 debug_reclaim_every; /* debug.reclaim: reclaim all every so many exits; 0 = never */
 
 	bool reservation_given;             /* sched.mem.min was stated */
 	u64 reservation_bytes;              /* sched.mem.min */

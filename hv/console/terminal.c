@@ -141,8 +141,7 @@ bool terminal_has_room_for_guests(void)
 	return send_queue_room(&sending.queue) > ROOM_FOR_OWN_LINES;
 }
 
-/* The queue goes out until only so much is left. Where the line is dead all is thrown away. [lock]
- */
+/* The queue goes out until only so much is left. If the line is dead all is thrown away. [lock] */
 static void send_until(size_t left)
 {
 	u8 piece[UART_FIFO_BYTES];

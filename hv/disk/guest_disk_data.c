@@ -155,8 +155,7 @@ static err_t pin(struct slot *s, gfn_t gfn, bool whole, pfn_t *out)
 	return guest_disk_as_wait(err);
 }
 
-/* Have the frame of one page of the data until slot_let_go(). @may_start: nothing would be held up.
- */
+/* Have the frame of one page of data until slot_let_go(). @may_start: nothing would be held up. */
 static err_t take_page(struct slot *s, gfn_t gfn, bool whole, bool may_start, pfn_t *out)
 {
 	struct guest_disk *d = s->disk;

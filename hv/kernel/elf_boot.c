@@ -3,17 +3,12 @@
  * that tell the kernel what it was given.
  */
 #include "hv/kernel/elf_boot.h"
-#include "mm/base/fmt.h"
-#include "mm/base/str.h"
-#include "mm/space/space.h"
+#include "hv/kernel/boot_common.h"
 
-#define INFO_GPA     0x6000u
-#define MODULES_GPA  0x7000u
-#define MAP_GPA      0x8000u
-#define CMDLINE_GPA  0x20000u
-#define CMDLINE_MAX  0x10000u
-#define WORDS_GPA    0x30000u
-#define LOW_AREA_END 0x100000u
+#define INFO_GPA    0x6000u
+#define MODULES_GPA 0x7000u
+#define MAP_GPA     0x8000u
+#define WORDS_GPA   0x30000u
 
 /* PVH: struct hvm_start_info and what it points to, by offset. */
 enum {
@@ -53,18 +48,9 @@ enum {
 #define ENTRY_BYTES_MAX 32u
 _Static_assert(ENTRY_BYTES_MAX >= PVH_MODULE_BYTES && ENTRY_BYTES_MAX >= MB_MAP_ENTRY, "one fits");
 
-#define MIB_OF(bytes) ((unsigned long long)(((bytes) + MIB(1) - 1) >> 20))
-
-typedef err_t (*write_fn)(void *context, gpa_t to, const void *data, size_t bytes);
-
-static void put(u8 *at, u32 offset, u64 value, u32 bytes)
-{
-	memcpy(at + offset, &value, bytes);
-}
-
 static u64 ram_end(const struct elf_boot_input *in)
 {
-	return ALIGN_DOWN(min(in->memory_bytes, (u64)SPACE_LOW_END), PAGE_BYTES);
+	return ALIGN_DOWN(boot_low_ram_end(in->memory_bytes), PAGE_BYTES);
 }
 
 /* Where module @index has its words: each its own slot. */
@@ -93,8 +79,7 @@ static err_t place_modules(
 	if (sum > room || ALIGN_DOWN(end - sum, PAGE_BYTES) < out->kernel.end) {
 		fmt_snprintf(why, why_bytes,
 			"the initrd and modules (%llu MiB) do not fit: of the VM's %llu MiB the kernel takes the first %llu",
-			MIB_OF(sum), (unsigned long long)(in->memory_bytes >> 20),
-			MIB_OF(out->kernel.end));
+			mib_needed(sum), mib_given(in->memory_bytes), mib_needed(out->kernel.end));
 		return E_RANGE;
 	}
 	for (u32 i = in->module_count; i-- > 0;) {
@@ -122,7 +107,7 @@ static err_t check_sizes(
 	if (out->kernel.end > ram_end(in)) {
 		fmt_snprintf(why, why_bytes,
 			"the kernel needs %llu MiB of memory; the VM has %llu MiB",
-			MIB_OF(out->kernel.end), (unsigned long long)(in->memory_bytes >> 20));
+			mib_needed(out->kernel.end), mib_given(in->memory_bytes));
 		return E_RANGE;
 	}
 	return 0;
@@ -131,16 +116,12 @@ static err_t check_sizes(
 err_t elf_boot_plan(
 	const struct elf_boot_input *in, struct elf_boot_plan *out, char *why, size_t why_bytes)
 {
-	err_t err;
+	err_t err =
+		boot_check_memory(in->memory_bytes, in->acpi_gpa, in->acpi_bytes, why, why_bytes);
 
 	memset(out, 0, sizeof(*out));
-	if (in->memory_bytes < LOW_AREA_END || in->acpi_gpa < 0xa0000 ||
-		in->acpi_gpa + in->acpi_bytes > LOW_AREA_END) {
-		fmt_snprintf(why, why_bytes, "%llu KiB of memory are too little for any kernel",
-			(unsigned long long)(in->memory_bytes >> 10));
-		return E_RANGE;
-	}
-	err = elf_kernel_read(in->kernel, in->kernel_bytes, &out->kernel, why, why_bytes);
+	if (!err)
+		err = elf_kernel_read(in->kernel, in->kernel_bytes, &out->kernel, why, why_bytes);
 	if (!err)
 		err = check_sizes(in, out, why, why_bytes);
 	if (!err)
@@ -155,69 +136,69 @@ err_t elf_boot_plan(
 
 static void pvh_info(const struct elf_boot_input *in, const struct elf_boot_plan *plan, u8 *info)
 {
-	put(info, PVH_MAGIC, PVH_START_MAGIC, 4);
-	put(info, PVH_VERSION, 1, 4); /* 1: it has a memory map */
-	put(info, PVH_MODULE_COUNT, in->module_count, 4);
-	put(info, PVH_MODULES, in->module_count ? MODULES_GPA : 0, 8);
-	put(info, PVH_CMDLINE, CMDLINE_GPA, 8);
-	put(info, PVH_RSDP, in->acpi_bytes ? in->acpi_gpa : 0, 8);
-	put(info, PVH_MAP, MAP_GPA, 8);
-	put(info, PVH_MAP_COUNT, plan->e820_count, 4);
+	put_field(info, PVH_MAGIC, PVH_START_MAGIC, 4);
+	put_field(info, PVH_VERSION, 1, 4); /* 1: it has a memory map */
+	put_field(info, PVH_MODULE_COUNT, in->module_count, 4);
+	put_field(info, PVH_MODULES, in->module_count ? MODULES_GPA : 0, 8);
+	put_field(info, PVH_CMDLINE, CMDLINE_GPA, 8);
+	put_field(info, PVH_RSDP, in->acpi_bytes ? in->acpi_gpa : 0, 8);
+	put_field(info, PVH_MAP, MAP_GPA, 8);
+	put_field(info, PVH_MAP_COUNT, plan->e820_count, 4);
 }
 
 static u32 pvh_module(
 	const struct elf_boot_input *in, const struct elf_boot_plan *plan, u32 index, u8 *to)
 {
-	put(to, 0, plan->module_gpa[index], 8);
-	put(to, 8, in->modules[index].bytes, 8);
-	put(to, 16, words_gpa(index), 8);
+	put_field(to, 0, plan->module_gpa[index], 8);
+	put_field(to, 8, in->modules[index].bytes, 8);
+	put_field(to, 16, words_gpa(index), 8);
 	return PVH_MODULE_BYTES;
 }
 
 static u32 pvh_map(const struct linux_e820 *e, u8 *to)
 {
-	put(to, 0, e->base, 8);
-	put(to, 8, e->bytes, 8);
-	put(to, 16, e->type, 4);
+	put_field(to, 0, e->base, 8);
+	put_field(to, 8, e->bytes, 8);
+	put_field(to, 16, e->type, 4);
 	return PVH_MAP_BYTES;
 }
 
 static void multiboot_info(
 	const struct elf_boot_input *in, const struct elf_boot_plan *plan, u8 *info)
 {
-	put(info, MB_FLAGS,
+	put_field(info, MB_FLAGS,
 		MB_HAS_MEMORY | MB_HAS_CMDLINE | MB_HAS_MAP |
 			(in->module_count ? MB_HAS_MODULES : 0),
 		4);
-	put(info, MB_MEM_LOWER_KIB, plan->e820[0].bytes >> 10, 4);
-	put(info, MB_MEM_UPPER_KIB, (ram_end(in) - LOW_AREA_END) >> 10, 4);
-	put(info, MB_CMDLINE, CMDLINE_GPA, 4);
-	put(info, MB_MODULE_COUNT, in->module_count, 4);
-	put(info, MB_MODULES, in->module_count ? MODULES_GPA : 0, 4);
-	put(info, MB_MAP_BYTES, plan->e820_count * MB_MAP_ENTRY, 4);
-	put(info, MB_MAP, MAP_GPA, 4);
+	put_field(info, MB_MEM_LOWER_KIB, plan->e820[0].bytes >> 10, 4);
+	put_field(info, MB_MEM_UPPER_KIB, (ram_end(in) - HIGH_RAM_BASE) >> 10, 4);
+	put_field(info, MB_CMDLINE, CMDLINE_GPA, 4);
+	put_field(info, MB_MODULE_COUNT, in->module_count, 4);
+	put_field(info, MB_MODULES, in->module_count ? MODULES_GPA : 0, 4);
+	put_field(info, MB_MAP_BYTES, plan->e820_count * MB_MAP_ENTRY, 4);
+	put_field(info, MB_MAP, MAP_GPA, 4);
 }
 
 static u32 multiboot_module(
 	const struct elf_boot_input *in, const struct elf_boot_plan *plan, u32 index, u8 *to)
 {
-	put(to, 0, plan->module_gpa[index], 4);
-	put(to, 4, plan->module_gpa[index] + in->modules[index].bytes, 4);
-	put(to, 8, words_gpa(index), 4);
+	put_field(to, 0, plan->module_gpa[index], 4);
+	put_field(to, 4, plan->module_gpa[index] + in->modules[index].bytes, 4);
+	put_field(to, 8, words_gpa(index), 4);
 	return MB_MODULE_ENTRY;
 }
 
 static u32 multiboot_map(const struct linux_e820 *e, u8 *to)
 {
-	put(to, 0, MB_MAP_ENTRY - 4, 4);
-	put(to, 4, e->base, 8);
-	put(to, 12, e->bytes, 8);
-	put(to, 20, e->type, 4);
+	put_field(to, 0, MB_MAP_ENTRY - 4, 4);
+	put_field(to, 4, e->base, 8);
+	put_field(to, 12, e->bytes, 8);
+	put_field(to, 20, e->type, 4);
 	return MB_MAP_ENTRY;
 }
 
 static err_t write_tables(const struct elf_boot_input *in, const struct elf_boot_plan *plan,
-	write_fn write, void *context)
+	boot_write_fn write, void *context)
 {
 	bool pvh = plan->kernel.protocol == ELF_PVH;
 	u8 info[MB_BYTES] = {0};
@@ -245,7 +226,7 @@ static err_t write_tables(const struct elf_boot_input *in, const struct elf_boot
 }
 
 static err_t write_segments(const struct elf_boot_input *in, const struct elf_boot_plan *plan,
-	write_fn write, void *context)
+	boot_write_fn write, void *context)
 {
 	err_t err = 0;
 
@@ -260,7 +241,7 @@ static err_t write_segments(const struct elf_boot_input *in, const struct elf_bo
 }
 
 static err_t write_modules(const struct elf_boot_input *in, const struct elf_boot_plan *plan,
-	write_fn write, void *context)
+	boot_write_fn write, void *context)
 {
 	err_t err = 0;
 
@@ -275,7 +256,7 @@ static err_t write_modules(const struct elf_boot_input *in, const struct elf_boo
 }
 
 err_t elf_boot_load(const struct elf_boot_input *in, const struct elf_boot_plan *plan,
-	write_fn write, void *context)
+	boot_write_fn write, void *context)
 {
 	err_t err = write_tables(in, plan, write, context);
 
@@ -290,10 +271,7 @@ err_t elf_boot_load(const struct elf_boot_input *in, const struct elf_boot_plan 
 	return err;
 }
 
-#define SEGMENT_CODE_32  0xc09bu /* access rights: D, P, S, code, accessed; G */
-#define SEGMENT_DATA     0xc093u
-#define SEGMENT_TSS_BUSY 0x8bu
-#define SEGMENT_UNUSABLE 0x10000u
+#define SEGMENT_CODE_32 0xc09bu /* access rights: D, P, S, code, accessed; G */
 
 /* Selectors mean nothing here: both protocols give no GDT, and the kernel brings its own. */
 void elf_boot_registers(const struct elf_boot_plan *plan, struct virt_sregs *sregs,

@@ -3,18 +3,13 @@
  * the header's fields are copied out of it there, so that what was checked is what is used.
  */
 #include "hv/kernel/linux_boot.h"
-#include "mm/base/fmt.h"
-#include "mm/base/str.h"
-#include "mm/space/space.h"
+#include "hv/kernel/boot_common.h"
 
 /* Where things lie in the guest; all below 640 KiB but the kernel and the initrd. */
 #define GDT_GPA         0x6000u
 #define BOOT_PARAMS_GPA 0x7000u
 #define PAGE_TABLES_GPA 0x8000u
-#define CMDLINE_GPA     0x20000u
-#define CMDLINE_MAX     0x10000u
 #define LOW_RAM_END     0x9fc00u
-#define HIGH_RAM_BASE   0x100000u
 
 /* The setup header, by offset in the file and in boot_params alike. */
 enum {
@@ -60,8 +55,6 @@ _Static_assert(PARAMS_E820 + LINUX_E820_MAX * 20 <= PARAMS_USED, "all that is se
 #define E820_RESERVED   2u
 #define E820_ACPI       3u
 
-#define MIB_OF(bytes) ((unsigned long long)(((bytes) + MIB(1) - 1) >> 20))
-
 static u32 get(const u8 *at, u32 offset, u32 bytes)
 {
 	u32 value = 0;
@@ -76,17 +69,6 @@ static u64 get64(const u8 *at, u32 offset)
 
 	memcpy(&value, at + offset, 8);
 	return value;
-}
-
-static void put(u8 *at, u32 offset, u64 value, u32 bytes)
-{
-	memcpy(at + offset, &value, bytes);
-}
-
-/* End of RAM below 4 GiB. */
-static u64 low_end(u64 memory_bytes)
-{
-	return min(memory_bytes, (u64)SPACE_LOW_END);
 }
 
 /* Is this a kernel that we can start? Fills the fields about the file. */
@@ -133,7 +115,7 @@ static err_t place_kernel(
 {
 	const u8 *file = in->kernel;
 	u64 need = max((u64)get(file, HDR_INIT_BYTES, 4), (u64)out->kernel_bytes);
-	u64 ram_end = low_end(in->memory_bytes);
+	u64 ram_end = boot_low_ram_end(in->memory_bytes);
 
 	out->kernel_gpa = get64(file, HDR_PREF_ADDRESS);
 	if (out->kernel_gpa < HIGH_RAM_BASE || out->kernel_gpa >= SPACE_LOW_END ||
@@ -148,7 +130,7 @@ static err_t place_kernel(
 	if (out->kernel_end > ram_end) {
 		fmt_snprintf(why, why_bytes,
 			"the kernel needs %llu MiB of memory to unpack itself; the VM has %llu MiB",
-			MIB_OF(out->kernel_end), (unsigned long long)(in->memory_bytes >> 20));
+			mib_needed(out->kernel_end), mib_given(in->memory_bytes));
 		return E_RANGE;
 	}
 	return 0;
@@ -159,7 +141,7 @@ static err_t place_initrd(
 	const struct linux_boot_input *in, struct linux_boot_plan *out, char *why, size_t why_bytes)
 {
 	u64 limit = (u64)get(in->kernel, HDR_INITRD_MAX, 4) + 1;
-	u64 end = min(limit, low_end(in->memory_bytes));
+	u64 end = min(limit, boot_low_ram_end(in->memory_bytes));
 
 	out->initrd_gpa = 0;
 	if (in->initrd_bytes == 0)
@@ -168,8 +150,8 @@ static err_t place_initrd(
 		ALIGN_DOWN(end - in->initrd_bytes, PAGE_BYTES) < out->kernel_end) {
 		fmt_snprintf(why, why_bytes,
 			"the initrd (%llu MiB) does not fit: of the VM's %llu MiB the kernel takes the first %llu",
-			MIB_OF(in->initrd_bytes), (unsigned long long)(in->memory_bytes >> 20),
-			MIB_OF(out->kernel_end));
+			mib_needed(in->initrd_bytes), mib_given(in->memory_bytes),
+			mib_needed(out->kernel_end));
 		return E_RANGE;
 	}
 	out->initrd_gpa = ALIGN_DOWN(end - in->initrd_bytes, PAGE_BYTES);
@@ -203,10 +185,10 @@ u32 linux_e820_fill(struct linux_e820 *out, u64 memory_bytes, u64 acpi_gpa, size
 	u32 n = 0;
 
 	n = add_e820(out, n, 0, LOW_RAM_END, E820_RAM);
-	n = add_e820(out, n, LOW_RAM_END, 0xa0000, E820_RESERVED);
+	n = add_e820(out, n, LOW_RAM_END, LOW_AREA_END, E820_RESERVED);
 	n = add_e820(out, n, acpi_gpa, acpi_end, E820_ACPI);
 	n = add_e820(out, n, acpi_end, HIGH_RAM_BASE, E820_RESERVED);
-	n = add_e820(out, n, HIGH_RAM_BASE, low_end(memory_bytes), E820_RAM);
+	n = add_e820(out, n, HIGH_RAM_BASE, boot_low_ram_end(memory_bytes), E820_RAM);
 	if (memory_bytes > SPACE_LOW_END)
 		n = add_e820(out, n, SPACE_HIGH_BASE,
 			SPACE_HIGH_BASE + (memory_bytes - SPACE_LOW_END), E820_RAM);
@@ -216,16 +198,12 @@ u32 linux_e820_fill(struct linux_e820 *out, u64 memory_bytes, u64 acpi_gpa, size
 err_t linux_boot_plan(
 	const struct linux_boot_input *in, struct linux_boot_plan *out, char *why, size_t why_bytes)
 {
-	err_t err;
+	err_t err =
+		boot_check_memory(in->memory_bytes, in->acpi_gpa, in->acpi_bytes, why, why_bytes);
 
 	memset(out, 0, sizeof(*out));
-	if (in->memory_bytes < HIGH_RAM_BASE || in->acpi_gpa < 0xa0000 ||
-		in->acpi_gpa + in->acpi_bytes > HIGH_RAM_BASE) {
-		fmt_snprintf(why, why_bytes, "%llu KiB of memory are too little for any kernel",
-			(unsigned long long)(in->memory_bytes >> 10));
-		return E_RANGE;
-	}
-	err = check_kernel(in, out, why, why_bytes);
+	if (!err)
+		err = check_kernel(in, out, why, why_bytes);
 	if (!err)
 		err = place_kernel(in, out, why, why_bytes);
 	if (!err)
@@ -244,23 +222,21 @@ static void fill_boot_params(
 	memset(params, 0, PARAMS_USED);
 	memcpy(params + HDR_SETUP_SECTS, (const u8 *)in->kernel + HDR_SETUP_SECTS,
 		plan->setup_header_bytes);
-	put(params, HDR_LOADER_TYPE, LOADER_UNKNOWN, 1);
-	put(params, HDR_LOADFLAGS, get(params, HDR_LOADFLAGS, 1) | LOADED_HIGH, 1);
-	put(params, HDR_CMDLINE, CMDLINE_GPA, 4);
-	put(params, HDR_RAMDISK, plan->initrd_gpa, 4);
-	put(params, HDR_RAMDISK_BYTES, in->initrd_bytes, 4);
-	put(params, PARAMS_EXT_RAMDISK, plan->initrd_gpa >> 32, 4);
-	put(params, PARAMS_EXT_RAMDISK_BYTES, (u64)in->initrd_bytes >> 32, 4);
-	put(params, PARAMS_RSDP, in->acpi_gpa, 8);
-	put(params, PARAMS_E820_COUNT, plan->e820_count, 1);
+	put_field(params, HDR_LOADER_TYPE, LOADER_UNKNOWN, 1);
+	put_field(params, HDR_LOADFLAGS, get(params, HDR_LOADFLAGS, 1) | LOADED_HIGH, 1);
+	put_field(params, HDR_CMDLINE, CMDLINE_GPA, 4);
+	put_field(params, HDR_RAMDISK, plan->initrd_gpa, 4);
+	put_field(params, HDR_RAMDISK_BYTES, in->initrd_bytes, 4);
+	put_field(params, PARAMS_EXT_RAMDISK, plan->initrd_gpa >> 32, 4);
+	put_field(params, PARAMS_EXT_RAMDISK_BYTES, (u64)in->initrd_bytes >> 32, 4);
+	put_field(params, PARAMS_RSDP, in->acpi_gpa, 8);
+	put_field(params, PARAMS_E820_COUNT, plan->e820_count, 1);
 	for (u32 i = 0; i < plan->e820_count; i++) {
-		put(params, PARAMS_E820 + i * 20, plan->e820[i].base, 8);
-		put(params, PARAMS_E820 + i * 20 + 8, plan->e820[i].bytes, 8);
-		put(params, PARAMS_E820 + i * 20 + 16, plan->e820[i].type, 4);
+		put_field(params, PARAMS_E820 + i * 20, plan->e820[i].base, 8);
+		put_field(params, PARAMS_E820 + i * 20 + 8, plan->e820[i].bytes, 8);
+		put_field(params, PARAMS_E820 + i * 20 + 16, plan->e820[i].type, 4);
 	}
 }
-
-typedef err_t (*write_fn)(void *context, gpa_t to, const void *data, size_t bytes);
 
 #define CHUNK_ENTRIES 64u
 
@@ -268,7 +244,8 @@ typedef err_t (*write_fn)(void *context, gpa_t to, const void *data, size_t byte
  * Page table entries @first + i * @step, for i below @count; the rest of the page zero. In chunks,
  * for a hypervisor stack is small.
  */
-static err_t write_table(write_fn write, void *context, u64 gpa, u64 first, u64 step, u32 count)
+static err_t write_table(
+	boot_write_fn write, void *context, u64 gpa, u64 first, u64 step, u32 count)
 {
 	u64 chunk[CHUNK_ENTRIES];
 	err_t err = 0;
@@ -283,7 +260,7 @@ static err_t write_table(write_fn write, void *context, u64 gpa, u64 first, u64 
 
 /* A level-4 table, a level-3 table and four level-2 tables of 2 MiB pages: the first 4 GiB at va =
  * pa. */
-static err_t write_page_tables(write_fn write, void *context)
+static err_t write_page_tables(boot_write_fn write, void *context)
 {
 	u64 next = PAGE_TABLES_GPA + PAGE_BYTES;
 	err_t err = write_table(write, context, PAGE_TABLES_GPA, next | TABLE_FLAGS, 0, 1);
@@ -301,7 +278,7 @@ static err_t write_page_tables(write_fn write, void *context)
 static const u64 gdt[4] = {0, 0, 0x00af9b000000ffffull, 0x00cf93000000ffffull};
 
 static err_t write_boot_params(const struct linux_boot_input *in,
-	const struct linux_boot_plan *plan, write_fn write, void *context)
+	const struct linux_boot_plan *plan, boot_write_fn write, void *context)
 {
 	u8 params[PARAMS_USED];
 	err_t err;
@@ -315,7 +292,7 @@ static err_t write_boot_params(const struct linux_boot_input *in,
 }
 
 err_t linux_boot_load(const struct linux_boot_input *in, const struct linux_boot_plan *plan,
-	write_fn write, void *context)
+	boot_write_fn write, void *context)
 {
 	err_t err = write(context, GPA(GDT_GPA), gdt, sizeof(gdt));
 
@@ -335,10 +312,7 @@ err_t linux_boot_load(const struct linux_boot_input *in, const struct linux_boot
 	return err;
 }
 
-#define SEGMENT_CODE_64  0xa09bu /* access rights: L, P, S, code, accessed; G */
-#define SEGMENT_DATA     0xc093u
-#define SEGMENT_TSS_BUSY 0x8bu
-#define SEGMENT_UNUSABLE 0x10000u
+#define SEGMENT_CODE_64 0xa09bu /* access rights: L, P, S, code, accessed; G */
 
 void linux_boot_registers(const struct linux_boot_plan *plan, struct virt_sregs *sregs,
 	u64 gpr[GPR_COUNT], u64 *rip, u64 *rflags)

@@ -21,8 +21,7 @@ struct linux_boot_input {
 	const void *initrd; /* NULL if none */
 	size_t initrd_bytes;
 	const char *cmdline;
-	const void *
-		acpi; /* tables made for guest-physical acpi_gpa by vdev_acpi_build(); RSDP first */
+	const void *acpi; /* vdev_acpi_build()'s tables, made for acpi_gpa; RSDP first */
 	size_t acpi_bytes;
 	u64 acpi_gpa;
 	u64 memory_bytes;

@@ -83,12 +83,11 @@ struct vm_memory {
 	u64 balloon_pages; /* that the scheduler wants in its balloon; the administrator may want
 			      more */
 	struct mem_active active;
-	u64 granted_pages;      /* memory.startup, and what was added since */
-	bool blocked;           /* [a] its vCPUs stand still */
-	u64 blocked_from_ns;    /* valid while blocked */
-	u64 blocked_ns, blocks; /* before that, and how often */
-	struct memory_order
-		log[MEMORY_ORDERS]; /* the newest is log[(order_count - 1) % MEMORY_ORDERS] */
+	u64 granted_pages;                      /* memory.startup, and what was added since */
+	bool blocked;                           /* [a] its vCPUs stand still */
+	u64 blocked_from_ns;                    /* valid while blocked */
+	u64 blocked_ns, blocks;                 /* before that, and how often */
+	struct memory_order log[MEMORY_ORDERS]; /* newest: (order_count - 1) % MEMORY_ORDERS */
 	u64 order_count;
 	struct memory_taken for_faults, in_exchange;
 	u64 looked_ns;           /* when the log last looked for what faults have taken */

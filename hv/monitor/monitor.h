@@ -13,8 +13,7 @@
 /* Open COM2, unless it is the console's. */
 void monitor_open(void);
 
-/* Hear, answer, send what the line takes. Each turn of the loop; bounded; cheap when it is not due.
- */
+/* Hear, answer, send what the line takes. Each turn of the loop; bounded; cheap when not due. */
 void monitor_work(u64 now_ns);
 
 /* Is somebody there, or something to send? Then the loop shall come round in MONITOR_TURN_NS: the

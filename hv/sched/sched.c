@@ -170,10 +170,7 @@ static void start_vms(void)
 	}
 }
 
-/*
- * The memory of VMs that have ended is freed; then those start that were to meanwhile, if they need
- * wait for nothing else. Returns whether there is more to be freed.
- */
+/* The memory of VMs that have ended is freed. Returns whether there is more of it. */
 static bool continue_releases(void)
 {
 	struct vm *vm;
@@ -184,29 +181,27 @@ static bool continue_releases(void)
 			return true;
 		}
 	}
-	list_for_each_entry (vm, &vms, all) {
-		/* What goes wrong is logged, and kept in vm->why. */
-		if (vm->start_wanted && vm_start(vm) != 0)
-			continue;
-	}
 	return false;
 }
 
 /*
- * One VM at a time is started, the others that are to be wait: so the first one runs soon. Returns
- * whether there is one.
+ * Those that waited begin to start, if they need wait for nothing more. One VM at a time goes on
+ * with that, the others wait for it: so the first one runs soon. Returns whether there is one.
  */
 static bool continue_start(void)
 {
-	struct vm *vm;
+	struct vm *vm, *first = NULL;
 
 	list_for_each_entry (vm, &vms, all) {
-		if (vm->state == VM_STARTING) {
-			vm_continue_start(vm, time_tsc() + work_ticks);
-			return true;
-		}
+		/* What goes wrong is logged, and kept in vm->why. */
+		if (vm->start_wanted && vm_start(vm) != 0)
+			continue;
+		if (vm->state == VM_STARTING && !first)
+			first = vm;
 	}
-	return false;
+	if (first)
+		vm_continue_start(first, time_tsc() + work_ticks);
+	return first;
 }
 
 /* When the loop must come round at the latest. Serial lines have no interrupt: they are fed, and

@@ -36,8 +36,7 @@ struct aml_block aml_scope(struct aml *aml, const char *root_name);
 struct aml_block aml_device(struct aml *aml, const char *name);
 struct aml_block aml_package(struct aml *aml, u8 count);
 
-/* Name(_CRS, ResourceTemplate() { IO(port, count) Interrupt(edge, active high, exclusive) {gsi} })
- */
+/* Name(_CRS, ResourceTemplate() { IO(port, count) Interrupt(edge, high, exclusive) {gsi} }) */
 void aml_crs_port_irq(struct aml *aml, u16 port, u8 count, u32 gsi);
 /* Name(_CRS, ResourceTemplate() { Memory32Fixed(read-write, at, bytes) Interrupt(level, active
  * high, exclusive) {gsi} }) */

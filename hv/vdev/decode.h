@@ -51,8 +51,7 @@ struct decode_insn {
 	u8 segment;       /* SEG_* numbering of the memory operand, overrides applied */
 	enum decode_extend extend;
 	u64 value;
-	/* The effective address: base + index * scale + displacement (before the segment's base).
-	 */
+	/* The effective address: base + index * scale + displacement (before a segment's base). */
 	s8 base, index; /* register, -1 = none, -2 (base) = RIP of the next instruction */
 	u8 scale;
 	s64 displacement;

@@ -104,8 +104,7 @@ static void write_redirect(struct ioapic *io, struct lapic_set *set, u32 pin, bo
 
 	entry = high ? (u32)entry | (u64)value << 32 : (entry & BITS(63, 32)) | value;
 	entry = (entry & REDIRECT_WRITABLE) | kept;
-	/* Made edge-triggered, a pin forgets: how guests of IOAPICs with no EOI register clear it.
-	 */
+	/* Made edge-triggered, it forgets: how guests of IOAPICs with no EOI register clear it. */
 	if (!(entry & REDIRECT_LEVEL))
 		entry &= ~REDIRECT_REMOTE_IRR;
 	io->redirect[pin] = entry;

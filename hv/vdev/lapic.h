@@ -107,8 +107,7 @@ err_t lapic_msr_write(struct lapic_set *set, u32 index, u32 msr, u64 value);
 void lapic_message(struct lapic_set *set, u32 destination, bool logical, enum lapic_delivery mode,
 	u8 vector, bool level);
 
-/* An edge to each APIC whose id is @first plus a bit's number in @ids. Returns how many there are.
- */
+/* An edge to each APIC whose id is @first plus a bit's number in @ids. Returns how many. */
 u32 lapic_send_each(struct lapic_set *set, u64 ids, u64 first, enum lapic_delivery mode, u8 vector);
 
 int lapic_peek(const struct lapic_set *set, u32 index, u8 *blocked_class);

@@ -1,5 +1,4 @@
-/* What lapic.c (registers), lapic_bus.c (messages) and lapic_timer.c share among themselves only.
- */
+/* What lapic.c (registers), lapic_bus.c (messages) and lapic_timer.c share among themselves. */
 #ifndef HV_VDEV_LAPIC_PRIVATE_H
 #define HV_VDEV_LAPIC_PRIVATE_H
 

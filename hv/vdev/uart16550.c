@@ -54,8 +54,7 @@ static u32 trigger(const struct uart16550 *u)
 	return u->fcr & FCR_ENABLE ? levels[u->fcr >> 6] : 1;
 }
 
-/* The interrupt of highest priority. Bytes below the trigger level have always waited long enough.
- */
+/* The interrupt of highest priority. Bytes below the trigger level have always waited enough. */
 static u8 pending_interrupt(const struct uart16550 *u)
 {
 	if ((u->ier & IER_LINE_STATUS) && u->overrun)

@@ -1,5 +1,4 @@
-/* A block device's registers, and its requests' headers, which the guest may cut into any pieces.
- */
+/* A block device's registers, and its requests' headers, which a guest may cut into any pieces. */
 #include "hv/vdev/virtio_blk.h"
 #include "mm/base/str.h"
 

@@ -222,8 +222,7 @@ err_t virtio_mmio_access(struct virtio_mmio *m, u32 offset, u32 bytes, bool writ
 {
 	bool is_register = offset < VIRTIO_MMIO_CONFIG;
 
-	/* "The driver MUST only use 32 bit wide and aligned reads and writes": others do nothing.
-	 */
+	/* "The driver MUST only use 32 bit wide and aligned reads and writes": no other works. */
 	if (is_register && (bytes != 4 || offset % 4)) {
 		*value = 0;
 		return 0;

@@ -11,8 +11,7 @@
 
 bool pvclock_is_msr(u32 index);
 
-/* E_INVAL: the value deserves #GP; E_WAIT, E_NOMEM, E_CORRUPT: as guest_mem, nothing was changed.
- */
+/* E_INVAL: the value deserves #GP; E_WAIT, E_NOMEM, E_CORRUPT: as guest_mem, nothing changed. */
 must_check err_t pvclock_msr_write(struct vcpu *vcpu, u32 index, u64 value);
 u64 pvclock_msr_read(const struct vcpu *vcpu, u32 index);
 

@@ -16,8 +16,7 @@ void pvclock_scale(u64 tsc_khz, u32 *mul, s8 *shift)
 		per_second <<= 1;
 		s--;
 	}
-	/* Large numbers lose their low bits alike; the quotient's 32 bits are not touched by that.
-	 */
+	/* Large numbers lose their low bits alike; the quotient's 32 bits are untouched by it. */
 	while (per_second >= BIT(32)) {
 		per_second >>= 1;
 		hz >>= 1;

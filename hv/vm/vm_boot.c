@@ -41,8 +41,7 @@ struct vm_boot {
 	struct elf_boot_plan plan;
 	struct piece pieces[PIECES_MAX]; /* still to be copied, from piece_next on */
 	u32 piece_count, piece_next;
-	struct virt_sregs
-		sregs; /* to start with, when all is copied; general registers are in the vCPU */
+	struct virt_sregs sregs; /* to start with, when all is copied; the vCPU has general ones */
 	char cmdline[CONFIG_CMDLINE_BYTES + VM_EXTRA_BYTES];
 	char module_names[CONFIG_MODULES_BYTES];
 	u8 acpi[VDEV_ACPI_BYTES];

@@ -357,8 +357,7 @@ static void check_controls(struct checker *c)
 			vmread(VMCS_ENTRY_EVENT_ERROR), "over 15 bits");
 }
 
-/* "Checks on Host Control Registers, MSRs, and SSP", "... Segment and Descriptor-Table Registers".
- */
+/* "Checks on Host Control Registers, MSRs, and SSP", "...Segment and Descriptor-Table Registers" */
 static void check_host(struct checker *c)
 {
 	static const char *const names[] = {

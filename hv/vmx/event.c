@@ -19,8 +19,7 @@ void vmx_event_set(struct virt_vcpu *vcpu, const struct virt_event *event)
 	struct vmx_vcpu *vmx = vmx_of(vcpu);
 	u32 info = event->vector | (u32)event->type << 8 | EVENT_INFO_VALID;
 
-	/* The CPU insists: an error code exactly where the vector has one, and none in real mode.
-	 */
+	/* The CPU insists: an error code exactly where a vector has one, and none in real mode. */
 	if (event->type == EVENT_EXCEPTION && event->vector < 32 &&
 		(BIT(event->vector) & VECTORS_WITH_ERROR) && (vmread(VMCS_CR0_SHADOW) & CR0_PE)) {
 		info |= EVENT_INFO_ERROR;
@@ -128,8 +127,7 @@ void vmx_event_prepare(struct virt_vcpu *vcpu)
 	}
 }
 
-/* The #DB that vmx_skip() left comes first: injected over it, an interrupt's handler would get it.
- */
+/* The #DB that vmx_skip() left comes first: injected over it, an interrupt's handler gets it. */
 static bool step_pending(const struct virt_vcpu *vcpu)
 {
 	return (vcpu->rflags & RFLAGS_TF) && (vmread(VMCS_GUEST_PENDING_DEBUG) & PENDING_DEBUG_BS);

@@ -45,8 +45,7 @@ static const u8 has_length[REASON_COUNT] = {
 	[REASON_XSETBV] = 1,
 };
 
-/* Reasons that mean one thing and carry nothing; 0 (EXIT_HOST_INTERRUPT) where there is more to do.
- */
+/* Reasons that mean one thing and carry nothing; 0 (EXIT_HOST_INTERRUPT) where there is more. */
 static const u8 simple_kind[REASON_COUNT] = {
 	[REASON_TRIPLE_FAULT] = EXIT_TRIPLE_FAULT,
 	[REASON_INIT] = EXIT_INIT,

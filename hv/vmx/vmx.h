@@ -173,8 +173,7 @@ void vmx_report_entry_failure(struct virt_vcpu *vcpu, u32 reason, u64 qualificat
 void vmx_dump(struct virt_vcpu *vcpu);
 const char *vmx_reason_name(u32 reason);
 
-/* Make @vcpu's VMCS current for a moment whoever's is now, and back. For init, reset and destroy.
- */
+/* Make @vcpu's VMCS current for a moment whoever's is now, and back. For init, reset, destroy. */
 struct virt_vcpu *vmx_borrow(struct virt_vcpu *vcpu);
 void vmx_give_back(struct virt_vcpu *vcpu, struct virt_vcpu *before);
 

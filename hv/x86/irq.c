@@ -219,8 +219,7 @@ void cpu_idle(void)
 	if (__atomic_load_n(&cpu->pending, __ATOMIC_RELAXED))
 		return;
 	start = time_tsc();
-	/* No interrupt is lost between the check and HLT: STI holds them off for one instruction.
-	 */
+	/* No interrupt is lost between check and HLT: STI holds them off for one instruction. */
 	__asm__ volatile("sti; hlt; cli" : : : "memory");
 	cpu->idle_ns += time_ns_from_tsc(time_tsc() - start);
 }

@@ -21,8 +21,7 @@ enum {
  * need it). */
 void irq_init_cpu(void);
 
-/* Deal with an interrupt that was acknowledged by a VM exit (VT-x): as if it came through the IDT.
- */
+/* Deal with an interrupt that a VM exit acknowledged (VT-x): as if it came through the IDT. */
 void irq_dispatch(u8 vector);
 
 /* Open interrupts for a moment so that a pending one is taken (SVM after an INTR exit). */

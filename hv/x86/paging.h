@@ -63,8 +63,7 @@ bool paging_is_mapped(u64 va);
 /* A stack with an unmapped page below it. Returns its top, or 0. */
 u64 paging_alloc_stack(u64 bytes);
 
-/* Size and alignment in whole pages, zeroed, from frame_alloc_run(FRAME_HV). NULL if there is none.
- */
+/* Size and alignment in whole pages, zeroed, from frame_alloc_run(FRAME_HV). NULL if none. */
 void *kmem_alloc(size_t bytes);
 void kmem_free(void *p, size_t bytes);
 

@@ -135,8 +135,7 @@ static void map_image_part(
 		(u64)(to - from), rights);
 }
 
-/* Make the top-level entries now that others will share: later additions then show in both roots.
- */
+/* Make the top-level entries now that others will share: later additions show in both roots. */
 static void reserve_top(u64 va, u64 bytes)
 {
 	for (u64 at = va; at < va + bytes; at += GIB(512)) {

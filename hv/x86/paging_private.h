@@ -37,8 +37,7 @@ extern struct paging_roots paging_roots;
  */
 u64 *paging_entry(u64 root, u64 va, u32 level);
 
-/* Map whole pages, with the largest that fit. What is mapped already is a mistake. Returns E_NOMEM.
- */
+/* Map whole pages, the largest that fit. What is mapped already is a mistake. Returns E_NOMEM. */
 must_check err_t paging_map(u64 root, u64 va, u64 pa, u64 bytes, u64 flags);
 
 /* A zeroed page from the boot pool: its physical address; 0 once the pool is closed. */

@@ -263,8 +263,7 @@ static void start_one(struct cpu *cpu, u64 trampoline)
 		return;
 	}
 	leave_out(cpu, why_failed(was));
-	/* It shall not come late either. One that has answered may hold a lock: it halts by itself.
-	 */
+	/* Nor shall it come late. One that has answered may hold a lock: it halts by itself. */
 	if (was == CPU_STARTING)
 		irq_send_ipi(cpu->apic_id, LAPIC_ICR_INIT | LAPIC_ICR_ASSERT);
 }

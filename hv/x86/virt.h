@@ -97,8 +97,7 @@ enum vm_exit_kind {
 struct vm_exit {
 	enum vm_exit_kind kind;
 	u8 insn_bytes;    /* length of the exiting instruction where known, else 0 */
-	bool in_delivery; /* EXIT_EXCEPTION: it came up while another exception was being delivered
-			   */
+	bool in_delivery; /* EXIT_EXCEPTION: it came while another exception was being delivered */
 	u64 raw_reason, raw_info; /* vendor's numbers, for dumps */
 	union {
 		struct {
@@ -111,8 +110,7 @@ struct vm_exit {
 			u16 port;
 			u8 bytes; /* 1, 2, 4 */
 			bool in, string, rep;
-			u8 address_bytes; /* of a string instruction, where known (2, 4, 8), else 0
-					   */
+			u8 address_bytes; /* of string instructions, if known (2, 4, 8), else 0 */
 			u8 segment;       /* of OUTS, SEG_*; valid if address_bytes is */
 		} io;
 		struct {

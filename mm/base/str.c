@@ -39,8 +39,7 @@ static void copy_downwards(u8 *dst, const u8 *src, size_t bytes)
 
 void *memmove(void *dst, const void *src, size_t bytes)
 {
-	/* Upwards is right unless dst starts inside src; word steps are too, as each loads first.
-	 */
+	/* Upwards is right unless dst starts inside src; so are word steps, as each loads first. */
 	if ((uintptr_t)dst - (uintptr_t)src >= bytes)
 		return memcpy(dst, src, bytes);
 	copy_downwards(dst, src, bytes);

@@ -66,8 +66,7 @@ void fault_guard_add(struct space *space, gfn_t gfn)
 {
 	struct user *user = &users[platform_cpu_id()];
 
-	/* A page may fault several times, to be read, to be there, to be written: it counts once.
-	 */
+	/* A page may fault several times, to be read, be there, be written: it counts once. */
 	if (user->space != space || !user->guard || has(user->guard, gfn))
 		return;
 	__atomic_store_n(&user->guard->pages[user->guard->next], gfn.v + 1, __ATOMIC_RELAXED);

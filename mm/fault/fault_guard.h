@@ -35,8 +35,7 @@ void fault_guard_use(struct space *space, u32 index);
 /* The vCPU that this CPU answers for has moved on: nothing is protected for it any more. */
 void fault_guard_moved_on(void);
 
-/* @gfn of @space was brought in: if this CPU answers for one of its vCPUs, protect it. Region held.
- */
+/* @gfn of @space came in: if this CPU answers for one of its vCPUs, protect it. Region held. */
 void fault_guard_add(struct space *space, gfn_t gfn);
 
 /* Region held. Cost: O(vCPUs). */

@@ -142,8 +142,7 @@ const char *frame_kind_name(enum frame_kind kind);
 u64 frame_kind_count(enum frame_kind kind);
 /* Free frames, those in per-CPU caches included. Cost: O(CPUs), of words that they keep writing. */
 u64 frame_free_count(void);
-/* So many at least: those in no CPU's cache. Cost: a word that is written once in 64 allocations.
- */
+/* So many at least: those in no CPU's cache. Cost: a word written once in 64 allocations. */
 u64 frame_free_at_least(void);
 u64 frame_total_count(void);
 /* How many whole free 2 MiB regions there are. */

@@ -28,8 +28,7 @@ void frame_pool_give_large(pfn_t first);
 /* First of a wholly free region, or PFN_NONE. O(1). */
 pfn_t frame_pool_take_large(void);
 
-/* The lowest @count free frames in a row within one of @ranges, or PFN_NONE. Cost: O(memory / 64).
- */
+/* The lowest @count free frames in a row in one of @ranges, or PFN_NONE. Cost: O(memory / 64). */
 pfn_t frame_pool_take_run(const struct frame_range *ranges, u32 range_count, u64 count);
 
 bool frame_pool_has(pfn_t pfn);

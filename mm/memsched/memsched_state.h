@@ -15,8 +15,7 @@ enum mem_state { MEM_HIGH, MEM_CLEAR, MEM_SOFT, MEM_HARD, MEM_LOW, MEM_STATE_COU
 /* In frames. */
 struct mem_levels {
 	u64 min_free;
-	u64 enter[MEM_STATE_COUNT]; /* a state begins when less is free; [MEM_HIGH]: never looked at
-				     */
+	u64 enter[MEM_STATE_COUNT]; /* a state begins when less is free; [MEM_HIGH]: never read */
 	u64 leave[MEM_STATE_COUNT]; /* and ends when so much is */
 	u64 aim;                    /* what reclaim strives to have free, in the midst of clear */
 	u64 urgent_aim;             /* what compression and swapping do, in the midst of soft */

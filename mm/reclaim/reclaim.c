@@ -112,8 +112,7 @@ static bool batch_go_on(u64 end_ns)
 	return !reclaim.has_batch;
 }
 
-/* Lock held. Choose a batch of @space, trying harder where there is nothing. False: nothing can go.
- */
+/* Lock held. Choose a batch of @space, trying harder if there is nothing. False: nothing can go. */
 static bool batch_start(struct space *space, u64 pages)
 {
 	u32 want = (u32)min(pages, (u64)EVICT_BATCH_PAGES);
@@ -282,8 +281,7 @@ void reclaim_everything(struct space *space)
 
 /* --- For a fault ----------------------------------------------------------------------------- */
 
-/* Shared pages, with the background's batch; if another CPU has it, that one does what can be done.
- */
+/* Shared pages, with the background's batch; if another CPU has it, that one does what it can. */
 static bool direct_shared(void)
 {
 	if (!spin_trylock(&reclaim.lock))

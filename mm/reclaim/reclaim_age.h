@@ -31,8 +31,7 @@ void reclaim_age_gone(struct space *space, u32 age);
 /* Region held. The page of @frame came unasked: until it is used it is older than all others. */
 void reclaim_age_unwanted(struct space *space, pfn_t frame);
 
-/* Region held. The sweep did not find the page of @frame in use, but somebody sees now that it is.
- */
+/* Region held. The sweep did not find the page of @frame in use, but somebody sees that it is. */
 void reclaim_age_used(struct space *space, pfn_t frame);
 
 #endif

@@ -24,8 +24,7 @@ void promise_init(void);
  */
 void promise_reserve(u64 pages);
 
-/* Free frames that nobody is owed and reclaim does not need: what VMs above their promise may take.
- */
+/* Free frames that nobody is owed nor reclaim needs: what VMs above their promise may take. */
 u64 promise_spare_pages(void);
 
 /* Of its pages, those that @space finds frames for whatever others do. */

@@ -80,8 +80,7 @@ static inline u64 slat_load(const u64 *entry)
 	return __atomic_load_n(entry, __ATOMIC_ACQUIRE);
 }
 
-/* Write an entry that is absent, which hardware never changes; all that it names is written before.
- */
+/* Write an absent entry, which hardware never changes; all that it names is written before. */
 static inline void slat_set_absent(u64 *entry, u64 value)
 {
 	__atomic_store_n(entry, value, __ATOMIC_RELEASE);

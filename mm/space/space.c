@@ -235,8 +235,7 @@ static void large_clear(struct space *space, u64 leaf, struct tlb_gather *gather
 	space_uncount(space, large_leaves, 1);
 }
 
-/* Gather what a detached table maps. Its entries stay as they are: the next taker zeroes the table.
- */
+/* Gather what a detached table maps. Its entries stay: the next taker zeroes the table. */
 static void table_clear(struct space *space, u64 entry, struct tlb_gather *gather)
 {
 	const u64 *leaves = platform_frame_va(slat_pfn(space->format, entry));

@@ -28,8 +28,7 @@ void space_registry_remove(struct space *space);
 struct space *space_hold(u32 number, u64 serial);
 void space_release(struct space *space);
 
-/* Hold the space with the next number after @number, or NULL: there is none. For walks from 0 on.
- */
+/* Hold the space of the next number after @number, or NULL: there is none. For walks from 0 on. */
 struct space *space_hold_next(u32 number);
 
 /*

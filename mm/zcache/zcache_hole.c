@@ -47,8 +47,7 @@ u32 zcache_hole_reuse(struct zcache *zcache, struct zcache_class *class)
 	return handle;
 }
 
-/* The class, which has a hole, becomes a place shorter. False: its last object must stay for now.
- */
+/* The class, which has a hole, becomes a place shorter. False: its last object must still stay. */
 static bool shorten(struct zcache *zcache, struct zcache_class *class)
 {
 	struct zcache_place last = zcache_class_last(class), to;

@@ -28,8 +28,7 @@
 #define VM_PAGES   65536u /* the cache that is filled is a tenth of a VM of 256 MiB */
 #define CHURN      60000u /* pages that go and come in the full cache */
 
-/* What Linux keeps for a block of zram besides mm_stat's memory: an entry of its table, a handle.
- */
+/* What Linux keeps for a block of zram besides mm_stat's memory: an entry of a table, a handle. */
 #define ZRAM_ENTRY_BYTES 24.0
 
 static pfn_t pages[PAGES_MOST]; /* the corpus, in frames */

@@ -14,8 +14,7 @@
 void peer_make(const struct corpus *corpus);
 void peer_end(void);
 
-/** CPU seconds until ksmd has been at each page twice: at the second sight it looks for its like.
- */
+/** CPU seconds until ksmd has been at each page twice: at second sight it looks for its like. */
 double peer_first_s(void);
 
 /** CPU seconds of a later pass over all pages. */

@@ -27,8 +27,7 @@ void timing_cannot_run(const char *format, ...) __attribute__((noreturn, format(
 /* The kernel thread of that name (ksmd, kswapd0), or -1. */
 pid_t timing_find_thread(const char *name);
 
-/* CPU seconds that a process or kernel thread has had, by its schedstat; negative if nobody tells.
- */
+/* CPU seconds that a process or kernel thread has had, by its schedstat; negative: nobody tells. */
 double timing_thread_cpu_s(pid_t pid);
 
 /* One number, or a word, in a file of sysfs. False if it is not there or not permitted. */

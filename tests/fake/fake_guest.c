@@ -80,8 +80,7 @@ static void cache_fill(struct space *space, u64 gfn, u64 pages, pfn_t pfn, u32 r
 
 	u64 region = ALIGN_DOWN(gfn, (u64)REGION_PAGE_COUNT);
 
-	/* Some CPUs take a machine check when two sizes meet in their cache (SDM, "iTLB multihit").
-	 */
+	/* Some CPUs machine-check when two sizes meet in their cache (SDM, "iTLB multihit"). */
 	if (pages == 1 && slot_find(&space->tlb, region, REGION_PAGE_COUNT))
 		violation("a small page beside the large one around it", t, gfn_to_gpa(GFN(gfn)));
 	*t = (struct translation){&space->tlb, gfn, pages, pfn.v, rights, dirty};

@@ -43,8 +43,7 @@ struct space *fake_guest_running(u32 cpu);
 /* Called on @cpu just before it leaves for a kick. */
 void fake_guest_before_leave(void (*act)(u32 cpu));
 
-/* Kicks reach a CPU at its next fake_guest_poll() or access, instead of at once: for real threads.
- */
+/* Kicks reach a CPU at its next fake_guest_poll() or access, not at once: for real threads. */
 void fake_guest_threaded(bool on);
 void fake_guest_poll(void);
 
@@ -59,8 +58,7 @@ u64 fake_guest_hits(void);
 u64 fake_guest_walks(void);
 u64 fake_guest_kicks(void);
 
-/* The frame that holds the page now, mapped or hidden, without side effects; NULL if there is none.
- */
+/* The frame that holds the page now, mapped or hidden, without side effects; NULL if none. */
 void *fake_guest_look(const struct space *space, gfn_t gfn);
 
 #endif

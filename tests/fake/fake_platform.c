@@ -210,8 +210,7 @@ static void *zeroed_pages(size_t *bytes)
 	return pages;
 }
 
-/* Of a table with @item bytes for each @per frames: allow access to the pages that speak of @range.
- */
+/* Of a table with @item bytes for each @per frames: allow access to pages that speak of @range. */
 static void table_back(char *table, size_t item, u64 per, const struct frame_range *range)
 {
 	u64 from = ALIGN_DOWN(range->first.v / per * item, PAGE_BYTES);

@@ -51,8 +51,7 @@ static void other_start(void)
 	};
 	if (memsched_power_on(&other_vm, why, sizeof(why)))
 		return;
-	/* What is promised is free, but what space_create() needs besides may be another's by now.
-	 */
+	/* What is promised is free, but what space_create() needs besides may be taken by now. */
 	if (space_create(&other, &config)) {
 		other = NULL;
 		memsched_power_off(&other_vm);

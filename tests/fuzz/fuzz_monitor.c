@@ -1,5 +1,5 @@
-/* SRCS: hv/monitor/monitor_request.c hv/monitor/json_read.c hv/monitor/json_write.c mm/base/fmt.c
- */
+/* SRCS: hv/monitor/monitor_request.c hv/monitor/json_read.c hv/monitor/json_write.c
+   mm/base/fmt.c */
 /*
  * Any line as a request: it is understood or refused with a reason, what is understood is printable
  * and lies in the line; and any bytes, written as JSON, are one line of printable ASCII.

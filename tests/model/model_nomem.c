@@ -227,8 +227,7 @@ static void all_failures(const struct slat_format *format, bool large, bool and_
 		REQUIRE(touch(neighbour, 3, SLAT_READ, &back) && back == value);
 		if (failing && failing > count)
 			break;
-		/* A failing 2 MiB allocation is made up for by small pages; any other is noticed.
-		 */
+		/* A failing 2 MiB allocation is made good by small pages; any other is noticed. */
 		REQUIRE(failing == 0 || large || failures_seen > seen_before);
 	}
 	vm_end(neighbour);

@@ -18,12 +18,10 @@
 
 /* A place for VMs, one after the other. */
 struct stress_vm {
-	pthread_rwlock_t
-		life;        /* who uses the VM reads it; who makes, resets or ends it writes it */
-	struct space *space; /* [life] NULL: none */
-	u64 generation;      /* [life] counts VMs */
-	/* [life] by CPU and page: what the CPU wrote last; its own, or everybody's who writes life.
-	 */
+	pthread_rwlock_t life; /* who uses the VM reads it; who makes, resets or ends it writes */
+	struct space *space;   /* [life] NULL: none */
+	u64 generation;        /* [life] counts VMs */
+	/* [life] by CPU and page: what the CPU wrote last; its own, or of who writes life. */
 	u64 seeds[STRESS_CPUS][STRESS_PAGES_MAX];
 };
 

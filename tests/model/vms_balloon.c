@@ -1,5 +1,4 @@
-/* Guests' balloons: lists of pages that are given up and taken back, some of them lies. See vms.h.
- */
+/* Guests' balloons: lists of pages given up and taken back, some of them lies. See vms.h. */
 #include "tests/model/vms_private.h"
 #include "mm/balloon/balloon.h"
 

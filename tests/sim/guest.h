@@ -42,8 +42,7 @@ struct guest {
 u64 guest_touched(const struct guest *guest);
 /* Pages of the working set that are out. */
 u64 guest_lacks(const struct guest *guest);
-/* What it would use and has not: lacking pages, and appetite that its balloon leaves no room for.
- */
+/* What it would use and has not: lacking pages, and appetite its balloon leaves no room for. */
 u64 guest_misses(const struct guest *guest);
 
 /* The driver's turn: a step towards the target that it was told. */

@@ -1,5 +1,4 @@
-/* The division by another method than the policy's, in real numbers: for how near the policy comes.
- */
+/* The division by another method than the policy's, in real numbers: how near the policy comes. */
 #ifndef TESTS_SIM_IDEAL_H
 #define TESTS_SIM_IDEAL_H
 

@@ -224,8 +224,7 @@ static EFI_BOOT_SERVICES services = {
 static SIMPLE_TEXT_OUTPUT_INTERFACE screen = {.OutputString = output_string};
 static EFI_SYSTEM_TABLE table = {.BootServices = &services, .ConOut = &screen};
 
-/* The tests. What the loader remembers of its memory lasts, so each test gives back what it took.
- */
+/* The tests. What the loader remembers of its memory lasts, so each gives back what it took. */
 
 static int begin(void **state)
 {

@@ -1,6 +1,5 @@
 /* SRCS: hv/x86/cpu_start.c */
-/* A CPU's start: whatever comes first, it and the boot CPU are of one mind whether it takes part.
- */
+/* A CPU's start: whatever comes first, it and the boot CPU agree whether it takes part. */
 #include "hv/x86/cpu_start.h"
 #include "tests/fake/cmocka.h"
 

@@ -164,8 +164,7 @@ static void test_no_frame_changes_nothing(void **state)
 	stop(space);
 }
 
-/* A CPU that reads zeros through its cache is thrown out before another CPU's write becomes a page.
- */
+/* A CPU that reads zeros through its cache is thrown out before another's write becomes a page. */
 static void test_zero_to_private_flushes_the_other_cpu(void **state)
 {
 	u64 value = ~0ull, seven = 7;

@@ -1,5 +1,5 @@
-/* SRCS: mm/memsched/memsched_target.c mm/memsched/memsched_entitle.c mm/memsched/memsched_state.c
- */
+/* SRCS: mm/memsched/memsched_target.c mm/memsched/memsched_entitle.c
+   mm/memsched/memsched_state.c */
 /* What is ordered in which state, from which VM: each row of the policy. minFree is 1000 frames,
  * the tax 75%. */
 #include "mm/memsched/memsched_target.h"

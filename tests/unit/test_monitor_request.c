@@ -1,7 +1,6 @@
-/* SRCS: hv/monitor/monitor_request.c hv/monitor/json_read.c hv/monitor/json_write.c mm/base/fmt.c
- */
-/* What the second serial line says is JSON, what it hears is answered or refused with the reason.
- */
+/* SRCS: hv/monitor/monitor_request.c hv/monitor/json_read.c hv/monitor/json_write.c
+   mm/base/fmt.c */
+/* What the second serial line says is JSON, what it hears is answered or refused with a reason. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,6 +1,5 @@
 /* SRCS: hv/vm/pvclock_scale.c */
-/* The paravirtual clock's factor: what a guest computes from it is the time, to parts in a billion.
- */
+/* The paravirtual clock's factor: what a guest computes is the time, to parts in a billion. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -428,8 +428,7 @@ static void test_large_leaves_are_split_for_a_gain_only(void **state)
 	stop();
 }
 
-/* A VM of one 2 MiB leaf with its own bytes, and one of small pages, @alike of which are the same.
- */
+/* A VM of one 2 MiB leaf with its own bytes, and one of small pages, @alike of them the same. */
 static void start_leaf_beside_small_pages(u64 alike)
 {
 	fake_start_plain(2, 9000);

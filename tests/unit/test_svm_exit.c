@@ -1,6 +1,5 @@
 /* SRCS: hv/svm/exit.c hv/svm/sregs.c */
-/* SVM's exit codes as struct vm_exit, with and without what newer CPUs tell; segments to and fro.
- */
+/* SVM's exit codes as struct vm_exit, with or without what newer CPUs tell; segments to and fro. */
 #include "hv/svm/svm.h"
 #include "hv/x86/irq.h"
 #include "hv/x86/msr.h"

@@ -7,8 +7,7 @@ static void ignore(struct swap_io *io)
 	(void)io;
 }
 
-/* A record for @count pages, of page numbers from @gfn on, without frames: nothing is written here.
- */
+/* A record for @count pages, of numbers from @gfn on, without frames: nothing is written here. */
 static struct swap_io *cluster(u32 count, u64 gfn)
 {
 	struct swap_io *io = swap_io_take(false);

@@ -14,8 +14,7 @@ static u32 kicked; /* bit by CPU */
 static pfn_t watched;
 static enum frame_kind watched_at_kick;
 
-/* The CPU leaves at once, and we see what state a gathered frame is in while it was still inside.
- */
+/* The CPU leaves at once, and we see the state of a gathered frame while it was still inside. */
 static void kick(u32 cpu)
 {
 	u32 from = platform_cpu_id();

@@ -1,5 +1,5 @@
-/* SRCS: hv/vmx/entry_check.c hv/vmx/sregs.c hv/vmx/cr.c mm/base/log.c mm/base/fmt.c mm/base/check.c
- */
+/* SRCS: hv/vmx/entry_check.c hv/vmx/sregs.c hv/vmx/cr.c mm/base/log.c mm/base/fmt.c
+   mm/base/check.c */
 /* A refused entry is explained: each field that is made wrong is named, and a good state blames
  * none. */
 #include "tests/unit/vmx_rig.h"

@@ -119,8 +119,7 @@ static void relieve(struct balloon *b)
 		give_back(b, reserve - room);
 }
 
-/* No process dies while the balloon has something: the kernel tries again where it is freed some.
- */
+/* No process dies while the balloon has something: the kernel tries again if it is freed some. */
 int balloon_oom(struct notifier_block *notifier, unsigned long unused, void *freed)
 {
 	struct balloon *b = container_of(notifier, struct balloon, on_oom);

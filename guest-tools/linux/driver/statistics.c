@@ -22,8 +22,7 @@ u64 balloon_os_minimum(void)
 	u64 pages = 0;
 	int node;
 
-	/* What the kernel holds before it manages any: its own text, page descriptors, firmware's.
-	 */
+	/* What the kernel holds before it manages any: its text, page descriptors, firmware's. */
 	for_each_online_node(node) pages += node_present_pages(node);
 	pages -= min_t(u64, pages, totalram_pages());
 	pages += global_node_page_state_pages(NR_SLAB_UNRECLAIMABLE_B);

@@ -95,8 +95,7 @@ static uint64_t line_hash(const uint64_t *line, uint32_t line_index)
 {
 	uint64_t hash = 0xa0761d6478bd642full * (line_index + 1);
 
-	/* Each step is a bijection of the hash and of the word: no single wrong word goes unseen.
-	 */
+	/* Each step is a bijection of the hash and the word: no single wrong word goes unseen. */
 	for (uint32_t i = 0; i < LINE_WORDS; i++) {
 		hash = (hash ^ line[i]) * 0x9fb21c651e98df25ull;
 		hash ^= hash >> 29;

@@ -111,8 +111,7 @@ void bench_show(const char *name, uint64_t *ticks, uint32_t count);
  * wrong. */
 void events_run(uint32_t *test_count, uint32_t *wrong_count);
 
-/** What the hypervisor performs in the guest's place: string I/O and accesses to device registers.
- */
+/** What the hypervisor performs in the guest's place: string I/O, accesses to device registers. */
 void io_run(uint32_t *test_count, uint32_t *wrong_count);
 
 /** Compressed pages: see zip.c. zip_bench() returns false if it cannot be run. */

@@ -114,8 +114,7 @@ static void map_memory(void)
 	p->pdpt[3] = (uintptr_t)p->high | kernel;
 	p->window_directory[0] = (uintptr_t)p->window | table;
 	for (uint64_t i = 0; i < 512; i++) {
-		/* What is not there is not mapped either, or each stray pointer would be the end.
-		 */
+		/* What is not there is not mapped either, or any stray pointer would be the end. */
 		p->low[i] = i << 21 < hostile.memory_end ? i << 21 | large : 0;
 		p->high[i] = 0;
 		p->window[i] = 0;

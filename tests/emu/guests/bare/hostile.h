@@ -40,8 +40,7 @@ struct hostile {
 	uint64_t memory_end;
 	bool is_tcg; /* QEMU's own faults are not what is looked for */
 	bool trace;
-	bool with_devices; /* in this deed pointers lead to devices, and code is such as drivers use
-			    */
+	bool with_devices; /* this deed's pointers lead to devices; code is such as drivers use */
 	uint32_t events_left; /* interrupts that may still return to what they interrupted */
 	uint32_t steps_left;  /* likewise, single steps */
 	uint64_t count_by_vector[256];

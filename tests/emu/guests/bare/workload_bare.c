@@ -65,8 +65,7 @@ static void wait_for_key(void)
 	}
 }
 
-/* Verify everything, write to everything, verify everything. @wait: when no page is like another.
- */
+/* Verify everything, write to everything, verify again. @wait: when no page is like another. */
 static void overwrite(struct workload *w, bool wait)
 {
 	enum workload_profile profile = w->profile;
