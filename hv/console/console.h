@@ -33,7 +33,7 @@ void console_run_for(char *line, void (*answer)(const char *text, size_t bytes))
 /* Show @vm's serial line and pass on what is typed, until Ctrl-]. From a command only. */
 void console_attach(struct vm *vm);
 
-/* From vm.c: a guest sent a byte; a line of it is complete (vm->output.line). Any CPU; locks: the
+/* A guest sent a byte; a line of it is complete (vm->output.line). Any CPU; locks: the
  * VM's held. Never waits for the line. */
 void console_guest_byte(struct vm *vm, u8 byte);
 void console_guest_line(struct vm *vm);

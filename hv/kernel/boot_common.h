@@ -49,7 +49,7 @@ static inline u64 boot_low_ram_end(u64 memory_bytes)
 }
 
 /* Do the areas below 1 MiB fit, whatever the kernel? E_RANGE with a sentence in @why if not. */
-static inline err_t boot_check_memory(
+must_check static inline err_t boot_check_memory(
 	u64 memory_bytes, u64 acpi_gpa, size_t acpi_bytes, char *why, size_t why_bytes)
 {
 	if (memory_bytes >= HIGH_RAM_BASE && acpi_gpa >= LOW_AREA_END &&

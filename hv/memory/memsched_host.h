@@ -1,7 +1,7 @@
 /*
  * The memory scheduler at work: it looks at the host and at every running VM, has mm decide, and
- * hands the orders to those who carry them out: balloon_host.c balloons, mm/reclaim evicts,
- * mm/fetch brings back, sched.c keeps a blocked VM from running.
+ * hands the orders to those who carry them out: balloon_host.c balloons, mm/reclaim evicts
+ * and brings back, sched.c keeps a blocked VM from running.
  *
  * A state is looked at in each turn of the loop, and decided upon when it changes, each second
  * while it is soft or worse, else each Mem.BalancePeriod. Once a second the samples of accessed

@@ -9,7 +9,6 @@
 #include "hv/boot_times.h"
 #include "hv/console/console.h"
 #include "hv/disk/disks.h"
-#include "hv/hv_ops.h"
 #include "hv/memory/large_pages.h"
 #include "hv/memory/memsched_host.h"
 #include "hv/monitor/monitor.h"

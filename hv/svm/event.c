@@ -216,8 +216,10 @@ static void shadow_keep(struct svm_vcpu *svm)
 	struct vmcb *vmcb = svm->vmcb;
 
 	if (svm->in_shadow && !shadow(svm) && vmcb->save.rip == svm->shadow_rip &&
-		svm->shadow_losses < SHADOW_LOSSES_MAX) {
-		svm->shadow_losses++;
+		!svm->step_done && svm->shadow_losses < SHADOW_LOSSES_MAX) {
+		/* A fault says that the instruction has not ended: it may come again and again. */
+		if (!svm->shadow_losses || vmcb->control.exit_code == VMEXIT_INTR)
+			svm->shadow_losses++;
 		vmcb->control.intr_shadow |= VMCB_SHADOW;
 	} else {
 		svm->shadow_losses = 0;

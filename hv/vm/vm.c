@@ -13,7 +13,6 @@
 #include "hv/vm/vm_wait.h"
 #include "hv/x86/paging.h"
 #include "hv/x86/time.h"
-#include "mm/balloon/balloon.h"
 #include "mm/reclaim/reclaim.h"
 #include "mm/base/fmt.h"
 #include "mm/base/log.h"

@@ -1,6 +1,7 @@
 /*
  * Each part is taken after those that it stands on; where one is not to be had, labels give back
- * those before it by name. What the end gives back is the same, the other way round.
+ * those before it by name. What the end gives back is the same, but for the
+ * disk the other way round. Promises (vm.h) are changed here too, by any CPU.
  */
 #include "hv/vm/vm_parts.h"
 #include "hv/console/console.h"

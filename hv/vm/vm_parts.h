@@ -1,7 +1,7 @@
 /*
  * What a VM is made of while it is on: its disk, its swap file, memsched's promise, its memory, its
- * devices, its vCPUs, and the kernel that is to be loaded. vm.c's alone, which decides when. Boot
- * CPU, with the lives lock held.
+ * devices, its vCPUs, and the kernel that is to be loaded. vm.c decides when: boot CPU, with the
+ * lives lock held.
  */
 #ifndef HV_VM_VM_PARTS_H
 #define HV_VM_VM_PARTS_H

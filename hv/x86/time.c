@@ -160,7 +160,7 @@ void time_arm(u64 tsc)
 	struct cpu *cpu = this_cpu();
 	u64 now, ticks;
 
-	/* SVM asks before every entry, for the same time all through a slice. */
+	/* SVM asks before every entry, mostly for the same time all through a slice. */
 	if (cpu->timer_tsc == tsc)
 		return;
 	cpu->timer_tsc = tsc;

@@ -131,26 +131,23 @@ static bool is_filled(pfn_t frame, u32 *value)
 	return true;
 }
 
-/* Is the page to be spared the swap file by what @worth is of? In any case where it cannot go
- * there.
- */
-static bool is_tried(
-	const struct space *space, const struct evict_batch *batch, struct space_worth *worth)
+static bool can_be_swapped(const struct space *space, const struct evict_batch *batch)
 {
-	return !command_has_room(space, batch) || !swap_volume_is_usable(space->swap->volume) ||
-	       swap_file_used(space->swap) >= space->swap->slot_count || evict_is_worth_it(worth);
+	return command_has_room(space, batch) && swap_volume_is_usable(space->swap->volume) &&
+	       swap_file_used(space->swap) < space->swap->slot_count;
 }
 
 /* Region held; the page is hidden and cannot change. Its entry, if a shared frame is the same. */
 static bool shared_entry(
 	struct space *space, pfn_t frame, const struct evict_batch *batch, u64 *out)
 {
-	bool found;
+	bool is_last_way = !space->zcache && !can_be_swapped(space, batch), found;
 
-	if (!share_is_on(space) || !is_tried(space, batch, &space->share_worth))
+	if (!share_is_on(space) || (!is_last_way && !evict_is_worth_it(&space->share_worth)))
 		return false;
 	found = share_instead(space, frame, out);
 	evict_worth_note(&space->share_worth, found);
+	space_count(space, evict_hashed, 1);
 	if (found)
 		space_count(space, evicted_shared, 1);
 	return found;
@@ -174,7 +171,8 @@ static bool frameless_entry(
 	}
 	if (shared_entry(space, frame, batch, out))
 		return true;
-	if (!space->zcache || !is_tried(space, batch, &space->zip_worth))
+	if (!space->zcache ||
+		(can_be_swapped(space, batch) && !evict_is_worth_it(&space->zip_worth)))
 		return false;
 	err_t err = zcache_store(space->zcache, gfn, frame, &handle);
 

@@ -56,7 +56,8 @@ u32 evict_io_write_objects(struct space *space);
  */
 must_check err_t evict_io_unfold(const struct swap_page *page);
 
-/* Pages now being written out, of all spaces; most of them will be free frames soon. */
+/* Pages now being written out, of all spaces; most of them will be free frames soon, shared ones
+ * with their last. */
 u64 evict_io_pages_leaving(void);
 /* Is anything being written out, objects too? */
 bool evict_io_is_writing(void);

@@ -129,8 +129,8 @@ static bool batch_start(struct space *space, u64 pages)
 	return false;
 }
 
-/* Lock held. Shared pages, as nothing else is left. False: there are none either. */
-static bool shared_start(bool for_fault)
+/* Lock held. Shared pages, as nothing else is left. */
+static enum reclaim_swept shared_start(bool for_fault)
 {
 	struct space *space;
 	enum reclaim_swept swept = reclaim_choose_shared(&reclaim.batch, &space);
@@ -141,18 +141,23 @@ static bool shared_start(bool for_fault)
 			space_count(space, taken_for_faults, evict_chosen(&reclaim.batch));
 		space_release(space);
 	}
-	return swept != RECLAIM_SWEPT_NOTHING;
+	return swept;
 }
 
-/* Lock held. A batch of the space that has most to lose. False: there is nothing at all. */
+/* Lock held. A batch of the space that has most to lose. False: there is nothing at all, or nothing
+ * before a command completes. */
 static bool any_start(void)
 {
 	struct space *space = reclaim_space();
 	bool started = space && batch_start(space, EVICT_BATCH_PAGES);
+	enum reclaim_swept swept;
 
 	if (space)
 		space_release(space);
-	return started || shared_start(false);
+	if (started)
+		return true;
+	swept = shared_start(false);
+	return swept == RECLAIM_SWEPT_SOME || swept == RECLAIM_SWEPT_ON;
 }
 
 /* Lock held. A batch of a space that is to lose pages by order. False: there is none. */
@@ -286,7 +291,7 @@ static bool direct_shared(void)
 {
 	if (!spin_trylock(&reclaim.lock))
 		return true;
-	bool chosen = !batch_go_on(~0ull) || shared_start(true);
+	bool chosen = !batch_go_on(~0ull) || shared_start(true) != RECLAIM_SWEPT_NOTHING;
 
 	batch_go_on(~0ull);
 	spin_unlock(&reclaim.lock);

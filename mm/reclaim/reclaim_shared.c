@@ -21,17 +21,22 @@ void reclaim_shared_init(void)
 	sweep.next_page = 0;
 }
 
-/* May it lose shared pages: has it a swap file with room, and more than its reservation? */
-static bool may_lose(const struct space *space)
+/*
+ * So many shared pages may it lose: none without a swap file that has room, or beyond its
+ * reservation. What is on its way out already is as good as lost.
+ */
+static u64 may_lose(const struct space *space)
 {
-	u64 shared = space_pages_in_state(space, PAGE_SHARED);
+	u64 shared = space_pages_in_state(space, PAGE_SHARED), promised = promise_pages(space);
+	u64 stays = space_held_pages(space) + shared;
 
-	return space->swap && shared && reclaim_can_lose(space) &&
-	       space_consumed_pages(space) + shared > promise_pages(space);
+	if (!space->swap || !reclaim_can_lose(space) || stays <= promised)
+		return 0;
+	return min(shared, stays - promised);
 }
 
-/* Pages of one region. Returns how many were taken; *@full: this one has to wait for room. */
-static u32 region_choose(struct space *space, struct evict_batch *batch, bool *full)
+/* At @most so many pages of one region. Returns how many; *@full: the next has to wait for room. */
+static u32 region_choose(struct space *space, struct evict_batch *batch, u64 most, bool *full)
 {
 	u64 end = space_region_end(space, sweep.next_page);
 	gfn_t gfn = space_page_gfn(space, sweep.next_page);
@@ -41,7 +46,8 @@ static u32 region_choose(struct space *space, struct evict_batch *batch, bool *f
 	spin_lock(lock);
 	u64 *entry = space_page_entry(space, gfn);
 
-	for (; entry && sweep.next_page < end; sweep.next_page++, entry++, gfn.v++) {
+	for (; entry && sweep.next_page < end && taken < most;
+		sweep.next_page++, entry++, gfn.v++) {
 		u64 leaf = slat_load(entry);
 
 		if (!slat_is_present(space->format, leaf) ||
@@ -64,15 +70,16 @@ static u32 region_choose(struct space *space, struct evict_batch *batch, bool *f
 /* Up to the end of @space, or a batch. Likewise. */
 static u32 space_choose(struct space *space, struct evict_batch *batch, u32 *looked, bool *full)
 {
+	u64 most = may_lose(space);
 	u32 taken = 0;
 
 	*full = false;
 	evict_begin(batch, space);
-	while (!taken && !*full && may_lose(space) && sweep.next_page < space->page_count &&
+	while (!taken && !*full && most && sweep.next_page < space->page_count &&
 		*looked < LOOK_MOST) {
 		u64 from = sweep.next_page;
 
-		taken = region_choose(space, batch, full);
+		taken = region_choose(space, batch, most, full);
 		*looked += (u32)(sweep.next_page - from);
 	}
 	evict_flush(batch);
@@ -125,6 +132,8 @@ enum reclaim_swept reclaim_choose_shared(struct evict_batch *batch, struct space
 		}
 		space_release(*space);
 	}
+	if (full)
+		return RECLAIM_SWEPT_FULL;
 	if (sweep.idle <= CLASSES)
 		return RECLAIM_SWEPT_ON;
 	sweep.idle = 0;

@@ -15,6 +15,7 @@
 enum reclaim_swept {
 	RECLAIM_SWEPT_SOME,    /* there is a batch, flushed; its space is held */
 	RECLAIM_SWEPT_ON,      /* none found so far; to be called again */
+	RECLAIM_SWEPT_FULL,    /* one found, but all commands are under way; when one completes */
 	RECLAIM_SWEPT_NOTHING, /* there are no such pages at all */
 };
 

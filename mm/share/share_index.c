@@ -11,9 +11,9 @@
  * time, so that pages which are written again and again drive out each other, and not those that
  * nobody writes any more; a page that is hashed again to the same goes last.
  *
- * A reference is taken under the bucket's lock only, and the step from one reference to none is
- * taken under it too. So whoever finds an entry there finds a live frame. Drops that leave a
- * reference need no lock.
+ * A reference is taken under the bucket's lock, or by whoever holds one, and the step from one
+ * reference to none is taken under it too. So whoever finds an entry there finds a live frame.
+ * Drops that leave a reference need no lock.
  */
 #include "mm/share/share_index.h"
 #include "mm/frame/frame.h"

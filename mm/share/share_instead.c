@@ -14,12 +14,9 @@ bool share_instead(struct space *space, pfn_t frame, u64 *leaf)
 	bool zero;
 
 	id = share_identify(space, frame, &zero);
-	space_count(space, share_hashed, 1);
 	if (!share_index_find_shared(id, &shared))
 		return false;
-	space_count(space, share_compared, 1);
 	if (!share_pages_equal(frame, shared)) {
-		share_refuse(space, SHARE_REFUSED_DIFFERS);
 		share_index_put(shared);
 		return false;
 	}

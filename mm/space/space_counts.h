@@ -59,6 +59,7 @@ struct space_stats {
 		evicted_clean; /* pages that lost their frame */
 	u64 evicted_zero;      /* of zeros: untouched again */
 	u64 evicted_shared;    /* shared instead: its bytes were there already */
+	u64 evict_hashed;      /* to see whether they were */
 	u64 evicted_object;    /* compressed objects written out as they are */
 	u64 evict_kept;        /* chosen, but used meanwhile */
 	/* Chosen by faults: one of any space, that found no frame; its own, for what it gets. */

@@ -178,7 +178,7 @@ CASES = [
     # Every kind of event, delivered through absent IDT, TSS, stack, GDT, page tables.
     Case("events-through-absent-pages", "[host]\nautostop = yes\nMem.AllocGuestLargePage = 0\n" +
          bare("g1", "events", **{"debug.hypercalls": "yes"}), expect=(r"WORKLOAD ok profile=events",)),
-    Case("interrupts-behind-sti", host() + bare("g1", "shadow"), expect=(r"WORKLOAD ok profile=shadow tests=10000 wrong=0",)),
+    Case("interrupts-behind-sti", host() + bare("g1", "shadow"), expect=(r"WORKLOAD ok profile=shadow tests=14000 wrong=0",)),
     Case("emulated-instructions", host(**{"Mem.AllocGuestLargePage": 0}) +
          bare("g1", "io", **{"debug.hypercalls": "yes"}), expect=(r"across a page\]", r"WORKLOAD ok profile=io")),
     Case("linux-with-pages-hidden", host() + vm("g1", WELL, **{"debug.hide": 3000})),

@@ -439,7 +439,7 @@ static bool was_stressed(const struct stress_counts *c)
 {
 	return c->ended && c->unverified && c->verified_pages && c->waits && c->overwrites &&
 	       c->peeks && c->balloons && c->zipped && c->swapped && c->faults_swap && c->merged &&
-	       c->taken;
+	       c->shared_instead && c->taken;
 }
 
 int stress_run(u64 seed, u64 steps, bool scarce, bool all)

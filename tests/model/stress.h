@@ -21,7 +21,7 @@ struct stress_vm {
 	pthread_rwlock_t life; /* who uses the VM reads it; who makes, resets or ends it writes */
 	struct space *space;   /* [life] NULL: none */
 	u64 generation;        /* [life] counts VMs */
-	/* [life] by CPU and page: what the CPU wrote last; its own, or of who writes life. */
+	/* By CPU and page: what the CPU wrote last; its own, or all of who writes life. */
 	u64 seeds[STRESS_CPUS][STRESS_PAGES_MAX];
 };
 

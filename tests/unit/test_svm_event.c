@@ -341,6 +341,52 @@ static void a_shadow_that_an_event_ended_does_not_come_back(void **state)
 	assert_true(svm_interrupt_allowed(&vcpu));
 }
 
+/* The instruction behind STI is in a page that has to come from the disk. */
+static void faults_do_not_wear_a_shadow_out(void **state)
+{
+	(void)state;
+	begin_in_shadow();
+	for (u32 i = 0; i < 100; i++) {
+		run(VMEXIT_NPF, 0);
+		vmcb.control.intr_shadow = 0;
+		end_run();
+		assert_false(svm_interrupt_allowed(&vcpu));
+	}
+}
+
+/* Also where our own step for an NMI is what ended it. */
+static void a_step_ends_a_shadow(void **state)
+{
+	(void)state;
+	begin_in_shadow();
+	svm_request_window(&vcpu, 6, true);
+	run(VMEXIT_NPF, 0);
+	vmcb.control.intr_shadow = 0;
+	end_run();
+	assert_false(svm_nmi_allowed(&vcpu));
+	run(VMEXIT_EXCP0 + 1, 0);
+	assert_true(vmcb.save.rflags & RFLAGS_TF);
+	vmcb.control.intr_shadow = 0;
+	vmcb.save.dr6 |= DR6_BS;
+	end_run();
+	assert_true(svm_nmi_allowed(&vcpu));
+	assert_true(svm_interrupt_allowed(&vcpu));
+}
+
+static void where_nothing_waits_a_lost_shadow_shortens_no_run(void **state)
+{
+	(void)state;
+	begin_in_shadow();
+	svm_request_window(&vcpu, 0, false);
+	run(VMEXIT_INTR, 0);
+	vmcb.control.intr_shadow = 0;
+	end_run();
+	assert_false(svm_interrupt_allowed(&vcpu));
+	run(VMEXIT_HLT, 0);
+	assert_int_equal(svm_event_deadline(&vcpu), vcpu.run_until_tsc);
+	end_run();
+}
+
 static void a_guest_that_jumps_on_the_spot_is_interrupted_in_the_end(void **state)
 {
 	u32 runs = 0;
@@ -406,6 +452,9 @@ int main(void)
 		TEST(an_interrupt_that_lost_its_shadow_waits_for_one_instruction),
 		TEST(a_shadow_that_vmrun_loads_costs_nothing),
 		TEST(a_shadow_that_an_event_ended_does_not_come_back),
+		TEST(faults_do_not_wear_a_shadow_out),
+		TEST(a_step_ends_a_shadow),
+		TEST(where_nothing_waits_a_lost_shadow_shortens_no_run),
 		TEST(a_guest_that_jumps_on_the_spot_is_interrupted_in_the_end),
 		TEST(stepping_over_an_instruction_moves_rip_and_ends_the_shadow),
 		TEST(a_guest_that_steps_itself_gets_its_trap),

@@ -1,6 +1,7 @@
 /*
- * Where a CPU begins that was sent INIT and SIPI: this page is copied to CPUS_START_AT (cpus.h), and leads from
- * real mode to 64-bit mode in one step, with the first CPU's page tables, to a stack of its own.
+ * Where a CPU begins that was sent INIT and SIPI: the page from cpus_start on is copied to CPUS_START_AT
+ * (cpus.h), and leads from real mode to 64-bit mode in one step, with the first CPU's page tables, to a stack
+ * of its own. And how it sleeps.
  */
 #define AT(symbol)	(symbol - cpus_start + 0x40000)
 #define CR0_PE_PG	0x80000001

@@ -16,9 +16,9 @@
 #define TIMER_PER_US   500u /* of a clock of 1 GHz, halved */
 
 extern const uint8_t cpus_start[], cpus_start_end[];
-extern const uint8_t cpus_hlt[];
-void cpus_sti_hlt(void);
 extern const uint64_t cpus_start_cr3, cpus_start_stack;
+void cpus_sti_hlt(void);
+extern const uint8_t cpus_hlt[];
 
 static uint8_t *stacks;
 static uint32_t starting; /* whose turn it is, one at a time */

@@ -1,0 +1,2 @@
+/* A sample that must be refused. */
+#include "hv/vm/vm.h"

@@ -1,0 +1,2 @@
+/* A sample that must be refused. */
+#include "mm/space/space.h"
