@@ -254,6 +254,35 @@ static void a_write_that_fails_keeps_its_sharers(void **state)
 	verify_first(20);
 }
 
+/* A write that finds no frame for its copy keeps the page, and the sweep may choose it again. */
+static void a_page_may_be_under_way_in_two_commands(void **state)
+{
+	(void)state;
+	for (u64 fails = 0; fails < 3; fails++) {
+		u64 page = 100 + fails;
+
+		share(page, RIG_RANDOM);
+		assert_int_equal(rig_evict(one, page), EVICT_CHOSEN);
+		spin_lock(space_region_lock(one, GFN(page)));
+		evicted_keep(one, space_page_entry(one, GFN(page)));
+		spin_unlock(space_region_lock(one, GFN(page)));
+		assert_int_equal(rig_evict(one, page), EVICT_CHOSEN);
+		assert_int_equal(rig_state(one, page), PAGE_WRITING);
+		assert_true(space_audit(one));
+		rig.disk.fail_nth = fails;
+		rig_complete();
+		rig.disk.fail_nth = 0;
+		assert_true(space_audit(one));
+		/* The first that completes decides. */
+		assert_int_equal(rig_state(one, page), fails == 1 ? PAGE_SHARED : PAGE_SWAPPED);
+		assert_int_equal(swap_file_used(one->swap), fails != 1);
+		verify_as(one, page, page);
+		rig_write(one, page, 1);
+		rig_write(one, page + 512, 1);
+		assert_int_equal(swap_file_used(one->swap), 0);
+	}
+}
+
 static void a_vm_that_ends_leaves_its_shared_frames_to_the_command(void **state)
 {
 	struct evict_batch batch;
@@ -347,6 +376,7 @@ int main(void)
 		CASE(where_no_page_is_elsewhere_few_are_hashed),
 		CASE(sharers_of_one_frame_leave_together),
 		CASE(a_write_that_fails_keeps_its_sharers),
+		CASE(a_page_may_be_under_way_in_two_commands),
 		CASE(a_vm_that_ends_leaves_its_shared_frames_to_the_command),
 		CASE(a_reservation_is_not_taken),
 		CASE(with_no_command_to_be_had_the_sweep_waits),
