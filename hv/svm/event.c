@@ -13,7 +13,9 @@
  * An interrupt shadow is in the VMCB. QEMU 7.2 stores it at #VMEXIT but does not load it at VMRUN,
  * and an interrupt between STI and HLT is one whose wake-up is lost. So a shadow that has gone,
  * while RIP has not moved, is put back, and the guest runs without V_IRQ for a moment, in which
- * that one instruction ends. The guest may also jump on the spot: a few such moments, no more.
+ * that one instruction ends; for twice as long each time that it has not, for on a busy machine an
+ * emulator's moment can pass with nothing done. The guest may also jump on the spot: then it ends
+ * all the same.
  */
 #include "hv/svm/svm.h"
 #include "hv/x86/msr.h"
@@ -25,8 +27,8 @@
 #define VECTOR_OF 4
 #define DR6_BS    BIT(14)
 
-#define SHADOW_LOSSES_MAX 16
-#define SHADOW_NS         50000ull /* a moment */
+#define SHADOW_LOSSES_MAX 12
+#define SHADOW_NS         25000ull /* doubled with the first loss */
 
 /*
  * Some emulators let a virtual interrupt in whose priority *equals* the TPR. Learnt when that is
@@ -174,7 +176,8 @@ u64 svm_event_deadline(const struct virt_vcpu *vcpu)
 
 	if (!svm->window_class || !shadow_is_lost(svm))
 		return vcpu->run_until_tsc;
-	return min(vcpu->run_until_tsc, time_tsc() + time_tsc_from_ns(SHADOW_NS));
+	return min(vcpu->run_until_tsc,
+		time_tsc() + time_tsc_from_ns(SHADOW_NS << svm->shadow_losses));
 }
 
 /* EXITINTINFO into vcpu->reinject. */

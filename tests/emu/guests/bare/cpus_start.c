@@ -4,6 +4,7 @@
 
 #define LAPIC_EOI      0xfee000b0ul
 #define LAPIC_SPURIOUS 0xfee000f0ul
+#define LAPIC_ISR      0xfee00100ul
 #define LAPIC_ICR      0xfee00300ul
 #define LAPIC_ICR_HIGH 0xfee00310ul
 #define LAPIC_TIMER    0xfee00320ul
@@ -34,10 +35,19 @@ static void lapic_write(uintptr_t address, uint32_t value)
 	*(volatile uint32_t *)address = value;
 }
 
+static bool is_in_service(uint64_t vector)
+{
+	uint32_t word = *(volatile uint32_t *)(LAPIC_ISR + vector / 32 * 16);
+
+	return word >> vector % 32 & 1;
+}
+
 static void on_interrupt(struct frame *frame)
 {
-	if (frame->rip == (uintptr_t)cpus_hlt) {
-		print("WORKLOAD FAIL an interrupt between STI and HLT\n");
+	/* Not in service: QEMU 7.2 has delivered an earlier one a second time (machine.py). */
+	if (frame->rip == (uintptr_t)cpus_hlt && is_in_service(frame->vector)) {
+		print_number("WORKLOAD FAIL between STI and HLT came vector=", frame->vector);
+		print("\n");
 		power_off();
 	}
 	if (frame->vector == TIMER_VECTOR) {
