@@ -43,7 +43,7 @@ struct svm_vcpu {
 	bool step_done;   /* ... and the #DB that ended it is ours */
 	u8 window_class;  /* EXIT_WINDOW is wanted for an interrupt of this class; 0: no */
 	bool in_shadow;   /* this entry began in an interrupt shadow, at shadow_rip */
-	u8 shadow_losses; /* entries in a row that ended at that RIP, but without the shadow */
+	u8 shadow_losses; /* times in a row that it was gone and RIP had not moved: event.c */
 	u64 shadow_rip;
 	bool dr_loaded; /* DR0-3 of the CPU are the guest's, accesses not intercepted */
 	u64 dr[4];

@@ -139,33 +139,44 @@ static inline void rig_bytes(u64 seed, enum rig_kind kind, u8 *out)
 	}
 }
 
-/* A guest fills a page. */
-static inline void rig_fill(struct space *space, u64 page, enum rig_kind kind)
+/* A guest fills @page with the bytes of @seed. */
+static inline void rig_fill_as(struct space *space, u64 page, u64 seed, enum rig_kind kind)
 {
 	u8 bytes[PAGE_BYTES];
 	pfn_t pfn;
 
-	rig_bytes(page, kind, bytes);
+	rig_bytes(seed, kind, bytes);
 	fake_guest_leave_all();
 	assert_int_equal(space_pin(space, GFN(page), true, &pfn), 0);
 	memcpy(platform_frame_va(pfn), bytes, PAGE_BYTES);
 	space_unpin(space, pfn);
 }
 
-/* The page's bytes, through a pin that waits where it must. */
-static inline void rig_verify(struct space *space, u64 page, enum rig_kind kind)
+/* ... with its own. */
+static inline void rig_fill(struct space *space, u64 page, enum rig_kind kind)
+{
+	rig_fill_as(space, page, page, kind);
+}
+
+/* The page has those bytes: looked at through a pin that waits where it must. */
+static inline void rig_verify_as(struct space *space, u64 page, u64 seed, enum rig_kind kind)
 {
 	u8 bytes[PAGE_BYTES];
 	pfn_t pfn;
 	err_t err;
 
-	rig_bytes(page, kind, bytes);
+	rig_bytes(seed, kind, bytes);
 	fake_guest_leave_all();
 	while ((err = space_pin(space, GFN(page), false, &pfn)) == E_WAIT)
 		rig_complete();
 	assert_int_equal(err, 0);
 	assert_memory_equal(platform_frame_va(pfn), bytes, PAGE_BYTES);
 	space_unpin(space, pfn);
+}
+
+static inline void rig_verify(struct space *space, u64 page, enum rig_kind kind)
+{
+	rig_verify_as(space, page, page, kind);
 }
 
 static inline enum page_state rig_state(struct space *space, u64 page)

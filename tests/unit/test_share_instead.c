@@ -35,23 +35,11 @@ static void scan(struct space *space, u32 passes)
 		passes -= share_scan(space, ~0ull, ~0ull).pass_ended;
 }
 
-/* @page gets what rig_fill() gives page @as. */
-static void fill_as(struct space *space, u64 page, u64 as, enum rig_kind kind)
-{
-	u8 bytes[PAGE_BYTES];
-	pfn_t pfn;
-
-	rig_bytes(as, kind, bytes);
-	assert_int_equal(space_pin(space, GFN(page), true, &pfn), 0);
-	memcpy(platform_frame_va(pfn), bytes, PAGE_BYTES);
-	space_unpin(space, pfn);
-}
-
 /* Two pages of @one with the same bytes, and so a shared frame. */
 static void share(u64 page, enum rig_kind kind)
 {
-	fill_as(one, page, page, kind);
-	fill_as(one, page + 512, page, kind);
+	rig_fill_as(one, page, page, kind);
+	rig_fill_as(one, page + 512, page, kind);
 	scan(one, 3);
 	assert_int_equal(rig_state(one, page), PAGE_SHARED);
 	assert_int_equal(rig_state(one, page + 512), PAGE_SHARED);
@@ -164,7 +152,7 @@ static void where_no_page_is_elsewhere_few_are_hashed(void **state)
 	/* When some are again it is soon noticed. */
 	share(7, RIG_RANDOM);
 	for (u64 page = 500; page < 600; page++) {
-		fill_as(two, page, 7, RIG_RANDOM);
+		rig_fill_as(two, page, 7, RIG_RANDOM);
 		rig_evict(two, page);
 		rig_complete();
 	}
@@ -188,28 +176,16 @@ static bool sweep(struct evict_batch *batch, struct space **leaver)
 static void share_first(u64 count)
 {
 	for (u64 page = 0; page < count; page++)
-		fill_as(one, page, 7, RIG_RANDOM);
+		rig_fill_as(one, page, 7, RIG_RANDOM);
 	scan(one, 3);
 	assert_int_equal(space_pages_in_state(one, PAGE_SHARED), count);
 	assert_int_equal(frame_kind_count(FRAME_SHARED), 1);
 }
 
-static void verify_as(struct space *space, u64 page, u64 as)
-{
-	u8 bytes[PAGE_BYTES];
-	pfn_t pfn;
-
-	rig_bytes(as, RIG_RANDOM, bytes);
-	while (space_pin(space, GFN(page), false, &pfn) == E_WAIT)
-		rig_complete();
-	assert_memory_equal(platform_frame_va(pfn), bytes, PAGE_BYTES);
-	space_unpin(space, pfn);
-}
-
 static void verify_first(u64 count)
 {
 	for (u64 page = 0; page < count; page++)
-		verify_as(one, page, 7);
+		rig_verify_as(one, page, 7, RIG_RANDOM);
 }
 
 /* Nothing is won before the last of a frame's sharers has left; a command holds 32. */
@@ -276,7 +252,7 @@ static void a_page_may_be_under_way_in_two_commands(void **state)
 		/* The first that completes decides. */
 		assert_int_equal(rig_state(one, page), fails == 1 ? PAGE_SHARED : PAGE_SWAPPED);
 		assert_int_equal(swap_file_used(one->swap), fails != 1);
-		verify_as(one, page, page);
+		rig_verify_as(one, page, page, RIG_RANDOM);
 		rig_write(one, page, 1);
 		rig_write(one, page + 512, 1);
 		assert_int_equal(swap_file_used(one->swap), 0);
@@ -290,7 +266,7 @@ static void a_vm_that_ends_leaves_its_shared_frames_to_the_command(void **state)
 
 	(void)state;
 	share_first(20);
-	fill_as(two, 3, 7, RIG_RANDOM);
+	rig_fill_as(two, 3, 7, RIG_RANDOM);
 	rig_evict(two, 3);
 	assert_int_equal(rig_state(two, 3), PAGE_SHARED);
 	/* The sweep may begin with either. */
@@ -305,7 +281,7 @@ static void a_vm_that_ends_leaves_its_shared_frames_to_the_command(void **state)
 	one = rig_space("three", 1024, 64, 0);
 	assert_int_equal(left, 1);
 	rig_complete();
-	verify_as(two, 3, 7);
+	rig_verify_as(two, 3, 7, RIG_RANDOM);
 }
 
 /* Not even while what is on its way out has not left yet. */
