@@ -18,6 +18,7 @@ import host
 import machine as machines
 import session
 from results import Result
+from steps import press
 
 NEEDS = emulated.NEEDS + ("guests/bare.pvh",)
 GUESTS, GUEST_MIB, WORKLOAD_MIB = 4, 32, 28
@@ -87,9 +88,7 @@ def script(which):
             yield prompt, f"share scan now g{number}\r"
             yield rf"\bg{number}: scanned for sharing", "\r"
     for number in range(1, GUESTS + 1):
-        yield prompt, f"console g{number}\r"
-        yield rf"-- g{number}: its last output", "x\x1d"
-        yield rf"detached from g{number}", "\r"
+        yield from press(prompt, f"g{number}")
     yield enough, "\r"
     # For who wants to know why. One after the other: the line holds 16 characters that were not read yet.
     for command, answer in (("memsched", "^NAME +PROMISED"), ("memtop", "^exits by reason:"), ("share", "^work:"),

@@ -1,8 +1,7 @@
 """Cases of disks: what is found on them, and that no fault of theirs goes unnoticed or brings down more
 than the request it befell. `disk test` writes, reads and verifies; `disks` counts what happened."""
-import re
-
 from disk import Disk
+from steps import typed
 
 SLOW = "delay 300000\n"
 # One of each that a driver must get over, far enough apart that each is over before the next comes.
@@ -20,12 +19,6 @@ COUNTS = (r"requests: (?P<done>\d+) done, {failed} failed; commands: {retried} r
 
 def counts(failed="0", retried="0", late="0", aborted="0", resets="0", senseless="0"):
     return COUNTS.format(**locals())
-
-
-def typed(prompt, line):
-    """Steps that type a line at the prompt, in pieces that a serial line's FIFO holds."""
-    pieces = [line[at:at + 12] for at in range(0, len(line), 12)]
-    return tuple(zip((prompt, *(re.escape(piece) for piece in pieces)), (*pieces, "\r")))
 
 
 def script(prompt, limits=False):

@@ -4,7 +4,7 @@ CPUs write the same pages at once while those are merged, and VMs that end while
 `make test` has of each pair (scenario, host's CPUs), (scenario, guest's), (host's, guest's) at least one case;
 `make test-all` all of them."""
 from disk import Disk
-from disk_cases import typed
+from steps import ENDED, press, typed
 from tools_cases import Repeating
 
 COUNTS = (1, 2, 4)
@@ -22,15 +22,10 @@ def cpus(vcpus, pages, **more):
     return "cpus=" + ",".join(f"{key}={value}" for key, value in dict(n=vcpus, pages=pages, **more).items())
 
 
-def press(prompt, name="g1"):
-    """Its end is seen before the console is left: there its lines have no name before them."""
-    return (*typed(prompt, f"console {name}"), (rf"-- {name}: its last output", "x"), (r"WORKLOAD (ok|FAIL)", "\x1d"),
-            (rf"detached from {name}", "\r"))
-
-
 def matrix(host, vm, bare, workload, prompt, panic, pvh):
     end = (*typed(prompt, "frames"), (r"all accounted for", "\r"), *typed(prompt, "poweroff"))
     works = (r"\[g1\] CPUS work ", "\r")
+    ended = press(prompt, "g1", ENDED)
 
     def scenarios(vcpus):
         """(name, more of cases.Case)"""
@@ -40,18 +35,18 @@ def matrix(host, vm, bare, workload, prompt, panic, pvh):
             memory=96, disks=SWAP, expect=(r"(?:[1-9]\d+ written to swap(?:.|\n)*?){2}", ok),
             config=host(autostop="no", **NO_LARGE, **{"Mem.MemZipEnable": 0}) +
             bare("g1", cpus(vcpus, 2000), "24M", pvh, vcpus=vcpus, **{"sched.mem.min": 0}),
-            script=(works, *2 * (*typed(prompt, "reclaim g1 16M"), (r"g1: reclaimed", "\r")), *press(prompt), *end))
+            script=(works, *2 * (*typed(prompt, "reclaim g1 16M"), (r"g1: reclaimed", "\r")), *ended, *end))
         # Merged while they write.
         yield "share", dict(
             expect=(ok,), config=host(autostop="no", **NO_LARGE) + bare("g1", cpus(vcpus, 128), "16M", pvh, vcpus=vcpus),
-            script=(works, *2 * (*typed(prompt, "share scan now g1"), (r"scanned for sharing", "\r")), *press(prompt), *end))
+            script=(works, *2 * (*typed(prompt, "share scan now g1"), (r"scanned for sharing", "\r")), *ended, *end))
         # Reset and stopped while they work, and as before afterwards.
         yield "reset", dict(
             expect=(r"g1: reset", r"g1: powered off by command", ok),
             config=host(autostop="no") + bare("g1", cpus(vcpus, 128), "16M", pvh, vcpus=vcpus),
             script=(works, *typed(prompt, "reset g1"), works, *typed(prompt, "hide g1"), (r"pages hidden", "\r"),
                     *typed(prompt, "stop g1"), (r"powered off by command", "\r"), *typed(prompt, "start g1"), works,
-                    *press(prompt), *end))
+                    *ended, *end))
         # Linux, which has its own ways to start CPUs and to send interrupts.
         yield "linux", dict(
             expect=(rf"ACTION cpus online={vcpus}", r"ACTION cpus ok"),
@@ -79,7 +74,7 @@ def stress(host, bare, prompt, panic, pvh):
             name=f"cpus-write-what-is-{what}", cpus=2, targets=("bochs",), verdict="stopped", forbid=(panic, "NOT ALL"),
             config=host(autostop="no", **NO_LARGE, **{"Mem.MemZipEnable": 0}) +
             bare("g1", cpus(3, 128, sleep=8000), "16M", pvh, vcpus=3, **{"sched.mem.min": 0}),
-            script=((r"CPUS work 3", "\r"), *12 * step, *shown, *press(prompt),
+            script=((r"CPUS work 3", "\r"), *12 * step, *shown, *press(prompt, "g1", ENDED),
                     *typed(prompt, "frames"), (r"all accounted for", "\r"), *typed(prompt, "poweroff")),
             **{**more, "expect": (*more["expect"], r"WORKLOAD ok profile=cpus cpus=3 .*wrong=0")})
     # The guest's own eyes: what CPU 0 leaves out is seen.
@@ -133,7 +128,7 @@ def ends(host, bare, prompt, panic, pvh):
 
     script = ((r"CPUS work 2", "\r"), *waits, *typed_all("set g1 sched.mem.max 40M", "set Mem.MemMinFreePct 20"),
               *still(*typed_all("stop g1"), off),
-              *still(*typed_all("reset g1")), taken, *typed_all("stop g1"), off, *press(prompt, "n1"),
+              *still(*typed_all("reset g1")), taken, *typed_all("stop g1"), off, *press(prompt, "n1", ENDED),
               *typed(prompt, "frames"), (r"accounted for", "\r"), *typed(prompt, "poweroff"))
     yield dict(
         name="vcpus-end-in-every-state", targets=("bochs",), cpus=2, verdict="stopped", memory=128, timeout=90,

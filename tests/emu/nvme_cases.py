@@ -1,7 +1,7 @@
 """Cases of NVMe controllers with a queue pair for each CPU: what each CPU's guests asked for comes back there, also
 while completions are lost and the controller is reset. (The driver alone, with a pair or more: disk_cases.)"""
 from disk import Disk
-from disk_cases import typed
+from steps import typed
 from machine import BUILD
 
 FILES = {"bellows/disk.img": BUILD / "guests/disk.img"}

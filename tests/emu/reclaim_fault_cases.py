@@ -8,7 +8,7 @@ import re
 
 import swap_volume
 from disk import Disk
-from disk_cases import typed
+from steps import press, typed
 
 MIB = 1 << 20
 NAMES = tuple(f"g{i}" for i in range(1, 6))
@@ -67,10 +67,6 @@ def cases(host, bare, workload, prompt, panic, pvh):
         for seed, name in enumerate(NAMES, 1)) + \
         bare("g6", "balloon", "24M", pvh, **{"sched.mem.min": "20M", "sched.swap.dir": "good"})
 
-    def press(*names):
-        return tuple(step for name in names for step in (
-            *typed(prompt, f"console {name}"), (rf"-- {name}: its last output", "x\x1d"), (rf"detached from {name}", "\r")))
-
     # ... and get a fresh prompt.
     def step(wait, do):
         return (wait, do), ("", "\r")
@@ -88,7 +84,7 @@ def cases(host, bare, workload, prompt, panic, pvh):
                 *typed(prompt, "balloon g6 4M"), (all_of(r"\[g6\] BALLOON size=1024"), "\r"),
                 *typed(prompt, "reclaim g2 8M"), (r"g2: reclaimed", "\r"), *typed(prompt, "memtop"),
                 (r"g6: .*time=", "\r"), *typed(prompt, "disk limits 2000 1000"), (r"its abort 1000 ms", "\r"),
-                *goes_wrong, *press(*pressed), (ended(*NAMES), "\r"), *typed(prompt, "disks"), (r"requests: ", "\r"),
+                *goes_wrong, *(step for name in pressed for step in press(prompt, name)), (ended(*NAMES), "\r"), *typed(prompt, "disks"), (r"requests: ", "\r"),
                 *typed(prompt, "balloon g6 off"), (ended("g6"), "\r"), *typed(prompt, "swap"),
                 (r"\(bad\)(.|\n)*\(good\).*\n.*\n", "\r"), *typed(prompt, "frames"), (r"accounted for", "\r"),
                 *typed(prompt, "vms"), (r"^g6 .*$", "\r"), *typed(prompt, "poweroff")),
@@ -102,7 +98,7 @@ def cases(host, bare, workload, prompt, panic, pvh):
     # What a second try mends.
     once = WHEN_MADE + "".join(FAILS.format(what) + ONCE for what in ("read", "write"))
     yield case("transient-faults", "qemu", (once, once), pressed=NAMES[1:], goes_wrong=(
-        *step(prompt, still("bad", 1)), *press("g1"), *step(r"nvme0: reset: a request is not answered", still("bad", 0))),
+        *step(prompt, still("bad", 1)), *press(prompt, "g1"), *step(r"nvme0: reset: a request is not answered", still("bad", 0))),
         disks=(rf" 0 failed; commands: {some} retried, {some} late", rf" 0 failed; commands: {some} retried"),
         swap=(BAD_IS_FREE, GOOD_IS_FREE))
     yield case("transient-faults", "bochs", (DELAY, ""), goes_wrong=step(prompt, control(DELAY + TRANSIENT)), disks=(
@@ -119,7 +115,7 @@ def cases(host, bare, workload, prompt, panic, pvh):
     # Nothing is answered any more: each request is tried three times, with a reset after each; on Bochs the controller is
     # dead for good.
     yield case("dead-disk", "qemu", pressed=NAMES[1:], goes_wrong=(
-        *step(prompt, still("bad", 1)), *press("g1"), *step(r"g1: stopped", still("bad", 0))), g1=lost,
+        *step(prompt, still("bad", 1)), *press(prompt, "g1"), *step(r"g1: stopped", still("bad", 0))), g1=lost,
         disks=(rf"serial bad, .*\n(?:.*\n){{1,2}} +requests: \d+ done, {some} failed; .* [3-9] resets",), swap=(
             r"\(bad\): (ready\n.* 47\.9 in one piece|its disk is dead)", GOOD_IS_FREE))
     yield case("dead-disk", "bochs", (DELAY, ""), goes_wrong=step(prompt, control("after 20 dead\n")),

@@ -8,6 +8,7 @@ import time
 
 import session
 from disk import Disk
+from steps import said_by
 
 ASK_SECONDS = 1.0                # between two answers
 PUSH_EVERY = 2                   # answers, between two lines that push things on
@@ -187,7 +188,7 @@ def cases(host, bare, prompt, panic, pvh):
         # Who waits for each page that it touches uses all of them in a longer time only.
         ("the idle one pays", steadily(lambda a, w: a.i1.out > 18 and a.w1.out < 3), "set Mem.SamplePeriod 60\r"),
         ("samples take longer", said(r"Mem\.SamplePeriod = 60, by command"), "console i1\rx\x1d"),
-        ("it is awake", lambda a, w: w.note_decisions(a) and re.search(r"\[i1\] PAGES works", w.text), None),
+        ("it is awake", lambda a, w: w.note_decisions(a) and re.search(said_by("i1", "PAGES works"), w.text, re.M), None),
         ("it has its part", lambda a, w: a.i1.has >= 0.85 * a.w1.has, None),
         ("that was soon", lambda a, w: a.decisions - w.decisions < 120, None)), memory=160, long_on=("bochs",))
 
@@ -214,7 +215,7 @@ def cases(host, bare, prompt, panic, pvh):
         ("with nothing reserved any more the balloon is let out", said(r"\[t1\] WORKLOAD ok profile=balloon"), None,
          *(f"stop {name}\r" for name in ("x1", *steps))),
         ("what was out is back before it is used", lambda a, w: a.w1.out == 0, "console w1\rx\x1d"),
-        ("with all its bytes", said(r"\[w1\] PAGES round 1"), None)), memory=192, long_on=("bochs",))
+        ("with all its bytes", said(said_by("w1", "PAGES round 1")), None)), memory=192, long_on=("bochs",))
 
     # A VM may begin with less than its memory: its balloon takes the rest; who has no tools is kept to what it was
     # granted, which grows while memory is free.

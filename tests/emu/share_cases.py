@@ -1,5 +1,7 @@
 """Cases of page sharing: guests that are partly alike wait with their memory as it is, are scanned, and write to
 every page afterwards; each verifies. `share audit` says how much of what is alike is shared."""
+from steps import press
+
 SALT = "sched.mem.pshare.salt"
 LARGE = "Mem.AllocGuestLargePage"
 ENABLE = "sched.mem.pshare.enable"
@@ -23,10 +25,8 @@ def cases(host, vm, bare, workload, pvh, prompt, panic):
     scan_all = (*type_scan_all, (each_of_four(r"scanned for sharing"), "\r"), *audit)
     figures = ((prompt, "share\r"), (r"index-full", "\r"))
 
-    def press(i):
-        return (prompt, f"console g{i}\r"), (rf"-- g{i}: its last output", "x\x1d"), (rf"detached from g{i}", "\r")
-
-    press_key = tuple(step for i in range(1, 5) for step in press(i))
+    press_key = tuple(step for i in range(1, 5) for step in press(prompt, f"g{i}"))
+    both_pressed = *press(prompt, "g1"), *press(prompt, "g2")
     all_wait = (each_of_four(r"\] WORKLOAD waiting"), "\r")
     all_ok = each_of_four(r"^g\d .*verdict ok")
     # The guest that was scanned first may be the one whose pages the others took for theirs.
@@ -62,8 +62,8 @@ def cases(host, vm, bare, workload, pvh, prompt, panic):
     two = "".join(bare(f"g{i}", workload(seed=i, mib=12, ops=300) + ",wait=2,overwrite=1", "16M", pvh) for i in (1, 2))
     yield case("join", host(**{FORCE: 0, LARGE: 1}) + two, (
         (each_of_two(r"\] WORKLOAD waiting"), "\r"), *type_scan_all, (each_of_two(r"scanned for sharing"), "\r"),
-        *figures, *press(1), *press(2), (both_joined, "\r"),
-        *figures, (r"moving \d+", "\r"), *frames, *press(1), *press(2)),
+        *figures, *both_pressed, (both_joined, "\r"),
+        *figures, (r"moving \d+", "\r"), *frames, *both_pressed),
         (r"^  g[12]: .*merged-other=[1-9]", r"g[12]: [3-9] regions are 2 MiB pages again",
          r"joined=[3-9], moving [1-9]\d{2}",
          each_of_two(r"^g\d .*verdict ok")), forbid=(panic, "NOT ALL"))
@@ -109,4 +109,4 @@ def cases(host, vm, bare, workload, pvh, prompt, panic):
         *change("g1 sched.mem.min 8M", r"g1: it has no swap file; beyond its reservation of 8 MiB"),
         *change("g9 memory 1G", r'no VM is called "g9"'), *change("memory 1G", r"memory cannot be set for the host"),
         (prompt, "set\r"), (r"host +Mem\.ShareRateMax = 2048(?:.|\n)*g2 +sched\.mem\.pshare\.salt = red", "\r"),
-        *press(1), *press(2)), (each_of_two(r"^g\d .*verdict ok"),))
+        *both_pressed), (each_of_two(r"^g\d .*verdict ok"),))

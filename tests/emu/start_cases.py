@@ -3,7 +3,7 @@ back when the disk is through with it, or the disk is dead."""
 import re
 
 from disk import Disk
-from disk_cases import typed
+from steps import typed
 from swap_fault_cases import control
 
 BUSY = r"starts when swap volume nvme0n1p1 \(swap\) is through with {} MiB of what has ended"

@@ -2,7 +2,7 @@
 not there, on a disk that cannot be read; and that other partitions stay as they are."""
 import swap_volume
 from disk import Disk
-from disk_cases import typed
+from steps import typed
 from swap_volume import prepared
 
 # The first partition begins at block 2048: the header of a volume there cannot be read.

@@ -3,7 +3,7 @@ page cannot be had any more its VM is stopped, with the reason. And a reset and 
 its memory when it is over."""
 import swap_volume
 from disk import Disk
-from disk_cases import typed
+from steps import ENDED, press, said_by, typed
 
 # A slot that the guest's pages reach, and where it lies: behind the partition's first MiB and the header's page.
 SLOT = 700
@@ -35,10 +35,7 @@ def cases(host, bare, workload, prompt, panic, pvh):
         bare("g1", workload(seed=1, mib=32, ops=200, profile="unique", wait=1), "48M", pvh) + \
         bare("n1", workload(seed=2, mib=16, ops=200, wait=1), "24M", pvh, **{"sched.mem.min": "24M"})
 
-    def press(name):
-        return (*typed(prompt, f"console {name}"), (rf"-- {name}: its last output", "x\x1d"),
-                (rf"detached from {name}", "\r"))
-
+    ok = r"WORKLOAD ok .*wrong=0"
     both_wait = (r"(\[g1\] WORKLOAD waiting(.|\n)*\[n1\]|\[n1\] WORKLOAD waiting(.|\n)*\[g1\]) WORKLOAD waiting", "\r")
 
     def case(name, target, ends, expect, faults="", blkdebug="", before=(), between=(), after=()):
@@ -48,11 +45,11 @@ def cases(host, bare, workload, prompt, panic, pvh):
             name=f"swap-fault-{name}", config=config, disks=(swap,), targets=(target,), forbid=(panic,), timeout=60,
             verdict="stopped", script=(
                 both_wait, *before, *typed(prompt, OUT), (r"g1: reclaimed \d+\.\d MiB of 16\.0", "\r"),
-                *((prompt, step) for step in between), ("", "\r"), *press("g1"), (ends, "\r"),
+                *((prompt, step) for step in between), ("", "\r"), *press(prompt, "g1"), (ends, "\r"),
                 *typed(prompt, "swap"), (r"\d+ corrupt", "\r"), *typed(prompt, "disks"), (r"requests: ", "\r"), *after,
-                *press("n1"), (r"\[n1\] WORKLOAD ok", "\r"), *typed(prompt, "frames"), (r"all accounted for", "\r"),
+                *press(prompt, "n1", ENDED), *typed(prompt, "frames"), (r"all accounted for", "\r"),
                 *typed(prompt, "poweroff")),
-            expect=(ends, *expect, r"\[n1\] WORKLOAD ok .*wrong=0"))
+            expect=(ends, *expect, ok))
 
     # A reset frees all slots; so does an end, when the disk has let go of what was under way: a start waits for that.
     slow = Disk(name="swap", mib=96, partitions=(("swap", "swap", 80),), faults="delay 3000000\n",
@@ -67,11 +64,11 @@ def cases(host, bare, workload, prompt, panic, pvh):
             # Its second file has all the room of the first.
             *typed(prompt, "start g1"), (r"\[g1\] WORKLOAD waiting", "\r"),
             *typed(prompt, "swap"), (r"79\.9 MiB, 31\.9 free, 31\.9 in one piece", "\r"),
-            *typed(prompt, "stop g1"), (r"g1: powered off by command", "\r"), *press("n1"),
-            (r"\[n1\] WORKLOAD ok .*wrong=0", "\r"), *typed(prompt, "frames"), (r"all accounted for", "\r"),
-            *typed(prompt, "poweroff")))
+            *typed(prompt, "stop g1"), (r"g1: powered off by command", "\r"),
+            *press(prompt, "n1", ENDED), *typed(prompt, "frames"), (r"all accounted for", "\r"),
+            *typed(prompt, "poweroff")), expect=(ok,))
 
-    verified = r"\[g1\] WORKLOAD ok .*wrong=0"
+    verified = said_by("g1", ok)
     some, hurry = r"[1-9]\d*", (*typed(prompt, "disk limits 500 300"), (r"its abort 300 ms", "\r"))
 
     # Writing: what was not written stays.

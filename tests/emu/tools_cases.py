@@ -8,6 +8,7 @@ import time
 import machine as machines
 import session
 from disk import Disk
+from steps import said_by
 
 # Every page is written to when it is freed, so that the host has one for each and what comes and goes can be counted.
 ALL_TOUCHED = "init_on_free=1"
@@ -99,7 +100,7 @@ def leaving(guest, case, prompt, neighbour):
         # In either order.
         (r"\[g1\] TOOLS refused\n(.*\n)*.*\[g2\] WORKLOAD waiting|\[g2\] WORKLOAD waiting\n(.*\n)*.*\[g1\] TOOLS refused",
          "console g2"), (r"-- g2: its last output", None)) + ((r"", "x\x1d"),) + steps(
-        prompt, (r"\[g2\] WORKLOAD ok", None), (r"\[g1\] TOOLS unloaded", "balloon"),
+        prompt, (said_by("g2", r"WORKLOAD ok"), None), (r"\[g1\] TOOLS unloaded", "balloon"),
         (r"g1 +80\.0 +0\.0 .*no driver", None), (r"\[g1\] WORKLOAD ok profile=unique mib=100 .* wrong=0", "frames"),
         (r"all accounted for", "poweroff")), memory=256, timeout=300, expect=(
             r"not suspended: the hypervisor keeps \d+ MiB of the balloon", r"of it promised to others +[1-9]"))

@@ -5,7 +5,7 @@ import re
 
 import virtio_disk
 from disk import Disk
-from disk_cases import typed
+from steps import typed
 from machine import BUILD
 
 INITRD = r"\bellows\disk.img"
