@@ -124,3 +124,42 @@ void check(void)
 	if (fake_guest_violations() && !options->stop_on_violation)
 		wrong("a stale translation was used");
 }
+
+static void trace_add(const void *bytes, u64 count)
+{
+	for (const u8 *at = bytes; count--; at++)
+		world.trace = (world.trace ^ *at) * 0x100000001b3;
+}
+
+/* What each page's entry is: its frame, slot or object, its A and D. */
+static void trace_entries(const struct space *space)
+{
+	for (u64 index = 0; index < space->page_count; index++) {
+		pfn_t frame;
+		u64 leaf = space_leaf(space, space_page_gfn(space, index), &frame);
+
+		trace_add(&leaf, sizeof(leaf));
+	}
+}
+
+void trace_step(void)
+{
+	struct frame_account account;
+	u64 now = platform_now_ns();
+
+	frame_account_get(&account);
+	trace_add(&now, sizeof(now));
+	trace_add(&world.rng, sizeof(world.rng));
+	trace_add(&account, sizeof(account));
+	for (u32 i = 0; i < VMS_MAX; i++) {
+		if (!world.vms[i].space)
+			continue;
+		struct space_stats stats = space_stats(world.vms[i].space);
+
+		trace_add(&stats, sizeof(stats));
+		if (world.steps % COMPARE_EVERY == 0)
+			trace_entries(world.vms[i].space);
+	}
+	if (options->trace)
+		options->trace[world.steps - 1] = world.trace;
+}

@@ -54,6 +54,7 @@ void out_start(void)
 	if (reclaim_init())
 		wrong("reclaim_init");
 	disk.shuffle = true;
+	reclaim_choose_randomly(false);
 	has_batch = false;
 	for (u32 i = 0; i < ARRAY_COUNT(scratch); i++)
 		scratch[i] = frame_alloc(FRAME_HV);

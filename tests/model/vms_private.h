@@ -69,6 +69,8 @@ void page_used(struct vm *vm, u64 index);
 
 /* --- vms_check.c --- */
 void check(void);
+/* Add to the trace what this step has done. */
+void trace_step(void);
 void compare_all(void);
 
 #endif
