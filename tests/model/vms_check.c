@@ -1,58 +1,67 @@
 /* What must hold after each step. See vms.h. */
 #include "tests/model/vms_private.h"
 #include "mm/balloon/balloon.h"
-#include "mm/reclaim/evict.h"
-#include "mm/reclaim/evict_io.h"
 #include "mm/zcache/zcache.h"
 
 #define COMPARE_EVERY 512u /* steps between comparisons of every byte */
+#define FRAMES_BELOW  48u  /* where RAM begins: fake_start_plain() */
 
-/* Pages that are being written out from shared frames. */
-static u64 shared_leaving(struct space *space)
+/* How often each frame is referenced, as far as it is a shared one. */
+static u32 references[1 << 16];
+
+/*
+ * By pages of @space, present or on their way out. Returns how many are on their way out of shared
+ * frames.
+ */
+static u64 references_of_pages(struct space *space)
 {
-	u64 found = 0, left = space_pages_in_state(space, PAGE_WRITING);
+	u64 leaving = 0, left = space_pages_in_state(space, PAGE_SHARED) +
+				space_pages_in_state(space, PAGE_WRITING);
 
 	for (u64 index = 0; left && index < space->page_count; index++) {
 		pfn_t frame;
 		u64 leaf = space_leaf(space, space_page_gfn(space, index), &frame);
+		enum page_state state = slat_state(space->format, leaf);
 
-		if (slat_state(space->format, leaf) != PAGE_WRITING)
+		if (state != PAGE_SHARED && state != PAGE_WRITING)
 			continue;
 		left--;
-		found += frame_kind(frame) == FRAME_SHARED;
+		references[frame.v]++;
+		leaving += state == PAGE_WRITING && frame_kind(frame) == FRAME_SHARED;
 	}
-	return found;
+	return leaving;
+}
+
+static void references_check(u64 end)
+{
+	for (u64 pfn = 0; pfn < end; pfn++) {
+		if (frame_is_ram(PFN(pfn)) && frame_kind(PFN(pfn)) == FRAME_SHARED &&
+			frame_ref_count(PFN(pfn)) != references[pfn])
+			wrong("references to a shared frame are not those of pages and commands");
+	}
 }
 
 static void account_check(void)
 {
 	struct frame_account account;
-	u64 sum = 0, private_pages = 0, shared_pages = 0, references = 0, leaving = 0;
+	u64 sum = 0, private_pages = 0, leaving = 0, end = options->ram_frames + FRAMES_BELOW;
 
 	frame_account_get(&account);
 	for (u32 kind = FRAME_FREE; kind < FRAME_KIND_COUNT; kind++)
 		sum += account.frames[kind];
 	if (sum != account.total)
 		wrong("the account does not sum to all frames");
+	memset(references, 0, end * sizeof(*references));
 	for (u32 i = 0; i < VMS_MAX; i++) {
 		if (!world.vms[i].space)
 			continue;
 		private_pages += space_consumed_pages(world.vms[i].space);
-		shared_pages += space_pages_in_state(world.vms[i].space, PAGE_SHARED);
-		leaving += shared_leaving(world.vms[i].space);
+		leaving += references_of_pages(world.vms[i].space);
 	}
-	for (u64 pfn = 0; account.frames[FRAME_SHARED] && pfn < options->ram_frames + 48; pfn++) {
-		if (frame_is_ram(PFN(pfn)) && frame_kind(PFN(pfn)) == FRAME_SHARED)
-			references += frame_ref_count(PFN(pfn));
-	}
-	/*
-	 * What leaves has one more for each page, also where the page is its VM's again: commands,
-	 * and two batches, the model's and the background's.
-	 */
-	u64 most = options->reclaim ? evict_io_pages_leaving() + 2 * EVICT_BATCH_PAGES : 0;
-
-	if (references < shared_pages + leaving || references - shared_pages - leaving > most)
-		wrong("references to shared frames are not those of the VMs and of commands");
+	if (options->reclaim)
+		out_references(references);
+	if (account.frames[FRAME_SHARED])
+		references_check(end);
 	if (account.frames[FRAME_PRIVATE] + leaving != private_pages)
 		wrong("private frames are not those of the VMs");
 }

@@ -17,6 +17,7 @@
 #define BLOCK_BYTES 512u
 #define DISK_SLOTS  8000u
 #define PEEKS       3u
+#define RECORDS_MAX 513u /* and NULL */
 
 static struct fake_blk disk;
 static struct evict_batch batch;
@@ -155,6 +156,29 @@ void step_evict(struct vm *vm)
 			(enum reclaim_effort)below(RECLAIM_ANY + 1));
 		has_batch = true;
 	}
+}
+
+/*
+ * A record that cannot be taken is a command's under way, or a batch's: the model's own, or the
+ * background's. It holds each shared frame in it by one reference. Records are given back in the
+ * order that leaves them as they were.
+ */
+void out_references(u32 *references)
+{
+	static struct swap_io *free_ones[RECORDS_MAX];
+	bool is_free[RECORDS_MAX] = {false};
+	u32 free_count = 0;
+
+	while ((free_ones[free_count] = swap_io_take(false)) != NULL)
+		is_free[swap_io_number(free_ones[free_count++])] = true;
+	for (u32 number = 0; number < swap_io_count(); number++) {
+		const struct swap_io *io = swap_io_find(number);
+
+		for (u32 i = 0; !is_free[number] && i < io->page_count; i++)
+			references[io->pages[i].frame.v]++;
+	}
+	while (free_count)
+		swap_io_give(free_ones[--free_count]);
 }
 
 /* --- Peeks ----------------------------------------------------------------------------------- */
