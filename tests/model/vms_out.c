@@ -139,6 +139,8 @@ void step_evict(struct vm *vm)
 		reclaim_choose_randomly(chance(50));
 	if (has_batch && dice < 70)
 		batch_go_on(chance(70) ? 0 : ~0ull);
+	else if (!has_batch && dice < 40)
+		shared_begin();
 	else if (dice < 75)
 		reclaim_work(chance(50) ? 0 : 1000000);
 	else if (!vm)
@@ -149,8 +151,6 @@ void step_evict(struct vm *vm)
 		evict_io_write_objects(vm->space);
 	else if (dice < 90)
 		reclaim_everything(vm->space);
-	else if (!has_batch && dice < 95)
-		shared_begin();
 	else if (!has_batch) {
 		reclaim_choose(vm->space, &batch, 1 + (u32)below(EVICT_BATCH_PAGES),
 			(enum reclaim_effort)below(RECLAIM_ANY + 1));
