@@ -3,6 +3,7 @@
  * comes twice, leaves behind. */
 #include "tests/unit/share_reclaim_rig.h"
 #include "mm/reclaim/reclaim_shared.h"
+#include "mm/space/promise.h"
 
 /* The next batch of the sweep, if there is one without a completion. */
 static bool sweep(struct evict_batch *batch, struct space **leaver)
@@ -48,7 +49,7 @@ static void sharers_of_one_frame_leave_together_and_free_it(void **state)
 		space_release(leaver);
 		assert_true(space_audit(one));
 	}
-	assert_int_equal(space_pages_in_state(one, PAGE_WRITING), 100);
+	assert_int_equal(space_pages_in_state(one, PAGE_SHARED_WRITING), 100);
 	rig_complete();
 	assert_int_equal(rig.disk.writes, writes + 4);
 	assert_int_equal(frame_kind_count(FRAME_SHARED), 0);
@@ -86,7 +87,7 @@ static void of_two_commands_with_one_page_the_first_to_complete_decides(void **s
 		evicted_keep(one, space_page_entry(one, GFN(page)));
 		spin_unlock(space_region_lock(one, GFN(page)));
 		assert_int_equal(rig_evict(one, page), EVICT_CHOSEN);
-		assert_int_equal(rig_state(one, page), PAGE_WRITING);
+		assert_int_equal(rig_state(one, page), PAGE_SHARED_WRITING);
 		assert_true(space_audit(one));
 		rig.disk.fail_nth = fails;
 		rig_complete();
@@ -127,30 +128,77 @@ static void a_vm_that_ends_leaves_its_shared_frames_to_the_command(void **state)
 	rig_verify_as(two, 3, 7, RIG_RANDOM);
 }
 
-/* Not even while what is on its way out has not left yet. */
-static void shared_pages_within_a_reservation_stay(void **state)
+/* @one is another now, with a reservation. */
+static void reserve(u64 promised_pages)
 {
 	struct space_config config = {.name = "reserved",
-		.memory_bytes = 512 * PAGE_BYTES,
+		.memory_bytes = 1024 * PAGE_BYTES,
 		.format = &slat_ept,
 		.share_salt = 1,
-		.promised_bytes = 90 * PAGE_BYTES};
+		.promised_bytes = promised_pages * PAGE_BYTES};
+
+	rig_end(one);
+	assert_int_equal(swap_file_create(rig.volume, config.name, 1024, &config.swap), 0);
+	assert_int_equal(space_create(&one, &config), 0);
+}
+
+static void sweep_all(void)
+{
 	struct evict_batch batch;
 	struct space *leaver;
 
-	(void)state;
-	rig_end(one);
-	assert_int_equal(swap_file_create(rig.volume, config.name, 512, &config.swap), 0);
-	assert_int_equal(space_create(&one, &config), 0);
-	share_first(100);
 	while (sweep(&batch, &leaver)) {
 		evict_some(&batch, leaver, ~0ull);
 		space_release(leaver);
 	}
-	assert_int_equal(space_pages_in_state(one, PAGE_WRITING), 10);
+}
+
+/* Not even while what is on its way out has not left yet. */
+static void shared_pages_within_a_reservation_stay(void **state)
+{
+	(void)state;
+	reserve(90);
+	share_first(100);
+	sweep_all();
+	assert_int_equal(space_pages_in_state(one, PAGE_SHARED_WRITING), 10);
 	rig_complete();
 	assert_int_equal(space_pages_in_state(one, PAGE_SHARED), 90);
 	verify_first(100);
+}
+
+/* They never were in frames of its own. */
+static void while_shared_pages_leave_their_space_is_owed_what_it_was(void **state)
+{
+	(void)state;
+	reserve(200);
+	share_first(300);
+	u64 spare = promise_spare_pages();
+
+	sweep_all();
+	assert_int_equal(space_pages_in_state(one, PAGE_SHARED), 200);
+	assert_int_equal(promise_spare_pages(), spare);
+	rig_complete();
+	assert_int_equal(promise_spare_pages(), spare);
+}
+
+static void while_shared_pages_leave_their_space_has_what_it_is_promised(void **state)
+{
+	static pfn_t hoard[4096];
+	u32 hoarded = 0;
+
+	(void)state;
+	reserve(200);
+	share_first(300);
+	for (u64 page = 400; page < 550; page++)
+		rig_write(one, page, 1);
+	sweep_all();
+	while (promise_spare_pages())
+		hoard[hoarded++] = frame_alloc(FRAME_HV);
+	assert_true(promise_allows(one, 50, false));
+	assert_false(promise_allows(two, 1, false));
+	rig_complete();
+	while (hoarded)
+		frame_free(hoard[--hoarded]);
 }
 
 /* All records are out: the sweep waits where it is, and nobody spins meanwhile. */
@@ -192,6 +240,8 @@ int main(void)
 		CASE(of_two_commands_with_one_page_the_first_to_complete_decides),
 		CASE(a_vm_that_ends_leaves_its_shared_frames_to_the_command),
 		CASE(shared_pages_within_a_reservation_stay),
+		CASE(while_shared_pages_leave_their_space_is_owed_what_it_was),
+		CASE(while_shared_pages_leave_their_space_has_what_it_is_promised),
 		CASE(without_a_free_record_the_sweep_waits_and_nobody_spins),
 	};
 
