@@ -64,9 +64,11 @@ static void drop_clean(struct space *space, u64 *entry, pfn_t frame, struct evic
 static void join_command(struct space *space, gfn_t gfn, u64 *entry, enum page_state from,
 	pfn_t frame, struct evict_batch *batch)
 {
-	slat_exchange(entry,
-		slat_make_leaf(space->format, frame, SPACE_RIGHTS_READ_ONLY, PAGE_WRITING, false));
-	space_count_state(space, from, PAGE_WRITING, 1);
+	enum page_state to = from == PAGE_SHARED ? PAGE_SHARED_WRITING : PAGE_WRITING;
+
+	slat_exchange(
+		entry, slat_make_leaf(space->format, frame, SPACE_RIGHTS_READ_ONLY, to, false));
+	space_count_state(space, from, to, 1);
 	batch->io->pages[batch->io->page_count++] =
 		(struct swap_page){.gfn = gfn, .frame = frame, .bytes = PAGE_BYTES};
 }

@@ -114,8 +114,10 @@ static bool is_writing(const struct space *space, const u64 *entry, pfn_t frame)
 {
 	const struct slat_format *f = space->format;
 	u64 leaf = entry ? slat_load(entry) : 0;
+	enum page_state state = slat_state(f, leaf);
 
-	return slat_is_present(f, leaf) && slat_state(f, leaf) == PAGE_WRITING &&
+	return slat_is_present(f, leaf) &&
+	       (state == PAGE_WRITING || state == PAGE_SHARED_WRITING) &&
 	       slat_pfn(f, leaf).v == frame.v;
 }
 
@@ -314,7 +316,8 @@ static void page_leave(
 {
 	const struct slat_format *f = space->format;
 	u64 leaf = slat_load(entry);
-	bool shared = frame_kind(page->frame) == FRAME_SHARED;
+	enum page_state from = slat_state(f, leaf);
+	bool shared = from == PAGE_SHARED_WRITING;
 	bool in_use = (leaf & f->accessed_bit) || frame_pin_count(page->frame) > (shared ? 0 : 1);
 
 	if (in_use && !shared) {
@@ -331,7 +334,7 @@ static void page_leave(
 		return;
 	}
 	slat_exchange(entry, slat_make_absent(f, PAGE_SWAPPED, page->slot));
-	space_count_state(space, PAGE_WRITING, PAGE_SWAPPED, 1);
+	space_count_state(space, from, PAGE_SWAPPED, 1);
 	space_count(space, evicted_swap, 1);
 	tlb_gather_put(gather, page->frame);
 }

@@ -4,11 +4,11 @@
  *
  * A command belongs to one space. Its frames are pinned; a shared one is held by a reference, so
  * that several of its sharers can leave at once. A page's entry names the command and the page's
- * place in it where it is absent (LOADING, ZIPPED_WRITING), and where it is present (WRITING) its
- * frame is proof enough: a pinned frame is not evicted again, nor given to another page, and a
- * shared one's bytes are the same in whichever slot. Completion looks at each page under its
- * region's lock and acts only if it is still as the command left it. Whatever the outcome, waiting
- * vCPUs are woken.
+ * place in it where it is absent (LOADING, ZIPPED_WRITING), and where it is present (WRITING,
+ * SHARED_WRITING) its frame is proof enough: a pinned frame is not evicted again, nor given to
+ * another page, and a shared one's bytes are the same in whichever slot. Completion looks at each
+ * page under its region's lock and acts only if it is still as the command left it. Whatever the
+ * outcome, waiting vCPUs are woken.
  */
 #ifndef MM_RECLAIM_EVICT_IO_H
 #define MM_RECLAIM_EVICT_IO_H
@@ -39,9 +39,10 @@ must_check enum fault_result evict_io_read(
 void evict_io_let_go(pfn_t frame);
 
 /**
- * Write the pages of @io, whose .gfn, .frame and .bytes are set: WRITING, pinned or referenced, no
- * CPU can write them without a fault. As many as there are slots for; the others are the guest's
- * own again. The record is given back in the end. Returns how many are under way. Locks: none held.
+ * Write the pages of @io, whose .gfn, .frame and .bytes are set: WRITING and pinned, or
+ * SHARED_WRITING and referenced, no CPU can write them without a fault. As many as there are slots
+ * for; the others are the guest's own again. The record is given back in the end. Returns how many
+ * are under way. Locks: none held.
  */
 u32 evict_io_write(struct space *space, struct swap_io *io);
 

@@ -116,14 +116,15 @@ void evicted_keep(struct space *space, u64 *entry)
 {
 	const struct slat_format *f = space->format;
 	u64 leaf = slat_load(entry);
-	bool shared = frame_kind(slat_pfn(f, leaf)) == FRAME_SHARED;
+	enum page_state from = slat_state(f, leaf);
+	bool shared = from == PAGE_SHARED_WRITING;
 	enum page_state state = shared ? PAGE_SHARED : PAGE_PRIVATE;
 	u32 rights = shared ? SPACE_RIGHTS_READ_ONLY : SPACE_RIGHTS_ALL;
 
 	/* It counts as used, or it would be the first to be chosen again. */
 	slat_exchange(entry,
 		slat_make_leaf(f, slat_pfn(f, leaf), rights, state, false) | f->accessed_bit);
-	space_count_state(space, PAGE_WRITING, state, 1);
+	space_count_state(space, from, state, 1);
 }
 
 /* A write while the page is being written out: the command will find that it came too late. */
@@ -152,6 +153,7 @@ enum fault_result evicted_resolve(struct space *space, gfn_t gfn, u64 *entry, u3
 		clean_resolve(space, gfn, entry);
 		return FAULT_DONE;
 	case PAGE_WRITING:
+	case PAGE_SHARED_WRITING:
 		return writing_resolve(space, gfn, entry);
 	default:
 		CHECK(!"page state");
@@ -202,6 +204,7 @@ void evicted_forget(struct space *space, u64 old, struct tlb_gather *gather)
 	case PAGE_PRIVATE:
 	case PAGE_SHARED:
 	case PAGE_WRITING: /* its command frees the slot */
+	case PAGE_SHARED_WRITING:
 		tlb_gather_put(gather, slat_pfn(f, old));
 		break;
 	case PAGE_HIDDEN:

@@ -160,6 +160,7 @@ static u64 run(bool and_all_after)
 
 	refused = lost = kept_in_memory = 0;
 	fake_start_plain(2, 1200);
+	fake_clock_start(0);
 	fake_log_quiet(true);
 	fake_guest_start();
 	fake_blk_init(&disk, BLOCK, (PAGES * 2 + 1) * (PAGE_BYTES / BLOCK));
