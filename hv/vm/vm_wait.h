@@ -2,10 +2,9 @@
  * Starts that wait. A VM that has ended leaves behind what is let go of by and by: its memory,
  * which is freed in slices (vm_release_some()), and its swap file, whose slots are another's only
  * when the disk has given back the last command for them. A VM that could not be started for want
- * of that waits: .start_wanted, with the reason in .waits_for, until the loop of sched.c finds that
- * it must wait no longer, or its start is called off. How long is bounded, for a disk's driver
- * bounds each command: then the room is there, or the disk is dead, which is an error of the
- * start's.
+ * of that waits: .start_wanted, with the reason in .waits_for, until vm_lives.c finds that it must
+ * wait no longer, or its start is called off. How long is bounded, for a disk's driver bounds each
+ * command: then the room is there, or the disk is dead, which is an error of the start's.
  *
  * A start does not wait for the frames that such a file's last commands hold besides: its words (8
  * bytes a page) and the pages under way. Where all but these is taken, it fails for want of memory,
