@@ -5,8 +5,7 @@
 #include "mm/base/types.h"
 #include "mm/base/err.h"
 
-/* Copies @bytes of @data, the caller's, into the guest. An error ends the load, and is its result.
- */
+/* Copies @bytes of @data, the caller's, into the guest. An error is the load's end, and result. */
 typedef err_t (*boot_write_fn)(void *context, gpa_t to, const void *data, size_t bytes);
 
 #endif

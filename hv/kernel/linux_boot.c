@@ -231,8 +231,7 @@ static err_t write_table(
 	return err;
 }
 
-/* A level-4 table, a level-3 table and four level-2 tables of 2 MiB pages: the first 4 GiB at va =
- * pa. */
+/* One table of level 4, one of level 3, four of 2 MiB pages: the first 4 GiB at va = pa. */
 static err_t write_page_tables(boot_write_fn write, void *context)
 {
 	u64 next = PAGE_TABLES_GPA + PAGE_BYTES;

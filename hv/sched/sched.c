@@ -40,8 +40,7 @@
  */
 #define PARK_RETRY_NS 10000000ull
 
-/* Work in root mode comes in slices of this length; VMs that end or start get so much between two
- * guests' slices. */
+/* Work in root mode comes in slices of this; VMs that end or start have so much between guests'. */
 #define WORK_SLICE_NS 100000ull
 #define START_TURN_NS 2000000ull
 

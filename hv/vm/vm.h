@@ -82,8 +82,7 @@ struct vm {
 	u32 abi_version; /* hypercalls: what the guest negotiated; 0 = nothing yet */
 	u64 hide_every;  /* debug: hide all private pages every so many exits; 0 = never */
 	u64 hide_countdown;
-	u64 reclaim_every; /* debug: reclaim all that is not protected every so many exits; 0 =
-			      never */
+	u64 reclaim_every; /* debug: likewise, reclaim all that is not protected */
 	u64 reclaim_countdown;
 	struct vm_figures last; /* [l] of the run that ended */
 	struct {

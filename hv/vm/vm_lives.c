@@ -66,8 +66,7 @@ void vm_lives_look(struct vm_lives *out)
 	}
 }
 
-/* Those that waited begin to start, if they need wait for nothing more. Returns the first that is
- * starting. */
+/* Those that waited begin to start, if they need wait no more. Returns the first that starts. */
 static struct vm *start_those_that_waited(void)
 {
 	struct vm *vm, *first = NULL;

@@ -1,5 +1,4 @@
-/* Volumes found by their partitions' type, files made to measure, and the console's account of
- * both. */
+/* Volumes found by their partitions' type, files made to measure, the console's account of both. */
 #include "hv/vm/vm_swap.h"
 #include "hv/console/console.h"
 #include "hv/disk/disks.h"
