@@ -25,7 +25,7 @@ err_t vm_promise_begin(struct vm *vm, u64 overhead_frames)
 	spin_lock(&promises);
 	err = memsched_power_on(&vm->admitted, vm->why, sizeof(vm->why));
 	spin_unlock(&promises);
-	return err;
+	return err ? E_NOMEM : 0;
 }
 
 void vm_promise_end(struct vm *vm)

@@ -17,7 +17,7 @@ u64 vm_promise_first_bytes(const struct vm *vm);
 
 /*
  * Admit it to the host, with so many frames that the hypervisor needs for it besides. Returns 0; or
- * an error of memsched_power_on()'s with the reason in vm->why.
+ * E_NOMEM (not so much is unpromised) with the reason in vm->why.
  */
 must_check err_t vm_promise_begin(struct vm *vm, u64 overhead_frames);
 
