@@ -1,5 +1,4 @@
-/* Can this CPU run Bellows? The decision alone, apart from asking. Pure: runs on the host under
- * test. */
+/* Can this CPU run Bellows? The decision alone, without the asking. Pure. */
 #ifndef BOOT_BOOTCPU_H
 #define BOOT_BOOTCPU_H
 

@@ -49,8 +49,7 @@ size_t bootmap_room(const struct bootmap_input *in);
 must_check int bootmap_build(
 	const struct bootmap_input *in, u64 *edges, struct boot_region *out, size_t room);
 
-/* The end of the memory that the window must map: of RAM and of what the firmware needs at run
- * time. */
+/* The end of the memory that the window must map: of RAM, and of what run-time firmware needs. */
 u64 bootmap_max_pa(const struct boot_region *regions, u32 count);
 
 #endif

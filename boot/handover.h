@@ -11,8 +11,7 @@ struct handover_table {
 	u16 pad[3];
 };
 
-/* Offsets are repeated in handover.S. Lies below 4 GiB, in memory the hypervisor does not reuse at
- * once. */
+/* Offsets stand in handover.S too. Lies below 4 GiB, in memory that is not reused at once. */
 struct handover {
 	struct handover_table gdtr;
 	struct handover_table idtr; /* empty: a fault is a reset, not a run through stale code */

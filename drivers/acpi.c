@@ -75,8 +75,7 @@ static struct acpi_register register_at(const struct table *t, u32 offset)
 	return r;
 }
 
-/* An I/O port that old tables give in @short_at and newer ones, with preference, as a register in
- * @long_at. */
+/* An I/O port: in old tables at @short_at; in newer ones, which win, a register at @long_at. */
 static u16 port_at(const struct table *t, u32 short_at, u32 long_at)
 {
 	struct acpi_register r = register_at(t, long_at);
@@ -111,8 +110,7 @@ static void parse_madt(const struct table *t, struct acpi_info *out)
 	}
 }
 
-/* An integer in a package: ZeroOp, OneOp, byte, word or dword. Returns its length in AML, 0 if it
- * is none. */
+/* An integer in a package: ZeroOp, OneOp, byte, word, dword. Its length in AML; 0: none. */
 static u32 aml_integer(const u8 *p, const u8 *end, u8 *value)
 {
 	u32 bytes;

@@ -52,8 +52,7 @@ struct acpi_info {
 	struct acpi_register console;
 };
 
-/* Firmware's bytes at @pa as memory, readable for as long as the parser runs; NULL if it cannot be
- * had. */
+/* Firmware's bytes at @pa as memory, readable while the parser runs; NULL: not to be had. */
 typedef const void *(*acpi_map_fn)(u64 pa, u64 bytes);
 
 /*

@@ -1,5 +1,4 @@
-/* The console font that is linked in: a PSF file of a Debian package, unpacked at build time
- * (Makefile). */
+/* The console font that is linked in: a PSF file of a Debian package (Makefile). */
 #ifndef DRIVERS_FONT_H
 #define DRIVERS_FONT_H
 

@@ -100,8 +100,7 @@ static void put(struct framebuffer *fb, u8 character)
 	}
 	if (character < ' ' || character == 0x7f)
 		return;
-	/* The line is wrapped by the character that does not fit, so that a full line costs no
-	 * empty one. */
+	/* Wrapped by the character that does not fit: a full line costs no empty one. */
 	if (fb->column == fb->columns)
 		line_feed(fb);
 	if (is_full(fb))

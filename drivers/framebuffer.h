@@ -48,8 +48,7 @@ must_check err_t framebuffer_init(struct framebuffer *fb, volatile void *pixels,
 /* Paint everything black and forget what is shown, but keep the text. Cost: O(pixels). */
 void framebuffer_clear(struct framebuffer *fb, volatile void *pixels);
 
-/* No text on the screen. With @frozen what comes now stays: lines that do not fit any more are
- * dropped. */
+/* No text on the screen. With @frozen what comes now stays: lines beyond the last are dropped. */
 void framebuffer_restart(struct framebuffer *fb, bool frozen);
 
 /* Cost: O(bytes), and O(columns) a line. */

@@ -56,8 +56,7 @@ static u64 get(const u8 *at, u32 bytes)
 	return value;
 }
 
-/* The CRC-32 of IEEE 802.3, as EFI's CalculateCrc32(). A table of 16 is enough for some KiB at
- * boot. */
+/* The CRC-32 of IEEE 802.3, as EFI's CalculateCrc32(). For some KiB a table of 16 will do. */
 static u32 crc32_more(u32 crc, const u8 *bytes, size_t count)
 {
 	static const u32 nibbles[16] = {0x00000000, 0x1db71064, 0x3b6e20c8, 0x26d930ac, 0x76dc4190,

@@ -66,8 +66,7 @@ must_check err_t gpt_check_entries(const struct gpt *gpt, const void *entries);
 must_check err_t gpt_read_entry(
 	const struct gpt *gpt, const void *entries, u32 index, struct gpt_partition *out);
 
-/* The first sound partition of that type, or with that name (and E_EXIST if a second one has it).
- * E_NOTFOUND. */
+/* The first sound partition of that type, or of that name (E_EXIST: two have it). E_NOTFOUND. */
 must_check err_t gpt_find_type(const struct gpt *gpt, const void *entries, const struct guid *type,
 	struct gpt_partition *out);
 must_check err_t gpt_find_name(

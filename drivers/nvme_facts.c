@@ -1,5 +1,4 @@
-/* What others may know of a controller. No lock: each figure is right, though not all of one
- * moment. */
+/* What others may know of a controller. No lock: each figure is right, not all of one moment. */
 #include "drivers/nvme_private.h"
 
 enum nvme_state nvme_state(const struct nvme *n)

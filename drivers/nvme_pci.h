@@ -27,8 +27,7 @@ struct nvme_controller {
  */
 void nvme_pci_init(void);
 
-/* The CPU that has the interrupts of a pair, of @pairs: the first online of those that use it; or
- * 0. */
+/* The CPU that has the interrupts of a pair, of @pairs: the first online that uses it; or 0. */
 u32 nvme_pci_pair_cpu(u32 pair, u32 pairs);
 
 /* All that were found, the dead ones too. */

@@ -104,8 +104,7 @@ struct pci_message {
 /* E_UNSUPPORTED: an APIC id above 254 cannot be named without interrupt remapping. */
 must_check err_t pci_message_to(u32 apic_id, u8 vector, struct pci_message *out);
 
-/* One MSI, on; the wired interrupt off. E_NOTFOUND: the function has no MSI; E_UNSUPPORTED: address
- * too wide. */
+/* One MSI, on; the wired interrupt off. E_NOTFOUND: no MSI; E_UNSUPPORTED: address too wide. */
 must_check err_t pci_msi_enable(
 	const struct pci_config *config, pci_bdf_t bdf, const struct pci_message *message);
 
@@ -118,11 +117,9 @@ struct pci_msix {
 must_check err_t pci_msix_find(
 	const struct pci_config *config, pci_bdf_t bdf, struct pci_msix *out);
 #define PCI_MSIX_ENTRY_BYTES 16u
-/* Fill entry @index of the mapped @table and unmask it. The caller checked @index against the
- * count. */
+/* Fill entry @index of the mapped @table, which the caller checked to be one, and unmask it. */
 void pci_msix_set(volatile void *table, u32 index, const struct pci_message *message);
-/* After the entries that will be used are set: all others stay masked. The wired interrupt goes
- * off. */
+/* After the entries are set that will be used: others stay masked, the wired interrupt goes off. */
 void pci_msix_enable(const struct pci_config *config, pci_bdf_t bdf, const struct pci_msix *msix);
 
 #endif

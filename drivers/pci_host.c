@@ -1,5 +1,4 @@
-/* PCI Express Base Specification, "ECAM"; PCI Local Bus Specification, "Configuration Mechanism
- * #1". */
+/* PCI Express Base, "ECAM"; PCI Local Bus Specification, "Configuration Mechanism #1". */
 #include "drivers/pci_host.h"
 #include "hv/x86/insn.h"
 #include "hv/x86/paging.h"
@@ -114,8 +113,7 @@ static bool open_ecam(const struct acpi_info *acpi)
 		acpi->mcfg_base >= ECAM_PA_LIMIT || acpi->mcfg_last_bus < acpi->mcfg_first_bus)
 		return false;
 	ecam.ecam = paging_map_mmio(base, buses * ECAM_BUS_BYTES);
-	/* Some firmware names a range that nothing answers in: the root's first function must be
-	 * there. */
+	/* Firmware may name a range where nothing answers: is the root's first function there? */
 	if (!ecam.ecam || ecam_read(&ecam, pci_bdf(ecam.first_bus, 0, 0), 0, 4) == ~0u)
 		return false;
 	host = ecam;

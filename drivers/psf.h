@@ -19,8 +19,7 @@ struct psf_font {
 	u16 ascii[128];    /* glyph number of each character; that of '?' where the font has none */
 };
 
-/* @blob stays in use. Returns E_INVAL (not PSF, or truncated), E_UNSUPPORTED (wider than 32
- * pixels). */
+/* @blob stays in use. E_INVAL (not PSF, or truncated), E_UNSUPPORTED (wider than 32 pixels). */
 must_check err_t psf_open(const void *blob, size_t bytes, struct psf_font *font);
 
 /* Row @y of a character, leftmost pixel in bit 31. Non-ASCII characters show as '?'. */

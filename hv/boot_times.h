@@ -19,8 +19,7 @@ void boot_times_mark(const char *phase);
 /* The hypervisor is up: say what it took so far. */
 void boot_times_report(void);
 
-/* A guest is about to run. The first call says how long that took from power-on; the others do
- * nothing. */
+/* A guest is about to run. The first call says how long that took from power-on. */
 void boot_times_guest_entry(void);
 
 #endif

@@ -44,8 +44,7 @@ const struct virt_ops *hv_ops;
 
 static struct boot_info info; /* [I] the loader's, with its arrays copied too */
 
-/* The screen and the serial line may not be there yet when the loader broke its word: say it where
- * we can. */
+/* When the loader broke its word screen and serial line may not be there yet: said where we can. */
 static void check_boot_info(const struct boot_info *from)
 {
 	if (from->magic != BOOT_INFO_MAGIC || from->version != BOOT_INFO_VERSION ||

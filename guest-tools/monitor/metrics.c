@@ -1,5 +1,4 @@
-/* Two tables, host and VM, and a few metrics that fit neither. Labels hold what sample.c let
- * through. */
+/* Two tables, host and VM, and a few metrics of neither. Labels hold what sample.c let through. */
 #include "guest-tools/monitor/metrics.h"
 #include <stdio.h>
 #include <string.h>

@@ -26,8 +26,7 @@
 #define BELLOWS_BALLOON_OVERSHOOT                                                                  \
 	512u /* so far above its target a balloon may be, as in migration */
 
-/* RBX of HELLO: the kind of guest in bits 31:0, the driver's version in 63:32 (major << 16 |
- * minor). */
+/* RBX of HELLO: the kind of guest in 31:0, the driver's version (major << 16 | minor) in 63:32. */
 enum bellows_guest_kind {
 	BELLOWS_GUEST_OTHER = 0,
 	BELLOWS_GUEST_LINUX = 1,

@@ -8,12 +8,10 @@
 #include "mm/base/types.h"
 #include "boot/boot_info.h"
 
-/* @info: for ever the loader's. Boot CPU, once; all below may then be asked anywhere, without a
- * lock. */
+/* @info: for ever the loader's. Boot CPU, once; all below is then for any CPU, without a lock. */
 void boot_files_init(const struct boot_info *info);
 
-/* The file of that name, as the configuration wrote it; NULL if the loader was not asked for it.
- * Cost: O(files). */
+/* The file of that name, as configured; NULL: the loader was not asked for it. Cost: O(files). */
 const struct boot_file *boot_files_find(const char *name);
 
 /* Its contents; NULL if it could not be loaded, with the reason in *why. */

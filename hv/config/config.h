@@ -1,9 +1,7 @@
 /*
- * bellows.conf as the hypervisor understands it: which keys there are, what each may hold, and
- * which sums are possible. A mistake is reported with its line and what is allowed; the VM
- * concerned is kept in the list but marked not startable, with its first problem; a mistake in
- * [host] leaves that key's default. Pure: text in, structures out, nothing allocated. Keys that a
- * later issue uses are checked from the start.
+ * bellows.conf as the hypervisor understands it. A mistake is reported with its line and what is
+ * allowed; the VM concerned is kept in the list but marked not startable, with its first problem; a
+ * mistake in [host] leaves that key's default. Pure: text in, structures out, nothing allocated.
  */
 #ifndef HV_CONFIG_CONFIG_H
 #define HV_CONFIG_CONFIG_H
@@ -114,19 +112,5 @@ must_check err_t config_parse(const char *text, size_t bytes, struct config *out
  */
 void config_check_reservations(struct config *out, u64 host_bytes,
 	void (*report)(void *context, u32 line, const char *message), void *context);
-
-/*
- * Change one value at run time, of a key that exists. Returns false with @why said where the value
- * is not what the key allows, or not together with the others: the caller then puts *@host or *@vm
- * back as it was.
- */
-must_check bool config_change_host(
-	struct host_config *host, const char *key, const char *value, char *why, size_t why_bytes);
-must_check bool config_change_vm(
-	struct vm_config *vm, const char *key, const char *value, char *why, size_t why_bytes);
-
-/* The value in words that could stand in the file; of a key that exists. */
-void config_print_host(const struct host_config *host, const char *key, char *text, size_t bytes);
-void config_print_vm(const struct vm_config *vm, const char *key, char *text, size_t bytes);
 
 #endif

@@ -1,6 +1,6 @@
 /*
  * What a key of the configuration is, and its value in words: read into a field, and written as one
- * would write it in the file. Pure. The keys stand in config.c.
+ * would write it in the file. Pure. The keys stand in config_keys.c.
  */
 #ifndef HV_CONFIG_CONFIG_VALUE_H
 #define HV_CONFIG_CONFIG_VALUE_H

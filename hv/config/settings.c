@@ -1,12 +1,13 @@
 /*
  * Which keys of the configuration can be changed at run time, and what makes a new value work.
  *
- * What a key may be is config.c's to say, here as in the file. Whoever reads a value each time it
- * is needed gets the new one by itself; anybody else has a function in the table, which may refuse:
- * then the old value stands again, and nothing has happened. A change lasts until the host is
- * switched off; a VM that is off is started with it. Boot CPU only, like all commands.
+ * What a key may hold is config_keys.c's to say, here as in the file. Whoever reads a value each
+ * time it is needed gets the new one by itself; anybody else has a function in the table, which may
+ * refuse: then the old value stands again, and nothing has happened. A change lasts until the host
+ * is switched off; a VM that is off is started with it. Boot CPU only, like all commands.
  */
 #include "hv/config/settings.h"
+#include "hv/config/config_change.h"
 #include "hv/console/console.h"
 #include "hv/memory/memsched_set.h"
 #include "hv/sched/sched.h"
@@ -16,7 +17,7 @@
 #include "mm/base/str.h"
 
 struct setting {
-	const char *key; /* of config.c; NULL: the table's end */
+	const char *key; /* of config_keys.c; NULL: the table's end */
 	/*
 	 * The value has just been changed: make it work. @vm: whose it is, on or off; NULL: the
 	 * host's. Any error, with @why said, and the old value is put back. NULL: nothing to do.
@@ -58,7 +59,7 @@ static void show_host(void)
 	char value[CONFIG_PROBLEM_BYTES];
 
 	for (const struct setting *s = host_settings; s->key; s++) {
-		config_print_host(&sched_config()->host, s->key, value, sizeof(value));
+		config_change_print_host(&sched_config()->host, s->key, value, sizeof(value));
 		print_value("host", s->key, value);
 	}
 }
@@ -68,7 +69,7 @@ static void show_vm(const struct vm *vm)
 	char value[CONFIG_PROBLEM_BYTES];
 
 	for (const struct setting *s = vm_settings; s->key; s++) {
-		config_print_vm(vm->config, s->key, value, sizeof(value));
+		config_change_print_vm(vm->config, s->key, value, sizeof(value));
 		print_value(vm_name(vm), s->key, value);
 	}
 }

@@ -31,8 +31,7 @@ bool terminal_is_on(u16 port);
  * locks, which are the innermost.
  */
 void terminal_write(const char *text, size_t bytes);
-/* Can a guest's text be taken, with room left for the hypervisor's own? Else it is not to be
- * written. */
+/* Can a guest's text be taken, with room for the hypervisor's own? Else it is not to be written. */
 bool terminal_has_room_for_guests(void);
 /* To the serial line alone: for what was written before it was open. */
 void terminal_write_serial(const char *text, size_t bytes);

@@ -92,8 +92,7 @@ must_check err_t slot_submit(struct slot *slot, enum blk_op op, u64 count,
 
 /* --- guest_disk_data.c --- */
 
-/* Steps: the next part of the data, as it lies; the same through a bounce page; from there to the
- * guest. */
+/* Steps: the next part of the data as it lies; or into a bounce page; from there to the guest. */
 must_check err_t slot_move_data(struct slot *slot);
 must_check err_t slot_fill_bounce(struct slot *slot);
 must_check err_t slot_empty_bounce(struct slot *slot);

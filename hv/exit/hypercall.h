@@ -1,5 +1,4 @@
-/* Hypercalls: what a guest asks of the hypervisor in words (hv/abi/hypercall.h). Every number is
- * hostile. */
+/* What a guest asks of the hypervisor (hv/abi/hypercall.h). Every number is hostile. */
 #ifndef HV_EXIT_HYPERCALL_H
 #define HV_EXIT_HYPERCALL_H
 

@@ -79,7 +79,8 @@ static err_t place_modules(
 	if (sum > room || ALIGN_DOWN(end - sum, PAGE_BYTES) < out->kernel.end) {
 		fmt_snprintf(why, why_bytes,
 			"the initrd and modules (%llu MiB) do not fit: of the VM's %llu MiB the kernel takes the first %llu",
-			mib_needed(sum), mib_given(in->memory_bytes), mib_needed(out->kernel.end));
+			boot_mib_needed(sum), boot_mib_given(in->memory_bytes),
+			boot_mib_needed(out->kernel.end));
 		return E_RANGE;
 	}
 	for (u32 i = in->module_count; i-- > 0;) {
@@ -98,16 +99,16 @@ static err_t check_sizes(
 		return E_RANGE;
 	}
 	out->cmdline_bytes = strlen(in->cmdline);
-	if (out->cmdline_bytes >= CMDLINE_MAX) {
+	if (out->cmdline_bytes >= BOOT_CMDLINE_BYTES) {
 		fmt_snprintf(why, why_bytes,
 			"the command line has %llu characters; there is room for %u",
-			(unsigned long long)out->cmdline_bytes, CMDLINE_MAX - 1);
+			(unsigned long long)out->cmdline_bytes, BOOT_CMDLINE_BYTES - 1);
 		return E_RANGE;
 	}
 	if (out->kernel.end > ram_end(in)) {
 		fmt_snprintf(why, why_bytes,
 			"the kernel needs %llu MiB of memory; the VM has %llu MiB",
-			mib_needed(out->kernel.end), mib_given(in->memory_bytes));
+			boot_mib_needed(out->kernel.end), boot_mib_given(in->memory_bytes));
 		return E_RANGE;
 	}
 	return 0;
@@ -128,7 +129,7 @@ err_t elf_boot_plan(
 		err = place_modules(in, out, why, why_bytes);
 	if (!err)
 		out->e820_count =
-			linux_e820_fill(out->e820, in->memory_bytes, in->acpi_gpa, in->acpi_bytes);
+			e820_fill(out->e820, in->memory_bytes, in->acpi_gpa, in->acpi_bytes);
 	return err;
 }
 
@@ -136,64 +137,64 @@ err_t elf_boot_plan(
 
 static void pvh_info(const struct elf_boot_input *in, const struct elf_boot_plan *plan, u8 *info)
 {
-	put_field(info, PVH_MAGIC, PVH_START_MAGIC, 4);
-	put_field(info, PVH_VERSION, 1, 4); /* 1: it has a memory map */
-	put_field(info, PVH_MODULE_COUNT, in->module_count, 4);
-	put_field(info, PVH_MODULES, in->module_count ? MODULES_GPA : 0, 8);
-	put_field(info, PVH_CMDLINE, CMDLINE_GPA, 8);
-	put_field(info, PVH_RSDP, in->acpi_bytes ? in->acpi_gpa : 0, 8);
-	put_field(info, PVH_MAP, MAP_GPA, 8);
-	put_field(info, PVH_MAP_COUNT, plan->e820_count, 4);
+	boot_put_field(info, PVH_MAGIC, PVH_START_MAGIC, 4);
+	boot_put_field(info, PVH_VERSION, 1, 4); /* 1: it has a memory map */
+	boot_put_field(info, PVH_MODULE_COUNT, in->module_count, 4);
+	boot_put_field(info, PVH_MODULES, in->module_count ? MODULES_GPA : 0, 8);
+	boot_put_field(info, PVH_CMDLINE, BOOT_CMDLINE_GPA, 8);
+	boot_put_field(info, PVH_RSDP, in->acpi_bytes ? in->acpi_gpa : 0, 8);
+	boot_put_field(info, PVH_MAP, MAP_GPA, 8);
+	boot_put_field(info, PVH_MAP_COUNT, plan->e820_count, 4);
 }
 
 static u32 pvh_module(
 	const struct elf_boot_input *in, const struct elf_boot_plan *plan, u32 index, u8 *to)
 {
-	put_field(to, 0, plan->module_gpa[index], 8);
-	put_field(to, 8, in->modules[index].bytes, 8);
-	put_field(to, 16, words_gpa(index), 8);
+	boot_put_field(to, 0, plan->module_gpa[index], 8);
+	boot_put_field(to, 8, in->modules[index].bytes, 8);
+	boot_put_field(to, 16, words_gpa(index), 8);
 	return PVH_MODULE_BYTES;
 }
 
-static u32 pvh_map(const struct linux_e820 *e, u8 *to)
+static u32 pvh_map(const struct e820_entry *e, u8 *to)
 {
-	put_field(to, 0, e->base, 8);
-	put_field(to, 8, e->bytes, 8);
-	put_field(to, 16, e->type, 4);
+	boot_put_field(to, 0, e->base, 8);
+	boot_put_field(to, 8, e->bytes, 8);
+	boot_put_field(to, 16, e->type, 4);
 	return PVH_MAP_BYTES;
 }
 
 static void multiboot_info(
 	const struct elf_boot_input *in, const struct elf_boot_plan *plan, u8 *info)
 {
-	put_field(info, MB_FLAGS,
+	boot_put_field(info, MB_FLAGS,
 		MB_HAS_MEMORY | MB_HAS_CMDLINE | MB_HAS_MAP |
 			(in->module_count ? MB_HAS_MODULES : 0),
 		4);
-	put_field(info, MB_MEM_LOWER_KIB, plan->e820[0].bytes >> 10, 4);
-	put_field(info, MB_MEM_UPPER_KIB, (ram_end(in) - HIGH_RAM_BASE) >> 10, 4);
-	put_field(info, MB_CMDLINE, CMDLINE_GPA, 4);
-	put_field(info, MB_MODULE_COUNT, in->module_count, 4);
-	put_field(info, MB_MODULES, in->module_count ? MODULES_GPA : 0, 4);
-	put_field(info, MB_MAP_BYTES, plan->e820_count * MB_MAP_ENTRY, 4);
-	put_field(info, MB_MAP, MAP_GPA, 4);
+	boot_put_field(info, MB_MEM_LOWER_KIB, plan->e820[0].bytes >> 10, 4);
+	boot_put_field(info, MB_MEM_UPPER_KIB, (ram_end(in) - BOOT_HIGH_RAM_BASE) >> 10, 4);
+	boot_put_field(info, MB_CMDLINE, BOOT_CMDLINE_GPA, 4);
+	boot_put_field(info, MB_MODULE_COUNT, in->module_count, 4);
+	boot_put_field(info, MB_MODULES, in->module_count ? MODULES_GPA : 0, 4);
+	boot_put_field(info, MB_MAP_BYTES, plan->e820_count * MB_MAP_ENTRY, 4);
+	boot_put_field(info, MB_MAP, MAP_GPA, 4);
 }
 
 static u32 multiboot_module(
 	const struct elf_boot_input *in, const struct elf_boot_plan *plan, u32 index, u8 *to)
 {
-	put_field(to, 0, plan->module_gpa[index], 4);
-	put_field(to, 4, plan->module_gpa[index] + in->modules[index].bytes, 4);
-	put_field(to, 8, words_gpa(index), 4);
+	boot_put_field(to, 0, plan->module_gpa[index], 4);
+	boot_put_field(to, 4, plan->module_gpa[index] + in->modules[index].bytes, 4);
+	boot_put_field(to, 8, words_gpa(index), 4);
 	return MB_MODULE_ENTRY;
 }
 
-static u32 multiboot_map(const struct linux_e820 *e, u8 *to)
+static u32 multiboot_map(const struct e820_entry *e, u8 *to)
 {
-	put_field(to, 0, MB_MAP_ENTRY - 4, 4);
-	put_field(to, 4, e->base, 8);
-	put_field(to, 12, e->bytes, 8);
-	put_field(to, 20, e->type, 4);
+	boot_put_field(to, 0, MB_MAP_ENTRY - 4, 4);
+	boot_put_field(to, 4, e->base, 8);
+	boot_put_field(to, 12, e->bytes, 8);
+	boot_put_field(to, 20, e->type, 4);
 	return MB_MAP_ENTRY;
 }
 
@@ -261,7 +262,7 @@ err_t elf_boot_load(const struct elf_boot_input *in, const struct elf_boot_plan 
 	err_t err = write_tables(in, plan, write, context);
 
 	if (!err)
-		err = write(context, GPA(CMDLINE_GPA), in->cmdline, plan->cmdline_bytes + 1);
+		err = write(context, GPA(BOOT_CMDLINE_GPA), in->cmdline, plan->cmdline_bytes + 1);
 	if (!err && in->acpi_bytes)
 		err = write(context, GPA(in->acpi_gpa), in->acpi, in->acpi_bytes);
 	if (!err)
@@ -280,10 +281,10 @@ void elf_boot_registers(const struct elf_boot_plan *plan, struct virt_sregs *sre
 	memset(sregs, 0, sizeof(*sregs));
 	sregs->cr0 = 0x11; /* ET, PE */
 	for (u32 i = 0; i < SEG_COUNT; i++)
-		sregs->seg[i] = (struct virt_segment){0x10, 0xffffffff, SEGMENT_DATA, 0};
+		sregs->seg[i] = (struct virt_segment){0x10, 0xffffffff, BOOT_SEGMENT_DATA, 0};
 	sregs->seg[SEG_CS] = (struct virt_segment){0x08, 0xffffffff, SEGMENT_CODE_32, 0};
-	sregs->tr = (struct virt_segment){0, 0x67, SEGMENT_TSS_BUSY, 0};
-	sregs->ldtr = (struct virt_segment){0, 0, SEGMENT_UNUSABLE, 0};
+	sregs->tr = (struct virt_segment){0, 0x67, BOOT_SEGMENT_TSS_BUSY, 0};
+	sregs->ldtr = (struct virt_segment){0, 0, BOOT_SEGMENT_UNUSABLE, 0};
 	memset(gpr, 0, GPR_COUNT * sizeof(gpr[0]));
 	gpr[GPR_RBX] = INFO_GPA;
 	if (plan->kernel.protocol == ELF_MULTIBOOT)

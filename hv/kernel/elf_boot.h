@@ -11,8 +11,10 @@
 #ifndef HV_KERNEL_ELF_BOOT_H
 #define HV_KERNEL_ELF_BOOT_H
 
+#include "hv/kernel/boot_write.h"
+#include "hv/kernel/e820.h"
 #include "hv/kernel/elf_kernel.h"
-#include "hv/kernel/linux_boot.h"
+#include "hv/x86/virt.h"
 
 #define ELF_BOOT_MODULES_MAX 16
 #define ELF_BOOT_WORDS_BYTES 256 /* of one module, with the NUL */
@@ -40,7 +42,7 @@ struct elf_boot_plan {
 	size_t cmdline_bytes; /* without the NUL */
 	u64 module_gpa[ELF_BOOT_MODULES_MAX];
 	u32 e820_count;
-	struct linux_e820 e820[LINUX_E820_MAX];
+	struct e820_entry e820[E820_ENTRIES_MAX];
 };
 
 /*
@@ -53,7 +55,7 @@ must_check err_t elf_boot_plan(
 /* Hand out every piece; @write copies into the guest, whose memory is zero before. Its first error
  * ends the call. */
 must_check err_t elf_boot_load(const struct elf_boot_input *input, const struct elf_boot_plan *plan,
-	err_t (*write)(void *context, gpa_t to, const void *data, size_t bytes), void *context);
+	boot_write_fn write, void *context);
 
 /* The state of the boot processor at the entry point. */
 void elf_boot_registers(const struct elf_boot_plan *plan, struct virt_sregs *sregs,

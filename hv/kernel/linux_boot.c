@@ -9,7 +9,6 @@
 #define GDT_GPA         0x6000u
 #define BOOT_PARAMS_GPA 0x7000u
 #define PAGE_TABLES_GPA 0x8000u
-#define LOW_RAM_END     0x9fc00u
 
 /* The setup header, by offset in the file and in boot_params alike. */
 enum {
@@ -39,7 +38,7 @@ enum {
 	PARAMS_USED = 0x400, /* the E820 table ends before */
 	PARAMS_BYTES = 0x1000,
 };
-_Static_assert(PARAMS_E820 + LINUX_E820_MAX * 20 <= PARAMS_USED, "all that is set fits");
+_Static_assert(PARAMS_E820 + E820_ENTRIES_MAX * 20 <= PARAMS_USED, "all that is set fits");
 
 #define SIGNATURE       0x53726448u /* "HdrS" */
 #define VERSION_MIN     0x20cu
@@ -51,9 +50,6 @@ _Static_assert(PARAMS_E820 + LINUX_E820_MAX * 20 <= PARAMS_USED, "all that is se
 #define TABLE_FLAGS     0x03u /* present, writable */
 #define LARGE_FLAGS     0x83u
 #define IDENTITY_GIBS   4u
-#define E820_RAM        1u
-#define E820_RESERVED   2u
-#define E820_ACPI       3u
 
 static u32 get(const u8 *at, u32 offset, u32 bytes)
 {
@@ -118,7 +114,7 @@ static err_t place_kernel(
 	u64 ram_end = boot_low_ram_end(in->memory_bytes);
 
 	out->kernel_gpa = get64(file, HDR_PREF_ADDRESS);
-	if (out->kernel_gpa < HIGH_RAM_BASE || out->kernel_gpa >= SPACE_LOW_END ||
+	if (out->kernel_gpa < BOOT_HIGH_RAM_BASE || out->kernel_gpa >= SPACE_LOW_END ||
 		!IS_ALIGNED(out->kernel_gpa, PAGE_BYTES)) {
 		fmt_snprintf(why, why_bytes,
 			"the kernel wants to lie at %#llx, where no guest has RAM for it",
@@ -130,7 +126,7 @@ static err_t place_kernel(
 	if (out->kernel_end > ram_end) {
 		fmt_snprintf(why, why_bytes,
 			"the kernel needs %llu MiB of memory to unpack itself; the VM has %llu MiB",
-			mib_needed(out->kernel_end), mib_given(in->memory_bytes));
+			boot_mib_needed(out->kernel_end), boot_mib_given(in->memory_bytes));
 		return E_RANGE;
 	}
 	return 0;
@@ -150,8 +146,8 @@ static err_t place_initrd(
 		ALIGN_DOWN(end - in->initrd_bytes, PAGE_BYTES) < out->kernel_end) {
 		fmt_snprintf(why, why_bytes,
 			"the initrd (%llu MiB) does not fit: of the VM's %llu MiB the kernel takes the first %llu",
-			mib_needed(in->initrd_bytes), mib_given(in->memory_bytes),
-			mib_needed(out->kernel_end));
+			boot_mib_needed(in->initrd_bytes), boot_mib_given(in->memory_bytes),
+			boot_mib_needed(out->kernel_end));
 		return E_RANGE;
 	}
 	out->initrd_gpa = ALIGN_DOWN(end - in->initrd_bytes, PAGE_BYTES);
@@ -161,7 +157,8 @@ static err_t place_initrd(
 static err_t check_cmdline(
 	const struct linux_boot_input *in, struct linux_boot_plan *out, char *why, size_t why_bytes)
 {
-	size_t most = min((size_t)get(in->kernel, HDR_CMDLINE_BYTES, 4), (size_t)CMDLINE_MAX - 1);
+	size_t most =
+		min((size_t)get(in->kernel, HDR_CMDLINE_BYTES, 4), (size_t)BOOT_CMDLINE_BYTES - 1);
 
 	out->cmdline_bytes = strlen(in->cmdline);
 	if (out->cmdline_bytes <= most)
@@ -169,30 +166,6 @@ static err_t check_cmdline(
 	fmt_snprintf(why, why_bytes, "the command line has %llu characters; this kernel takes %llu",
 		(unsigned long long)out->cmdline_bytes, (unsigned long long)most);
 	return E_RANGE;
-}
-
-static u32 add_e820(struct linux_e820 *out, u32 count, u64 base, u64 end, u32 type)
-{
-	if (base >= end)
-		return count;
-	out[count] = (struct linux_e820){base, end - base, type};
-	return count + 1;
-}
-
-u32 linux_e820_fill(struct linux_e820 *out, u64 memory_bytes, u64 acpi_gpa, size_t acpi_bytes)
-{
-	u64 acpi_end = ALIGN_UP(acpi_gpa + acpi_bytes, PAGE_BYTES);
-	u32 n = 0;
-
-	n = add_e820(out, n, 0, LOW_RAM_END, E820_RAM);
-	n = add_e820(out, n, LOW_RAM_END, LOW_AREA_END, E820_RESERVED);
-	n = add_e820(out, n, acpi_gpa, acpi_end, E820_ACPI);
-	n = add_e820(out, n, acpi_end, HIGH_RAM_BASE, E820_RESERVED);
-	n = add_e820(out, n, HIGH_RAM_BASE, boot_low_ram_end(memory_bytes), E820_RAM);
-	if (memory_bytes > SPACE_LOW_END)
-		n = add_e820(out, n, SPACE_HIGH_BASE,
-			SPACE_HIGH_BASE + (memory_bytes - SPACE_LOW_END), E820_RAM);
-	return n;
 }
 
 err_t linux_boot_plan(
@@ -212,7 +185,7 @@ err_t linux_boot_plan(
 		err = check_cmdline(in, out, why, why_bytes);
 	if (!err)
 		out->e820_count =
-			linux_e820_fill(out->e820, in->memory_bytes, in->acpi_gpa, in->acpi_bytes);
+			e820_fill(out->e820, in->memory_bytes, in->acpi_gpa, in->acpi_bytes);
 	return err;
 }
 
@@ -222,19 +195,19 @@ static void fill_boot_params(
 	memset(params, 0, PARAMS_USED);
 	memcpy(params + HDR_SETUP_SECTS, (const u8 *)in->kernel + HDR_SETUP_SECTS,
 		plan->setup_header_bytes);
-	put_field(params, HDR_LOADER_TYPE, LOADER_UNKNOWN, 1);
-	put_field(params, HDR_LOADFLAGS, get(params, HDR_LOADFLAGS, 1) | LOADED_HIGH, 1);
-	put_field(params, HDR_CMDLINE, CMDLINE_GPA, 4);
-	put_field(params, HDR_RAMDISK, plan->initrd_gpa, 4);
-	put_field(params, HDR_RAMDISK_BYTES, in->initrd_bytes, 4);
-	put_field(params, PARAMS_EXT_RAMDISK, plan->initrd_gpa >> 32, 4);
-	put_field(params, PARAMS_EXT_RAMDISK_BYTES, (u64)in->initrd_bytes >> 32, 4);
-	put_field(params, PARAMS_RSDP, in->acpi_gpa, 8);
-	put_field(params, PARAMS_E820_COUNT, plan->e820_count, 1);
+	boot_put_field(params, HDR_LOADER_TYPE, LOADER_UNKNOWN, 1);
+	boot_put_field(params, HDR_LOADFLAGS, get(params, HDR_LOADFLAGS, 1) | LOADED_HIGH, 1);
+	boot_put_field(params, HDR_CMDLINE, BOOT_CMDLINE_GPA, 4);
+	boot_put_field(params, HDR_RAMDISK, plan->initrd_gpa, 4);
+	boot_put_field(params, HDR_RAMDISK_BYTES, in->initrd_bytes, 4);
+	boot_put_field(params, PARAMS_EXT_RAMDISK, plan->initrd_gpa >> 32, 4);
+	boot_put_field(params, PARAMS_EXT_RAMDISK_BYTES, (u64)in->initrd_bytes >> 32, 4);
+	boot_put_field(params, PARAMS_RSDP, in->acpi_gpa, 8);
+	boot_put_field(params, PARAMS_E820_COUNT, plan->e820_count, 1);
 	for (u32 i = 0; i < plan->e820_count; i++) {
-		put_field(params, PARAMS_E820 + i * 20, plan->e820[i].base, 8);
-		put_field(params, PARAMS_E820 + i * 20 + 8, plan->e820[i].bytes, 8);
-		put_field(params, PARAMS_E820 + i * 20 + 16, plan->e820[i].type, 4);
+		boot_put_field(params, PARAMS_E820 + i * 20, plan->e820[i].base, 8);
+		boot_put_field(params, PARAMS_E820 + i * 20 + 8, plan->e820[i].bytes, 8);
+		boot_put_field(params, PARAMS_E820 + i * 20 + 16, plan->e820[i].type, 4);
 	}
 }
 
@@ -258,8 +231,7 @@ static err_t write_table(
 	return err;
 }
 
-/* A level-4 table, a level-3 table and four level-2 tables of 2 MiB pages: the first 4 GiB at va =
- * pa. */
+/* One table of level 4, one of level 3, four of 2 MiB pages: the first 4 GiB at va = pa. */
 static err_t write_page_tables(boot_write_fn write, void *context)
 {
 	u64 next = PAGE_TABLES_GPA + PAGE_BYTES;
@@ -301,7 +273,7 @@ err_t linux_boot_load(const struct linux_boot_input *in, const struct linux_boot
 	if (!err)
 		err = write_page_tables(write, context);
 	if (!err)
-		err = write(context, GPA(CMDLINE_GPA), in->cmdline, plan->cmdline_bytes + 1);
+		err = write(context, GPA(BOOT_CMDLINE_GPA), in->cmdline, plan->cmdline_bytes + 1);
 	if (!err && in->acpi_bytes)
 		err = write(context, GPA(in->acpi_gpa), in->acpi, in->acpi_bytes);
 	if (!err)
@@ -317,7 +289,7 @@ err_t linux_boot_load(const struct linux_boot_input *in, const struct linux_boot
 void linux_boot_registers(const struct linux_boot_plan *plan, struct virt_sregs *sregs,
 	u64 gpr[GPR_COUNT], u64 *rip, u64 *rflags)
 {
-	struct virt_segment data = {0x18, 0xffffffff, SEGMENT_DATA, 0};
+	struct virt_segment data = {0x18, 0xffffffff, BOOT_SEGMENT_DATA, 0};
 
 	memset(sregs, 0, sizeof(*sregs));
 	sregs->cr0 = 0x80000033; /* PG, NE, ET, MP, PE */
@@ -327,8 +299,8 @@ void linux_boot_registers(const struct linux_boot_plan *plan, struct virt_sregs 
 	for (u32 i = 0; i < SEG_COUNT; i++)
 		sregs->seg[i] = data;
 	sregs->seg[SEG_CS] = (struct virt_segment){0x10, 0xffffffff, SEGMENT_CODE_64, 0};
-	sregs->tr = (struct virt_segment){0, 0xffff, SEGMENT_TSS_BUSY, 0};
-	sregs->ldtr = (struct virt_segment){0, 0, SEGMENT_UNUSABLE, 0};
+	sregs->tr = (struct virt_segment){0, 0xffff, BOOT_SEGMENT_TSS_BUSY, 0};
+	sregs->ldtr = (struct virt_segment){0, 0, BOOT_SEGMENT_UNUSABLE, 0};
 	sregs->gdtr_base = GDT_GPA;
 	sregs->gdtr_limit = sizeof(gdt) - 1;
 	sregs->idtr_limit = 0;

@@ -13,6 +13,8 @@
 
 #include "mm/base/types.h"
 #include "mm/base/err.h"
+#include "hv/kernel/boot_write.h"
+#include "hv/kernel/e820.h"
 #include "hv/x86/virt.h"
 
 struct linux_boot_input {
@@ -27,19 +29,6 @@ struct linux_boot_input {
 	u64 memory_bytes;
 };
 
-#define LINUX_E820_MAX 8
-
-struct linux_e820 {
-	u64 base, bytes;
-	u32 type; /* 1 RAM, 2 reserved, 3 ACPI tables */
-};
-
-/*
- * What lies where in a VM of so much memory, whatever kernel it starts: LINUX_E820_MAX entries fit.
- * ACPI tables lie between 640 KiB and 1 MiB. Returns how many entries there are.
- */
-u32 linux_e820_fill(struct linux_e820 *out, u64 memory_bytes, u64 acpi_gpa, size_t acpi_bytes);
-
 struct linux_boot_plan {
 	size_t setup_header_bytes;               /* of the header at 1F1H that is copied */
 	size_t kernel_file_offset, kernel_bytes; /* protected-mode part */
@@ -48,7 +37,7 @@ struct linux_boot_plan {
 	u64 initrd_gpa;
 	size_t cmdline_bytes; /* without the NUL */
 	u32 e820_count;
-	struct linux_e820 e820[LINUX_E820_MAX];
+	struct e820_entry e820[E820_ENTRIES_MAX];
 };
 
 /*
@@ -63,8 +52,7 @@ must_check err_t linux_boot_plan(const struct linux_boot_input *input, struct li
  * guest; the first error it returns ends the call and is returned.
  */
 must_check err_t linux_boot_load(const struct linux_boot_input *input,
-	const struct linux_boot_plan *plan,
-	err_t (*write)(void *context, gpa_t to, const void *data, size_t bytes), void *context);
+	const struct linux_boot_plan *plan, boot_write_fn write, void *context);
 
 /* The state of the boot processor at the kernel's 64-bit entry point. */
 void linux_boot_registers(const struct linux_boot_plan *plan, struct virt_sregs *sregs,

@@ -9,9 +9,9 @@
 #include "hv/memory/guest_mem.h"
 #include "hv/sched/sched.h"
 #include "hv/vm/vm.h"
+#include "hv/vm/vm_promise.h"
 #include "hv/x86/time.h"
 #include "mm/balloon/balloon.h"
-#include "mm/space/promise.h"
 #include "mm/base/log.h"
 #include "mm/base/str.h"
 
@@ -133,7 +133,7 @@ static u64 held_pages(const struct vm *vm)
 void balloon_promise(struct vm *vm)
 {
 	if (vm_is_promised_all(vm))
-		vm_promise(vm, min(held_pages(vm), vm_allowed_pages(vm)));
+		vm_promise_move(vm, min(held_pages(vm), vm_allowed_pages(vm)));
 }
 
 u64 balloon_floor_of(const struct vm *vm)
@@ -208,7 +208,7 @@ static u64 returnable(struct vm *vm, u64 count, u32 order)
 
 	if (!vm_is_promised_all(vm) || vm->admitted.promised_frames >= wanted)
 		return count;
-	u64 promised = vm_promise(vm, wanted);
+	u64 promised = vm_promise_move(vm, wanted);
 
 	if (promised >= wanted)
 		return count;

@@ -19,8 +19,7 @@
 
 must_check err_t guest_mem_read(struct space *space, gpa_t gpa, void *to, size_t bytes);
 
-/* Gathers all pages of the write first and then commits (in pieces if longer than
- * GUEST_MEM_ATOMIC_BYTES). */
+/* Gathers all pages first and then commits (in pieces beyond GUEST_MEM_ATOMIC_BYTES). */
 must_check err_t guest_mem_write(struct space *space, gpa_t gpa, const void *from, size_t bytes);
 
 /* One byte written over and over; for clearing. In pieces, as above. */

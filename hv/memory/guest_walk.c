@@ -1,5 +1,4 @@
-/* The walk, as one loop over levels whose shape (entry size, index bits, where large pages may be)
- * differs. */
+/* The walk: one loop over levels that differ in entry size, index bits, and large pages. */
 #include "hv/memory/guest_walk.h"
 
 #define CR0_WP    BIT(16)

@@ -60,10 +60,8 @@ struct memory_order {
 	enum memory_cause cause;
 	enum memory_technique technique;
 	enum mem_state state; /* of the host when it began */
-	u64 pages;            /* to be taken or given back; BLOCK: above its entitlement; by
-				 faults: taken */
-	struct memory_gone gone_before, gone_after; /* EVICT_*: till from_ns, till to_ns, whoever
-						       evicted them */
+	u64 pages;            /* to take or give; by faults: taken; BLOCK: above entitlement */
+	struct memory_gone gone_before, gone_after; /* EVICT_*: till from_ns, to_ns, by anybody */
 };
 
 /* Pages that faults have taken, as counted when the log last looked. */
@@ -80,8 +78,7 @@ struct vm_memory {
 	u64 decided_ns;    /* 0: it began after that */
 	u64 tax_pages;     /* of its pages, the idle ones: those that the tax is levied on */
 	enum memory_cause cause[MEMORY_TECHNIQUE_COUNT]; /* of what is ordered now */
-	u64 balloon_pages; /* that the scheduler wants in its balloon; the administrator may want
-			      more */
+	u64 balloon_pages; /* that the scheduler wants; the administrator may want more */
 	struct mem_active active;
 	u64 granted_pages;                      /* memory.startup, and what was added since */
 	bool blocked;                           /* [a] its vCPUs stand still */

@@ -3,9 +3,9 @@
 #include "hv/memory/memsched_host.h"
 #include "hv/sched/sched.h"
 #include "hv/vm/vm.h"
+#include "hv/vm/vm_promise.h"
 #include "hv/vm/vm_swap.h"
 #include "mm/memsched/memsched.h"
-#include "mm/space/promise.h"
 #include "mm/swap/swap_file.h"
 #include "mm/base/fmt.h"
 
@@ -31,11 +31,11 @@ err_t memsched_set_states(struct vm *vm, char *why, size_t why_bytes)
 static err_t promise(struct vm *vm, u64 pages, char *why, size_t why_bytes)
 {
 	u64 before = vm->admitted.promised_frames;
-	u64 promised = vm_promise(vm, pages);
+	u64 promised = vm_promise_move(vm, pages);
 
 	if (promised >= pages)
 		return E_OK;
-	vm_promise(vm, before);
+	vm_promise_move(vm, before);
 	fmt_snprintf(why, why_bytes, "the host can promise it %llu MiB at most just now",
 		(ull)(promised >> 8));
 	return E_LIMIT;

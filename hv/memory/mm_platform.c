@@ -1,5 +1,4 @@
-/* mm/platform.h on the bare machine: each hole is one call into hv/x86. Lines go to
- * hv/console/log.c. */
+/* mm/platform.h on the bare machine: each hole is a call into hv/x86, or hv/console/log.c. */
 #include "mm/platform.h"
 #include "hv/sched/sched.h"
 #include "hv/x86/cpu.h"

@@ -1,5 +1,4 @@
-/* Recursion-free reader of one flat object (RFC 8259, less nesting, fractions and what is not
- * ASCII). */
+/* Recursion-free reader of one flat object (RFC 8259 less nesting, fractions, non-ASCII). */
 #include "hv/monitor/json_read.h"
 #include "mm/base/str.h"
 

@@ -1,8 +1,8 @@
 /*
  * The scheduler's loops. Every CPU's runs vCPUs from its run queue, serves the disks' requests that
  * come back to it, and works on memory in the background; the boot CPU's does all else that is to
- * be done in root mode besides. With nothing to run a CPU halts until the earliest
- * timer, or, the boot CPU, the console's turn.
+ * be done in root mode besides. With nothing to run a CPU halts until the earliest timer, or, the
+ * boot CPU, the console's turn.
  */
 #include "hv/sched/sched.h"
 #include "hv/config/boot_files.h"
@@ -18,6 +18,7 @@
 #include "hv/console/terminal.h"
 #include "hv/vm/verdict.h"
 #include "hv/vm/vm_disk.h"
+#include "hv/vm/vm_lives.h"
 #include "hv/vm/vm_swap.h"
 #include "hv/console/watch.h"
 #include "hv/x86/cpu.h"
@@ -39,16 +40,12 @@
  */
 #define PARK_RETRY_NS 10000000ull
 
-/* Work in root mode comes in slices of this length; VMs that end or start get so much between two
- * guests' slices. */
+/* Work in root mode comes in slices of this; VMs that end or start have so much between guests'. */
 #define WORK_SLICE_NS 100000ull
 #define START_TURN_NS 2000000ull
 
 /* Background work gets a slice of each kind so often where the CPU is never idle: 1% each. */
 #define BUSY_EVERY_NS 10000000ull
-
-/* A VM resets itself at most so often; until then it stands still. */
-#define RESET_INTERVAL_NS 1000000000ull
 
 static struct list vms;      /* [I] after create_vms() */
 static struct config config; /* [I], but for values that settings.c changes, under lives_lock */
@@ -125,82 +122,6 @@ void sched_call_boot_cpu(void)
 {
 	if (this_cpu()->id != 0)
 		irq_send_kick(0);
-}
-
-/* A guest that resets itself in a loop shall not cost its neighbours more than its slices do. */
-static void reset_when_due(struct vm *vm)
-{
-	if (time_now_ns() - vm->origin_ns >= RESET_INTERVAL_NS)
-		vm_reset(vm);
-}
-
-/* Do what VMs asked for, or what must be done to them. */
-static void carry_out_requests(void)
-{
-	struct vm *vm;
-
-	list_for_each_entry (vm, &vms, all) {
-		char why[VM_WHY_BYTES];
-
-		switch (__atomic_load_n(&vm->request, __ATOMIC_ACQUIRE)) {
-		case VM_REQUEST_POWER_OFF:
-			vm_end(vm, VM_OFF, "powered off");
-			break;
-		case VM_REQUEST_RESET:
-			reset_when_due(vm);
-			break;
-		case VM_REQUEST_STOP:
-			memcpy(why, vm->why, sizeof(why));
-			vm_end(vm, VM_STOPPED, why);
-			break;
-		}
-	}
-}
-
-/* When swap volumes are ready, or known not to be: the console works meanwhile. */
-static void start_vms(void)
-{
-	struct vm *vm;
-
-	list_for_each_entry (vm, &vms, all) {
-		/* What goes wrong is logged, and kept in vm->why. */
-		if (vm->config->autostart && vm_start(vm) == E_WAIT)
-			log_info("%s: %s", vm_name(vm), vm->waits_for);
-	}
-}
-
-/* The memory of VMs that have ended is freed. Returns whether there is more of it. */
-static bool continue_releases(void)
-{
-	struct vm *vm;
-
-	list_for_each_entry (vm, &vms, all) {
-		if (vm_is_releasing(vm)) {
-			vm_release_some(vm, time_tsc() + work_ticks);
-			return true;
-		}
-	}
-	return false;
-}
-
-/*
- * Those that waited begin to start, if they need wait for nothing more. One VM at a time goes on
- * with that, the others wait for it: so the first one runs soon. Returns whether there is one.
- */
-static bool continue_start(void)
-{
-	struct vm *vm, *first = NULL;
-
-	list_for_each_entry (vm, &vms, all) {
-		/* What goes wrong is logged, and kept in vm->why. */
-		if (vm->start_wanted && vm_start(vm) != 0)
-			continue;
-		if (vm->state == VM_STARTING && !first)
-			first = vm;
-	}
-	if (first)
-		vm_continue_start(first, time_tsc() + work_ticks);
-	return first;
 }
 
 /* When the loop must come round at the latest. Serial lines have no interrupt: they are fed, and
@@ -280,17 +201,6 @@ static bool work_on_memory(bool idle)
 	return more;
 }
 
-static bool all_ended(void)
-{
-	struct vm *vm;
-
-	list_for_each_entry (vm, &vms, all) {
-		if (vm->start_wanted || (!vm->ended && (vm_is_on(vm) || vm->config->autostart)))
-			return false;
-	}
-	return true;
-}
-
 noreturn_fn static void finish(void)
 {
 	verdict_print(&vms, config.problem_count == 0);
@@ -300,7 +210,8 @@ noreturn_fn static void finish(void)
 /* What may change VMs' lives. Returns whether there are some that end or start. */
 static bool look_after_vms(u64 now, u64 *console_due)
 {
-	static bool have_begun;
+	static bool have_begun; /* the console works before swap volumes do */
+	struct vm_lives lives;
 	bool is_busy;
 
 	spin_lock(&lives_lock);
@@ -312,16 +223,16 @@ static bool look_after_vms(u64 now, u64 *console_due)
 	terminal_send();
 	monitor_work(now);
 	watch_turn(now);
-	carry_out_requests();
-	memsched_turn(now);
-	balloon_work(now);
-	if (config.host.autostop && all_ended())
-		finish();
 	if (!have_begun && vm_swap_is_settled()) {
-		start_vms();
+		vm_lives_begin();
 		have_begun = true;
 	}
-	is_busy = continue_releases() || continue_start();
+	vm_lives_look(&lives);
+	memsched_turn(now);
+	balloon_work(now);
+	if (config.host.autostop && lives.all_ended)
+		finish();
+	is_busy = vm_lives_continue(&lives, time_tsc() + work_ticks);
 	spin_unlock(&lives_lock);
 	return is_busy;
 }

@@ -1,8 +1,8 @@
 /*
  * Who runs: each CPU's vCPUs (run_queue.h), round robin, slices of 10 ms. Each hands back what
- * disks have done for it. The boot CPU's loop also keeps the VMs' life cycle, the console, and the
- * disks' controllers; nothing else changes whether a VM exists. Work on memory in the background is
- * whichever CPU's that comes by or is idle.
+ * disks have done for it. The boot CPU's loop also keeps the VMs' life cycle (vm_lives.h), the
+ * console, and the disks' controllers; nothing else changes whether a VM exists. Work on memory in
+ * the background is whichever CPU's that comes by or is idle.
  */
 #ifndef HV_SCHED_SCHED_H
 #define HV_SCHED_SCHED_H

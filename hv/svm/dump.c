@@ -134,8 +134,7 @@ void svm_explain_entry_failure(struct virt_vcpu *vcpu)
 	complain_if(&to, c->msrpm_pa + 2 * PAGE_BYTES > pa_end,
 		"the MSR map is beyond physical memory");
 	complain_if(&to, c->nested_cr3 & (PAGE_BYTES - 1) || c->nested_cr3 >= pa_end, "nested CR3");
-	/* QEMU puts the host's state there first, or ends like this what should be the guest's #GP.
-	 */
+	/* QEMU puts the host's state there first, or ends so what should be the guest's #GP. */
 	if (!to.count)
 		log_error("%s: none of the manual's checks fails on what is in the VMCB now",
 			vcpu->name);

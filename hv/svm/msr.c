@@ -59,8 +59,7 @@ static bool is_pat(u64 value)
 	return true;
 }
 
-/* APM, "Extended Feature Enable Register". LMA is the CPU's to set; the guest's value for it is
- * ignored. */
+/* APM, "Extended Feature Enable Register". LMA is the CPU's: the guest's value is ignored. */
 static err_t efer_write(struct vmcb_save *save, u64 value)
 {
 	if (value & ~(EFER_SCE | EFER_LME | EFER_LMA | EFER_NXE))

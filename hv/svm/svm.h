@@ -29,8 +29,7 @@ extern struct svm_features svm_features;
 enum svm_nmi_state {
 	SVM_NMI_OPEN,
 	SVM_NMI_BLOCKED, /* one was injected; IRET is intercepted */
-	SVM_NMI_AT_IRET, /* its IRET is the next instruction: over as soon as RIP or RSP has moved
-			  */
+	SVM_NMI_AT_IRET, /* its IRET is next: over as soon as RIP or RSP has moved */
 };
 
 struct svm_vcpu {
@@ -117,8 +116,7 @@ void svm_advance(struct virt_vcpu *vcpu, u8 bytes);
 void svm_asid_prepare(struct svm_cpu *cpu, struct virt_vcpu *vcpu);
 /* What is cached under the vCPU's tag must go before it runs again. */
 void svm_asid_flush(struct virt_vcpu *vcpu);
-/* No tag of this CPU is good any more: at switch-on, and when a VMRUN that should have flushed did
- * not happen. */
+/* No tag of this CPU is good any more: at switch-on, and when a VMRUN that was to flush failed. */
 void svm_asid_forget(struct svm_cpu *cpu);
 
 /* debug registers DR0-3, which VMRUN does not switch (svm.c) */

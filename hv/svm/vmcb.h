@@ -8,8 +8,7 @@
 
 #include "mm/base/types.h"
 
-/* A segment register, APM "Layout of VMCB": attributes are descriptor bits 55:52 and 47:40,
- * concatenated. */
+/* A segment register, APM "Layout of VMCB": attributes are descriptor bits 55:52 and 47:40. */
 struct vmcb_segment {
 	u16 selector;
 	u16 attributes;

@@ -317,8 +317,7 @@ static void leaf_basic(
 	memset(r, 0, 4 * sizeof(u32));
 }
 
-/* Beyond the highest leaf: Intel answers as for the highest basic leaf, AMD with zeros. Zeros it
- * is. */
+/* Beyond the highest leaf Intel answers as for the highest basic one, AMD with zeros, as here. */
 static bool leaf_exists(const struct cpuid_policy *p, u32 leaf)
 {
 	if (leaf & 0x80000000u)

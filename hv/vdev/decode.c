@@ -106,8 +106,7 @@ static bool note_prefix(struct prefixes *p, enum decode_mode mode, u8 byte)
 	return false;
 }
 
-/* Prefixes up to the opcode's first byte, which is returned. A REX counts only right before the
- * opcode. */
+/* Prefixes up to the opcode's first byte, which is returned. A REX counts only right before it. */
 static u8 take_prefixes(struct state *s)
 {
 	for (;;) {

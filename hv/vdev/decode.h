@@ -19,8 +19,7 @@ enum decode_op {
 	DECODE_STORE, /* memory <- register or immediate */
 	DECODE_STOS,  /* memory <- rAX, at ES:rDI, .rep */
 	DECODE_MOVS,  /* memory at ES:rDI <- memory at seg:rSI, .rep */
-	DECODE_ALU,   /* register <- register OP memory, or memory <- memory OP register/immediate
-			 (.alu) */
+	DECODE_ALU,   /* register OP= memory, or memory OP= register/immediate, .alu */
 };
 
 enum decode_alu {

@@ -21,8 +21,7 @@ void ioapic_reset(struct ioapic *io);
 /* MMIO access at @offset of its page. */
 void ioapic_mmio(
 	struct ioapic *io, struct lapic_set *set, u32 offset, u32 bytes, bool write, u64 *value);
-/* A device's line. Edge pins take rising edges; level pins interrupt again after EOI while they are
- * high. */
+/* A device's line. Edge pins take rising edges; level pins interrupt again at EOI while high. */
 void ioapic_set_line(struct ioapic *io, struct lapic_set *set, u32 pin, bool level);
 /* Is a pin open that sends NMIs, INITs or SIPIs, which need no interrupt flag? */
 bool ioapic_may_wake(const struct ioapic *io);

@@ -169,8 +169,7 @@ void lapic_lvt_fire(struct lapic_set *set, u32 index, enum lapic_lvt which)
 	lapic_raise(set, index, (u8)entry, false);
 }
 
-/* An error is noted, and interrupts once: an error entry that is itself illegal must not call
- * itself. */
+/* An error is noted, and interrupts once: an error entry that is illegal must not call itself. */
 void lapic_error(struct lapic_set *set, u32 index, u32 bit)
 {
 	struct lapic *l = &set->all[index];
@@ -350,8 +349,7 @@ err_t lapic_mmio(struct lapic_set *set, u32 index, u32 offset, u32 bytes, bool w
 	if (!lapic_is_enabled(l) || is_x2apic(l))
 		return E_RANGE;
 	if (write) {
-		/* Hardware wants aligned doublewords; what else is written is undefined, and lost
-		 * here. */
+		/* Hardware wants aligned doublewords; anything else is undefined, and lost here. */
 		err = lane == 0 && bytes >= 4 ? write_reg_xapic(set, index, reg, (u32)*value) : 0;
 	} else {
 		err = read_reg_xapic(set, index, reg, value);

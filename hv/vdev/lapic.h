@@ -92,8 +92,7 @@ struct lapic_set {
 void lapic_reset(struct lapic_set *set);
 void lapic_init_one(struct lapic_set *set, u32 index);
 
-/* MMIO access at @offset of the page. E_RANGE: the APIC is off, or in x2APIC mode, so nothing is
- * there. */
+/* MMIO access at @offset of the page. E_RANGE: nothing is there (off, or in x2APIC mode). */
 err_t lapic_mmio(struct lapic_set *set, u32 index, u32 offset, u32 bytes, bool write, u64 *value);
 
 /* MSRs 1BH, 800H..83FH, 6E0H. E_NOTFOUND: not one of these; E_INVAL: #GP. */

@@ -30,8 +30,7 @@ static bool matches_logical(const struct lapic *l, u32 destination)
 	       (own & destination & 0xf);
 }
 
-/* An xAPIC sender's broadcast is FFH, an x2APIC sender's FFFFFFFFH: bus messages from devices use
- * FFH. */
+/* A broadcast is an xAPIC sender's FFH, an x2APIC's FFFFFFFFH; devices' bus messages use FFH. */
 static bool matches(const struct lapic *l, u32 destination, bool logical, u32 broadcast)
 {
 	if (destination == broadcast)

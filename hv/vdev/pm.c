@@ -42,8 +42,7 @@ enum pm_answer pm_read(struct pm *pm, u64 now_ns, u16 port, u32 bytes, u32 *valu
 		*value = 0;
 		return PM_DONE;
 	case KEYBOARD_STATUS:
-		/* No keyboard controller, but never a full input buffer: those who reset wait for
-		 * that. */
+		/* No keyboard controller, but never a full input buffer: resets wait for that. */
 		*value = 0;
 		return PM_DONE;
 	case SYSTEM_PORT_A:

@@ -15,8 +15,7 @@
 struct rtc {
 	u8 index;
 	u8 cmos[128]; /* registers A..D and plain bytes; time fields only while SET freezes them */
-	u64 boot_epoch_ns; /* wall clock when device time was 0, as the host knows it; kept over
-			      resets */
+	u64 boot_epoch_ns; /* wall clock when device time was 0, by the host; outlives resets */
 	u64 offset_ns;     /* wall clock = device time + offset */
 	u64 seen_ns;       /* flags are up to date as of this device time */
 	u64 periodic_ns;   /* next periodic event, device time; ~0: none */

@@ -172,8 +172,7 @@ err_t vdev_mmio(struct vdev *v, u32 index, u64 now_ns, gpa_t gpa, u32 bytes, boo
 	return err;
 }
 
-/* Devices with byte registers: a wider access is one of each byte in turn. Returns false if none is
- * there. */
+/* Devices with byte registers: a wider access is one of each byte in turn. False: none is there. */
 static bool byte_port(struct vdev *v, u64 now_ns, u16 port, bool write, u8 *value)
 {
 	u32 offset;

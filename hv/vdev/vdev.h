@@ -23,8 +23,7 @@ enum vdev_end { VDEV_POWER_OFF, VDEV_RESET };
 /* What devices need from the VM. */
 struct vdev_host {
 	void *context;
-	/* vCPU @index has something new to look at (interrupt, NMI, INIT...): wake it or force it
-	 * out. */
+	/* vCPU @index has something new to look at (interrupt, NMI, INIT): wake or force it out. */
 	void (*kick)(void *context, u32 index);
 	/* A byte left the guest's serial line. */
 	void (*serial_out)(void *context, u8 byte);
@@ -59,8 +58,7 @@ err_t vdev_mmio(
 /* Port access of 1, 2 or 4 bytes. Ports nobody owns read as all ones and swallow writes. */
 void vdev_io(struct vdev *vdev, u32 index, u64 now_ns, u16 port, u32 bytes, bool write, u32 *value);
 
-/* Platform MSRs: APIC_BASE, x2APIC, TSC_DEADLINE, and the constants of msr.c. E_NOTFOUND, E_INVAL:
- * inject #GP. */
+/* Platform MSRs: APIC_BASE, x2APIC, TSC_DEADLINE, constants. E_NOTFOUND, E_INVAL: inject #GP. */
 err_t vdev_msr_read(struct vdev *vdev, u32 index, u64 now_tsc_guest, u32 msr, u64 *value);
 err_t vdev_msr_write(struct vdev *vdev, u32 index, u64 now_tsc_guest, u32 msr, u64 value);
 

@@ -44,8 +44,7 @@ void virtio_blk_config_fill(const struct virtio_blk_disk *disk, struct virtio_bl
 
 	*config = (struct virtio_blk_config){
 		.capacity = disk->block_count * scale,
-		/* A chain has as many descriptors as the queue; two are the header's and the
-		 * status byte's. */
+		/* Of a chain as long as the queue two are the header and the status byte. */
 		.seg_max = VIRTQUEUE_SIZE_MAX - 2,
 		.blk_size = disk->block_bytes,
 	};

@@ -66,8 +66,7 @@ void virtio_mmio_break(struct virtio_mmio *m)
 {
 	m->status |= STATUS_NEEDS_RESET;
 	m->queue.broken = true;
-	/* "If DRIVER_OK is set ... the device MUST send a device configuration change
-	 * notification." */
+	/* "If DRIVER_OK is set ... the device MUST send a ... change notification." */
 	if (m->status & STATUS_DRIVER_OK)
 		m->interrupts |= INTERRUPT_CONFIG;
 	update_line(m);

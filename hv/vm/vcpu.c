@@ -64,8 +64,7 @@ void vcpu_kick(struct vcpu *vcpu)
 	here->run_until = 0;
 }
 
-/* Host TSC of the earlier of two guest times, one in guest TSC and one in ns; ~0 where there is
- * none. */
+/* Host TSC of the earlier of two guest times, one in guest TSC and one in ns; ~0: there is none. */
 static u64 wake_time(const struct vcpu *vcpu, u64 tsc_guest, u64 ns, u64 now_tsc, u64 now_ns)
 {
 	u64 now_guest = now_tsc + vcpu->virt.tsc_offset;
@@ -245,8 +244,7 @@ static u8 deliver(struct vcpu *vcpu)
 	}
 	if (vector >= 0)
 		return (u8)vector >> 4;
-	/* What an interrupt in service blocks shows itself by the EOI's exit; CR8 is written
-	 * without one. */
+	/* What an interrupt in service blocks shows by the EOI's exit; CR8's write has none. */
 	return blocked && virt->tpr >= blocked ? blocked : 0;
 }
 

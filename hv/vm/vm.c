@@ -110,15 +110,9 @@ static err_t try_start(struct vm *vm)
 	return vm_parts_take(vm);
 }
 
-err_t vm_start(struct vm *vm)
+/* Its last run is over, also for who asks. */
+static void forget_last_run(struct vm *vm)
 {
-	err_t err;
-
-	if (vm_is_on(vm))
-		return E_BUSY;
-	vm->start_wanted = vm->config->startable && vm_wait_must(vm);
-	if (vm->start_wanted)
-		return E_WAIT;
 	output_new_run(&vm->output);
 	memset(&vm->last, 0, sizeof(vm->last));
 	vm->verdict = VM_VERDICT_NONE;
@@ -127,7 +121,26 @@ err_t vm_start(struct vm *vm)
 	vm->reclaim_every = vm->reclaim_countdown = vm->config->debug_reclaim_every;
 	vm->balloon.asked_pages = 0;
 	memset(&vm->join, 0, sizeof(vm->join));
+}
+
+err_t vm_start(struct vm *vm)
+{
+	char last_why[VM_WHY_BYTES];
+	err_t err;
+
+	if (vm_is_on(vm))
+		return E_BUSY;
+	vm->start_wanted = vm->config->startable && vm_wait_must(vm);
+	if (vm->start_wanted)
+		return E_WAIT;
+	memcpy(last_why, vm->why, sizeof(last_why));
 	err = try_start(vm);
+	vm->start_wanted = vm_wait_again(vm, err);
+	if (vm->start_wanted) {
+		memcpy(vm->why, last_why, sizeof(vm->why));
+		return E_WAIT;
+	}
+	forget_last_run(vm);
 	if (err) {
 		vm->ended = true;
 		log_error("%s: not started: %s", vm_name(vm), vm->why);

@@ -4,9 +4,10 @@
  * its configuration and its output ring is released when it ends, so that a VM that is not running
  * costs no guest memory.
  *
- * Life-cycle functions are called by the boot CPU's loop only (sched.c). Before they take anything
- * away they stop the VM's vCPUs, wherever these are. What a device or an exit wants of the VM's
- * life it leaves as a request (vm_request_end(), vm_break()), which the loop carries out.
+ * Life-cycle functions are called by the boot CPU's loop only (vm_lives.c, and commands). Before
+ * they take anything away they stop the VM's vCPUs, wherever these are. What a device or an exit
+ * wants of the VM's life it leaves as a request (vm_request_end(), vm_break()), which the loop
+ * carries out.
  *
  * Legend: [I] fixed after creation, [l] life cycle: changed between guest entries only, [v] lock
  * held, [lv] changed between guest entries and with the lock held, [a] atomic.
@@ -67,22 +68,22 @@ struct vm {
 	struct vdev *vdev;   /* [l] NULL unless it is on; contents [v] */
 	struct vcpu *vcpus;  /* [l] likewise; who wakes them holds vcpus_lock */
 	struct spinlock vcpus_lock;
-	u32 vcpu_count;                   /* [I] */
-	bool start_wanted;                /* [l] it waits: vm_wait.h */
-	char waits_for[VM_WHY_BYTES];     /* [l] then: for what, as "starts when ..." */
-	u64 wait_asked_ns;                /* [l] and when that was found */
-	struct vm_boot *boot;             /* [l] vm_boot.c's; NULL unless starting, or while its
-					     memory is still being cleared for a reset */
-	bool is_reset;                    /* [l] it is starting again */
-	struct swap_file *swap;           /* [l] the space's; NULL unless it is on, and has one */
-	struct memsched_request admitted; /* what memsched was told; vm_promise() changes it */
+	u32 vcpu_count;               /* [I] */
+	bool start_wanted;            /* [l] it waits: vm_wait.h */
+	char waits_for[VM_WHY_BYTES]; /* [l] then: for what, as "starts when ..." */
+	u64 wait_asked_ns;            /* [l] and when that was found */
+	bool frames_come;             /* [l] vm_wait.c's: ended VMs' swap files still hold some */
+	struct vm_boot *boot;         /* [l] vm_boot.c's; NULL unless starting, or while its
+					 memory is still being cleared for a reset */
+	bool is_reset;                /* [l] it is starting again */
+	struct swap_file *swap;       /* [l] the space's; NULL unless it is on, and has one */
+	struct memsched_request admitted; /* what memsched was told: vm_promise.h */
 	u64 tsc_origin;                   /* [l] host TSC at which the guest's was 0 */
 	u64 origin_ns;                    /* [l] host time at that moment */
 	u32 abi_version; /* hypercalls: what the guest negotiated; 0 = nothing yet */
 	u64 hide_every;  /* debug: hide all private pages every so many exits; 0 = never */
 	u64 hide_countdown;
-	u64 reclaim_every; /* debug: reclaim all that is not protected every so many exits; 0 =
-			      never */
+	u64 reclaim_every; /* debug: likewise, reclaim all that is not protected */
 	u64 reclaim_countdown;
 	struct vm_figures last; /* [l] of the run that ended */
 	struct {
@@ -175,10 +176,6 @@ static inline bool vm_is_ending(const struct vm *vm)
 {
 	return __atomic_load_n(&vm->request, __ATOMIC_RELAXED) != VM_REQUEST_NONE;
 }
-
-/* promise_move() and promise_most() for a VM that is on. Locks: they take memsched's. */
-u64 vm_promise(struct vm *vm, u64 pages);
-u64 vm_promise_most(const struct vm *vm);
 
 /* Does the memory scheduler have its vCPUs stand still? */
 static inline bool vm_is_blocked(const struct vm *vm)

@@ -77,8 +77,7 @@ static err_t add_module(struct vm_boot *b, const char *what, const char *name, c
 	return find(b, what, name, &m->data, &m->bytes);
 }
 
-/* A piece of module_names as a string of its own. What follows it is a separator, or the list's
- * end. */
+/* A piece of module_names as a string. What follows it is a separator, or the list's end. */
 static char *cut_out(struct vm_boot *b, struct ini_str piece)
 {
 	char *text = b->module_names + (piece.at - b->module_names);

@@ -1,7 +1,7 @@
 /*
  * Each part is taken after those that it stands on; where one is not to be had, labels give back
- * those before it by name. What the end gives back is the same, but for the
- * disk the other way round. Promises (vm.h) are changed here too, by any CPU.
+ * those before it by name. What the end gives back is the same, but for the disk the other way
+ * round.
  */
 #include "hv/vm/vm_parts.h"
 #include "hv/console/console.h"
@@ -11,13 +11,13 @@
 #include "hv/sched/sched.h"
 #include "hv/vm/vm_boot.h"
 #include "hv/vm/vm_disk.h"
+#include "hv/vm/vm_promise.h"
 #include "hv/vm/vm_swap.h"
 #include "hv/x86/insn.h"
 #include "hv/x86/msr.h"
 #include "hv/x86/paging.h"
 #include "hv/x86/time.h"
 #include "mm/base/fmt.h"
-#include "mm/space/promise.h"
 #include "mm/swap/swap.h"
 
 #define CPUID_7_EDX_ARCH_CAPABILITIES BIT(29)
@@ -27,7 +27,7 @@ static u64 frames_of(u64 bytes)
 	return (bytes + PAGE_BYTES - 1) >> PAGE_SHIFT;
 }
 
-/* --- Memory, and what is promised of it ------------------------------------------------------ */
+/* --- Memory ---------------------------------------------------------------------------------- */
 
 /*
  * Intel parts without PSCHANGE_MC_NO can be hung by a guest that changes the page size of code:
@@ -42,14 +42,6 @@ static bool large_pages_no_exec(void)
 	if (cpuid(0).eax >= 7 && (cpuid(7).edx & CPUID_7_EDX_ARCH_CAPABILITIES))
 		capabilities = rdmsr(MSR_IA32_ARCH_CAPABILITIES);
 	return !(capabilities & ARCH_CAP_PSCHANGE_MC_NO);
-}
-
-static u64 promised_bytes(const struct vm *vm)
-{
-	const struct vm_config *config = vm->config;
-
-	return vm_is_promised_all(vm) ? min(config->limit_bytes, config->startup_bytes)
-				      : config->reservation_bytes;
 }
 
 /* Mem.MemZipMaxPct of its memory, in frames. */
@@ -71,61 +63,21 @@ static struct space_config space_config_of(struct vm *vm)
 		.large_pages_no_exec = large_pages_no_exec(),
 		.no_dirty_bits = !hv_ops->has_dirty_bits(),
 		.share_salt = share_salt_of(vm),
-		.promised_bytes = promised_bytes(vm),
+		.promised_bytes = vm_promise_first_bytes(vm),
 		.vcpu_count = vm->vcpu_count,
 		.zip_most_frames = zip_most_frames(vm),
 		.swap = vm->swap,
 	};
 }
 
-/* memsched's record of promises: vCPUs' words change it on any CPU, and starts and ends. */
-static struct spinlock promises = SPINLOCK(LOCK_RANK_PROMISES);
-
-u64 vm_promise(struct vm *vm, u64 pages)
-{
-	u64 promised;
-
-	spin_lock(&promises);
-	promised = promise_move(vm->space, &vm->admitted, pages);
-	spin_unlock(&promises);
-	return promised;
-}
-
-u64 vm_promise_most(const struct vm *vm)
-{
-	u64 most;
-
-	spin_lock(&promises);
-	most = promise_most(vm->space, &vm->admitted);
-	spin_unlock(&promises);
-	return most;
-}
-
-static void take_promise_back(struct vm *vm)
-{
-	spin_lock(&promises);
-	memsched_power_off(&vm->admitted);
-	spin_unlock(&promises);
-}
-
-static err_t admit(struct vm *vm)
+/* What the hypervisor needs for it besides its memory. */
+static u64 overhead_frames(struct vm *vm)
 {
 	struct space_config space = space_config_of(vm);
-	const struct vm_config *config = vm->config;
-	err_t err;
+	u64 of_vcpu = frames_of(sizeof(struct vcpu)) + frames_of(fpu_area_bytes()) + 4;
 
-	vm->admitted = (struct memsched_request){
-		.memory_frames = frames_of(config->memory_bytes),
-		.promised_frames = frames_of(promised_bytes(vm)),
-		.overhead_frames =
-			space_overhead_frames(&space) + vm_swap_frames(vm) + vm_disk_frames(vm) +
-			vm->vcpu_count *
-				(frames_of(sizeof(struct vcpu)) + frames_of(fpu_area_bytes()) + 4),
-	};
-	spin_lock(&promises);
-	err = memsched_power_on(&vm->admitted, vm->why, sizeof(vm->why));
-	spin_unlock(&promises);
-	return err;
+	return space_overhead_frames(&space) + vm_swap_frames(vm) + vm_disk_frames(vm) +
+	       vm->vcpu_count * of_vcpu;
 }
 
 /* --- vCPUs ----------------------------------------------------------------------------------- */
@@ -280,7 +232,7 @@ err_t vm_parts_take(struct vm *vm)
 	err = vm_swap_create(vm, vm->why, sizeof(vm->why));
 	if (err)
 		goto close_disk;
-	err = admit(vm);
+	err = vm_promise_begin(vm, overhead_frames(vm));
 	if (err)
 		goto abandon_swap;
 	space = space_config_of(vm);
@@ -297,7 +249,7 @@ err_t vm_parts_take(struct vm *vm)
 destroy_space:
 	destroy_space(vm);
 take_back_promise:
-	take_promise_back(vm);
+	vm_promise_end(vm);
 abandon_swap:
 	if (vm->swap)
 		swap_file_abandon(vm->swap);
@@ -323,5 +275,5 @@ void vm_parts_free_some(struct vm *vm, u64 for_ns)
 		return;
 	vm->space = NULL;
 	vm->swap = NULL;
-	take_promise_back(vm);
+	vm_promise_end(vm);
 }

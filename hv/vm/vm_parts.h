@@ -9,8 +9,8 @@
 #include "hv/vm/vm.h"
 
 /*
- * Take all of it for a VM that is off, and begin to load its kernel. Returns 0; or an error with
- * the reason in vm->why and nothing left behind.
+ * Take all of it for a VM that is off, and begin to load its kernel. Returns 0; or an error
+ * (E_NOMEM: for want of memory) with the reason in vm->why and nothing left behind.
  */
 must_check err_t vm_parts_take(struct vm *vm);
 

@@ -1,5 +1,4 @@
-/* Volumes found by their partitions' type, files made to measure, and the console's account of
- * both. */
+/* Volumes found by their partitions' type, files made to measure, the console's account of both. */
 #include "hv/vm/vm_swap.h"
 #include "hv/console/console.h"
 #include "hv/disk/disks.h"
@@ -171,6 +170,21 @@ bool vm_swap_must_wait(const struct vm *vm, char *why, size_t why_bytes)
 		"starts when swap volume %s is through with %llu.%llu MiB of what has ended",
 		volume->name, MIB_OF(coming));
 	return true;
+}
+
+bool vm_swap_has_frames_of_ended(char *why, size_t why_bytes)
+{
+	for (struct swap_volume *v = swap_volume_first(); v; v = v->next) {
+		u64 coming;
+
+		if (swap_directory_ask(v, 0, &coming) || !coming)
+			continue;
+		fmt_snprintf(why, why_bytes,
+			"starts when swap volume %s is through with what has ended, and that memory is free",
+			v->name);
+		return true;
+	}
+	return false;
 }
 
 void vm_swap_warn(const struct vm *vm)

@@ -36,6 +36,9 @@ must_check err_t vm_swap_create(struct vm *vm, char *why, size_t why_bytes);
  */
 bool vm_swap_must_wait(const struct vm *vm, char *why, size_t why_bytes);
 
+/* Do files of VMs that have ended hold frames until the disk has done that? Then @why says so. */
+bool vm_swap_has_frames_of_ended(char *why, size_t why_bytes);
+
 /* Warn where it is promised less than all of its memory, and has no file for the rest. */
 void vm_swap_warn(const struct vm *vm);
 

@@ -1,4 +1,4 @@
-/* What a start waits for: memory first, then room for the swap file. */
+/* What a start waits for: memory first, then room for the swap file, then what others' hold. */
 #include "hv/vm/vm_wait.h"
 #include "hv/sched/sched.h"
 #include "hv/vm/vm.h"
@@ -23,16 +23,26 @@ static bool any_is_releasing(void)
 bool vm_wait_must(struct vm *vm)
 {
 	u64 now = time_now_ns();
+	bool lacks_frames = vm->start_wanted && vm->frames_come;
 
 	if (vm->start_wanted && now - vm->wait_asked_ns < ASK_EVERY_NS)
 		return true;
 	vm->wait_asked_ns = now;
+	vm->frames_come = false;
 	if (any_is_releasing()) {
 		fmt_snprintf(vm->waits_for, sizeof(vm->waits_for),
 			"starts when the memory of what has ended is free");
 		return true;
 	}
-	return vm_swap_must_wait(vm, vm->waits_for, sizeof(vm->waits_for));
+	if (vm_swap_must_wait(vm, vm->waits_for, sizeof(vm->waits_for)))
+		return true;
+	vm->frames_come = vm_swap_has_frames_of_ended(vm->waits_for, sizeof(vm->waits_for));
+	return lacks_frames && vm->frames_come;
+}
+
+bool vm_wait_again(const struct vm *vm, err_t err)
+{
+	return err == E_NOMEM && vm->frames_come;
 }
 
 void vm_wait_call_off(struct vm *vm)

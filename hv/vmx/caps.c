@@ -49,8 +49,7 @@ static const struct control_bit proc_bits[] = {
 
 /* Offered, but set only while a window is asked for. */
 #define PROC_WINDOWS (PROC_INTERRUPT_WINDOW | PROC_NMI_WINDOW)
-/* CPUs without "true" controls force these on; we can't use those (EPT would make every CR3 access
- * exit). */
+/* CPUs without "true" controls force these on: no use to us, for every CR3 access would exit. */
 #define PROC_UNWANTED                                                                              \
 	(PROC_CR3_LOAD | PROC_CR3_STORE | PROC_INVLPG | PROC_CR8_LOAD | PROC_CR8_STORE)
 

@@ -80,8 +80,7 @@ void vmx_cr_set(struct virt_vcpu *vcpu, u64 cr0, u64 cr4, u64 efer)
 	vmx_flush_linear(vmx_of(vcpu));
 }
 
-/* Reserved bits of a present PDPTE with PAE paging: "Format of a PAE Page-Directory-Pointer-Table
- * Entry". */
+/* Reserved in a present PDPTE: "Format of a PAE Page-Directory-Pointer-Table Entry". */
 static bool pdpte_is_good(u64 e)
 {
 	u64 reserved = BITS(2, 1) | BITS(8, 5) | BITS(63, vmx_caps.physical_bits);

@@ -45,8 +45,7 @@ void vmx_debug_unload(struct vmx_vcpu *vmx)
 	vmx->windows_dirty = true;
 }
 
-/* MOV DR exits only while the registers are not live: bring them in and let the instruction run
- * again. */
+/* MOV DR exits only while the registers are not live: bring them in, and it runs again. */
 void vmx_debug_exit_mov_dr(struct virt_vcpu *vcpu, struct vm_exit *exit)
 {
 	make_live(vmx_of(vcpu));

@@ -171,8 +171,7 @@ void vmx_skip(struct virt_vcpu *vcpu, u8 bytes)
 	if ((rip ^ vcpu->rip) >> 32 && !(vmread(VMCS_GUEST_CS_RIGHTS) & RIGHTS_LONG))
 		rip = (u32)rip;
 	vcpu->rip = rip;
-	/* Saved as 1 by an EPT violation; it would keep a breakpoint on the next instruction from
-	 * hitting. */
+	/* Set by an EPT violation; it would keep the next instruction's breakpoint from hitting. */
 	vcpu->rflags &= ~RFLAGS_RF;
 	vcpu->state_dirty = true;
 	if (state & (BLOCKING_STI | BLOCKING_MOV_SS))

@@ -78,8 +78,7 @@ static const u8 simple_kind[REASON_COUNT] = {
 	[REASON_INVVPID] = EXIT_UNDEFINED,
 };
 
-/* "Exit Qualification for I/O Instructions"; the instruction information tells more for INS and
- * OUTS. */
+/* "Exit Qualification for I/O Instructions"; for INS and OUTS the instruction information too. */
 static void exit_io(struct vm_exit *exit)
 {
 	u64 q = exit->raw_info;
@@ -142,8 +141,7 @@ static void exit_exception(struct virt_vcpu *vcpu, struct vm_exit *exit, u32 inf
 	}
 	if (vector == VECTOR_DB)
 		vmx_debug_exit_db(vcpu, exit->raw_info);
-	/* INT1 (and it alone) is a trap that exits before it: its #DB shall show the next
-	 * instruction. */
+	/* INT1, alone, is a trap that exits before it: its #DB shall show the next instruction. */
 	if (EVENT_INFO_TYPE(info) == EVENT_PRIV_SOFT_EXCEPTION) {
 		vcpu->rip += vmread(VMCS_EXIT_INSN_BYTES);
 		vcpu->state_dirty = true;

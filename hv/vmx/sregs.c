@@ -74,8 +74,7 @@ void vmx_set_sregs(struct virt_vcpu *vcpu, const struct virt_sregs *in)
 	for (i = 0; i < SEG_COUNT; i++)
 		segment_set(i, &in->seg[i], rights_as_loaded(&in->seg[i]));
 	segment_set(INDEX_LDTR, &in->ldtr, rights_as_loaded(&in->ldtr));
-	/* TR is never unusable: a caller that has none gets the empty busy one that a CPU has after
-	 * reset. */
+	/* TR is never unusable: who has none gets the empty busy one of a CPU's reset. */
 	if (in->tr.attributes & RIGHTS_UNUSABLE)
 		segment_set(INDEX_TR, &(struct virt_segment){0, 0xffff, 0, 0}, 0x8b);
 	else

@@ -7,8 +7,7 @@
 #ifndef HV_VMX_VMCS_H
 #define HV_VMX_VMCS_H
 
-/* 16-bit fields. Guest segment fields of one kind lie 2 apart, in the order ES CS SS DS FS GS LDTR
- * TR. */
+/* 16-bit fields. Guest segment fields of a kind lie 2 apart: ES CS SS DS FS GS LDTR TR. */
 #define VMCS_VPID                0x0000u
 #define VMCS_GUEST_ES_SELECTOR   0x0800u
 #define VMCS_GUEST_LDTR_SELECTOR 0x080cu
@@ -208,8 +207,7 @@
 #define INVVPID_SINGLE 1ull
 #define INVVPID_ALL    2ull
 
-/* Interruption information, one layout: entry, exit and IDT-vectoring. "VM-Entry Controls for Event
- * Injection" */
+/* Entry, exit, and IDT-vectoring information: "VM-Entry Controls for Event Injection" */
 #define EVENT_INFO_VECTOR      0xffu
 #define EVENT_INFO_TYPE(v)     (((v) >> 8) & 7)
 #define EVENT_INFO_ERROR       (1u << 11)

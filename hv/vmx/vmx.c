@@ -38,8 +38,7 @@ static struct vmx_cpu *vmx_this_cpu(void)
 	return this_cpu()->virt;
 }
 
-/* CR4 bits that a guest may set: those of features that this CPU has and that are switched
- * properly. */
+/* CR4 bits that a guest may set: of features that this CPU has and that are switched properly. */
 static u64 cr4_guest_allowed(void)
 {
 	struct cpuid one = cpuid(1), seven = cpuid_or_zero(7, 0);

@@ -110,8 +110,7 @@ void vmx_exit_translate(struct virt_vcpu *vcpu, struct vm_exit *exit);
 
 /* event.c */
 void vmx_event_set(struct virt_vcpu *vcpu, const struct virt_event *event);
-/* What was being delivered when the exit came. @reason: basic exit reason; @info: IDT-vectoring
- * information. */
+/* What was being delivered at the exit. @reason: basic; @info: IDT-vectoring information. */
 void vmx_event_recover(struct virt_vcpu *vcpu, u32 reason, u32 info);
 /* Before an entry: reinject, windows, TPR. */
 void vmx_event_prepare(struct virt_vcpu *vcpu);
@@ -136,8 +135,7 @@ u64 vmx_cr0_mask(void);
 u64 vmx_cr4_mask(void);
 void vmx_cr_exit(struct virt_vcpu *vcpu, struct vm_exit *exit);
 void vmx_efer_set(u64 efer);
-/* Forget linear and combined mappings of this vCPU on this CPU, as a change of its paging mode
- * does. */
+/* Forget this vCPU's linear and combined mappings on this CPU, as a new paging mode does. */
 void vmx_flush_linear(const struct vmx_vcpu *vmx);
 /*
  * Load the four PDPTEs that CR3 names, as MOV to CR0, CR3 or CR4 does with PAE paging. E_INVAL:

@@ -33,8 +33,7 @@ struct cpu {
 	u64 interrupts, steals; /* [a] steals: vCPUs taken from others' queues */
 	const char *why;        /* it FAILED; NULL before the boot CPU has seen that */
 	u64 disk_requests;      /* [a] handed back here when their disk was done */
-	u64 timer_tsc;   /* time.c: what the timer is armed for; ~0 once it has come, or if for
-			    nothing */
+	u64 timer_tsc;   /* time.c: what the timer is armed for; ~0: nothing, or it has come */
 	bool in_library; /* library.h */
 };
 _Static_assert(offsetof(struct cpu, canary) == 0x28,

@@ -31,8 +31,7 @@ void fpu_state_reset(struct fpu_state *state);
 /* Keep the state that is in the registers, which may be used then; XCR0 stays as it is. */
 void fpu_save(struct fpu_state *state);
 
-/* XCR0 of the guest whose state is in the registers, or was saved last, as the CPU has it; kept in
- * @state too. */
+/* XCR0 of the guest whose state is, or was last, in the registers: the CPU's. Kept in @state. */
 u64 fpu_live_xcr0(struct fpu_state *state);
 
 /* Take the state into the registers, XCR0 included; nobody's is in them. */

@@ -17,8 +17,7 @@ enum {
 	VECTOR_SPURIOUS = 0xff,
 };
 
-/* Mask the 8259s, enable this CPU's local APIC (xAPIC, or x2APIC where firmware left it on or ids
- * need it). */
+/* Mask the 8259s, enable this CPU's local APIC (x2APIC where firmware left it or ids need it). */
 void irq_init_cpu(void);
 
 /* Deal with an interrupt that a VM exit acknowledged (VT-x): as if it came through the IDT. */
@@ -32,8 +31,7 @@ must_check err_t irq_alloc_vector(void (*handler)(void *context), void *context,
 
 /* To look what there is to do: out of the guest or HLT, and to the end of the vCPU's slice. */
 void irq_send_kick(u32 cpu_id);
-/* Out of the guest and in again, no more: what must be flushed is seen on the way in
- * (mm/space/tlb.c). */
+/* Out of the guest and in again: what must be flushed is seen on the way in (mm/space/tlb.c). */
 void irq_send_flush(u32 cpu_id);
 void irq_send_ipi(u32 apic_id, u32 icr_low);
 void irq_broadcast_nmi_to_others(void);

@@ -129,8 +129,7 @@ static bool is_physical(u64 pa, u64 bytes)
 	return bytes && pa + bytes > pa && (pa + bytes - 1) >> (width ? width : 36) == 0;
 }
 
-/* A mapping of whole pages around [pa, pa + bytes) in device space; NULL if there is no room, or no
- * such address. */
+/* Whole pages around [pa, pa + bytes) in device space; NULL: no room, or no such address. */
 static void *map_device(u64 pa, u64 bytes, u64 flags)
 {
 	u64 offset = pa & (PAGE_BYTES - 1), va = next_mmio_va;

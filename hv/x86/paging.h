@@ -26,8 +26,7 @@ static inline void *paging_window(u64 pa)
  */
 void paging_init(const struct boot_info *info);
 
-/* A zeroed page from the boot map, for what must exist before mm: between paging_init and
- * paging_init_frames. */
+/* A zeroed page for what must exist before mm: between paging_init and paging_init_frames. */
 void *paging_boot_alloc(u64 bytes);
 
 /* Set CR0, CR4, EFER and PAT as the tables want them, and load the tables, on this CPU. */
@@ -47,17 +46,14 @@ void paging_init_frames(const struct boot_info *info);
  */
 u64 paging_identity_cr3(void);
 
-/* Device memory, uncached. Returns NULL if there is no room. These four: boot CPU only, for set-up
- * work. */
+/* Device memory, uncached. NULL: no room. These four: boot CPU only, for set-up work. */
 void *paging_map_mmio(u64 pa, u64 bytes);
 /* Framebuffer: write-combining. */
 void *paging_map_wc(u64 pa, u64 bytes);
-/* Where firmware tables lie (ACPI): read-only, cached; works for any address below max_pa and
- * above. */
+/* Where firmware tables lie (ACPI): read-only, cached; any address, beyond max_pa too. */
 const void *paging_map_firmware(u64 pa, u64 bytes);
 
-/* Is that virtual address mapped? For any number at all; before paging_init() nothing counts as
- * mapped. */
+/* Is that virtual address, any number at all, mapped? Before paging_init() none is. */
 bool paging_is_mapped(u64 va);
 
 /* A stack with an unmapped page below it. Returns its top, or 0. */

@@ -18,8 +18,7 @@ static struct {
 	bool closed;
 } boot_pool;
 
-/* At most three ranges more than regions: frame 0, the boot pool and the low page are cut off
- * theirs. */
+/* At most three ranges more than regions: frame 0, boot pool and low page are cut off theirs. */
 static struct frame_range *ranges;
 
 static u64 boot_pool_take(u64 bytes)

@@ -101,8 +101,7 @@ static u32 from_bcd(u32 value, bool bcd)
 	return bcd ? (value >> 4) * 10 + (value & 15) : value;
 }
 
-/* Days from 1970-01-01 to a date of the Gregorian calendar, months counted from March so leap days
- * come last. */
+/* Days from 1970-01-01 to a Gregorian date, months counted from March: leap days come last. */
 static u64 days_since_1970(u32 year, u32 month, u32 day)
 {
 	u32 y = month <= 2 ? year - 1 : year, m = month <= 2 ? month + 9 : month - 3;

@@ -13,8 +13,7 @@
 
 /* Make the boot CPU's struct cpu (static) and load its tables: first thing of all. */
 void smp_init_boot_cpu(void);
-/* Make struct cpu, tables and stacks for all CPUs that firmware reported; cpu_count() is final
- * then. */
+/* Make struct cpu, tables and stacks for all CPUs that firmware reported: cpu_count() is final. */
 void smp_init_cpus(const struct boot_info *info);
 /*
  * Start the others; each runs @prepare (on its own stack, tables loaded, interrupts off), and,
@@ -23,8 +22,7 @@ void smp_init_cpus(const struct boot_info *info);
 void smp_start_all(const struct boot_info *info, err_t (*prepare)(void), void (*work)(void));
 u32 smp_online_count(void);
 
-/* For a panic: whatever GS base holds (a guest's, just after an exit), make it this CPU's record
- * again. */
+/* For a panic: whatever GS base holds (maybe a guest's), make it this CPU's record again. */
 void smp_restore_this_cpu(void);
 
 #endif

@@ -10,8 +10,7 @@
 /* @elf: the whole file, which must stay; @bytes may be 0: then no name is ever found. */
 void symbols_init(const void *elf, u64 bytes);
 
-/* The function that holds @address and the offset in it; not NUL-terminated at *name_bytes. NULL:
- * unknown. */
+/* The function that holds @address, *name_bytes long with no NUL, and the offset. NULL: unknown. */
 const char *symbols_find(u64 address, u64 *offset, size_t *name_bytes);
 
 #endif

@@ -13,12 +13,10 @@
 #define SELECTOR_DATA 0x10
 #define SELECTOR_TSS  0x18
 
-/* Tables and small stacks of the boot CPU, in .bss: good until tables_alloc() gives it guarded
- * ones. */
+/* Tables and small stacks of the boot CPU, in .bss: until tables_alloc() gives it guarded ones. */
 void tables_init_boot_cpu(struct cpu *cpu);
 
-/* Allocate @cpu's tables (if it has none) and its guarded stacks, the main one (cpu->stack_top)
- * included. E_NOMEM. */
+/* Allocate @cpu's tables, if it has none, and guarded stacks, cpu->stack_top's too. E_NOMEM. */
 must_check err_t tables_alloc(struct cpu *cpu);
 
 /* Load GDT, IDT, TSS, segment registers and GS base on this CPU, which is @cpu. */

@@ -23,8 +23,7 @@ u64 time_ns_from_tsc(u64 ticks);
 u64 time_tsc_from_ns(u64 ns);
 u64 time_now_ns(void); /* since time_init() */
 
-/* VECTOR_TIMER comes at that TSC value, or at once if it has passed; ~0 disarms. Sets
- * CPU_PENDING_TIMER. */
+/* VECTOR_TIMER and CPU_PENDING_TIMER at that TSC value, or at once if it has passed; ~0: never. */
 void time_arm(u64 tsc);
 /* The timer's interrupt has come: it is armed no more. */
 void time_timer_came(void);

@@ -124,8 +124,7 @@ struct vm_exit {
 /* One virtual CPU as a backend sees it; hv/'s struct vcpu embeds it. */
 struct virt_vcpu {
 	u64 gpr[GPR_COUNT];
-	u64 rip, rflags;  /* valid between run() and run(); set rip_dirty after changing rip or
-			     rflags directly */
+	u64 rip, rflags;  /* valid between run() and run(); set rip_dirty after changing either */
 	bool state_dirty; /* rip, rflags or gpr[RSP] were changed by hv since the exit */
 	u64 cr2;
 	u8 tpr;            /* in and out: the guest's task priority class, CR8 (0..15) */
@@ -165,15 +164,13 @@ struct virt_ops {
 	err_t (*cpu_on)(void);
 	void (*cpu_off)(void);
 
-	/* Allocate the control structure; registers as after INIT/RESET until set_sregs(). E_NOMEM,
-	 * E_LIMIT. */
+	/* Allocate the control structure; registers as after INIT/RESET. E_NOMEM, E_LIMIT. */
 	err_t (*vcpu_init)(struct virt_vcpu *vcpu);
 	void (*vcpu_destroy)(struct virt_vcpu *vcpu);
 	/* Power-on state again (real mode, CS:IP F000:FFF0, all events forgotten). */
 	void (*vcpu_reset)(struct virt_vcpu *vcpu);
 
-	/* Make it this CPU's current vCPU (VMPTRLD, the MSRs that hardware does not switch), and
-	 * undo that. */
+	/* Make it this CPU's current vCPU (VMPTRLD, MSRs that hardware leaves alone); undo that. */
 	void (*load)(struct virt_vcpu *vcpu);
 	void (*unload)(struct virt_vcpu *vcpu);
 
@@ -186,11 +183,9 @@ struct virt_ops {
 
 	/* All below: vCPU loaded (get/set_sregs and msr_* too). */
 
-	/* Deliver @event with the next run(); nothing else may be set and reinject must not be
-	 * valid. */
+	/* Deliver @event with the next run(); nothing else may be set, nor reinject be valid. */
 	void (*inject)(struct virt_vcpu *vcpu, const struct virt_event *event);
-	/* Could an external interrupt be injected now (RFLAGS.IF, no shadow, nothing pending)? Same
-	 * for NMI. */
+	/* Could an interrupt be injected now (RFLAGS.IF, no shadow, nothing pending)? An NMI? */
 	bool (*interrupt_allowed)(struct virt_vcpu *vcpu);
 	bool (*nmi_allowed)(struct virt_vcpu *vcpu);
 	/*
@@ -199,8 +194,7 @@ struct virt_ops {
 	 * are not blocked.
 	 */
 	void (*request_window)(struct virt_vcpu *vcpu, u8 priority_class, bool nmi);
-	/* Step over an instruction that was emulated: RIP += bytes, interrupt shadow gone, #DB if
-	 * TF. */
+	/* Step over an emulated instruction: RIP += bytes, interrupt shadow gone, #DB if TF. */
 	void (*skip)(struct virt_vcpu *vcpu, u8 bytes);
 
 	void (*get_sregs)(struct virt_vcpu *vcpu, struct virt_sregs *out);

@@ -15,7 +15,7 @@ static struct {
 	u64 total_frames;         /* [I] */
 	u64 fixed_frames;         /* [v] as when no VM was on last */
 	struct mem_levels levels; /* [v] */
-	u64 promised_frames;      /* [v] the lock that hv/vm/vm_parts.c has for it */
+	u64 promised_frames;      /* [v] the lock that hv/vm/vm_promise.c has for it */
 	u64 overhead_frames;      /* [v] */
 	u64 guest_page_count;     /* [a] RAM of all spaces */
 	u32 state;                /* [a] enum mem_state */

@@ -39,7 +39,7 @@ must_check err_t memsched_admit(const struct memsched_snapshot *now,
 	const struct memsched_request *vm, char *why, size_t why_bytes);
 
 /*
- * Host-wide record, kept under no lock of its own (hv/vm/vm_parts.c has one for it). Whatever
+ * Host-wide record, kept under no lock of its own (hv/vm/vm_promise.c has one for it). Whatever
  * the hypervisor holds while no VM is on counts as its own fixed cost.
  */
 void memsched_init(void);

@@ -1,4 +1,4 @@
-/* SRCS: hv/kernel/linux_boot.c mm/base/fmt.c */
+/* SRCS: hv/kernel/linux_boot.c hv/kernel/e820.c mm/base/fmt.c */
 /*
  * Any bytes as a kernel file: what is accepted is loaded into a VM without a write outside its RAM,
  * without a read outside the file, and with no two pieces on the same page. The first two bytes
@@ -35,7 +35,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	require((err == 0) == (why[0] == '\0'));
 	if (err)
 		return 0;
-	require(plan.kernel_end <= memory_bytes && plan.e820_count <= LINUX_E820_MAX);
+	require(plan.kernel_end <= memory_bytes && plan.e820_count <= E820_ENTRIES_MAX);
 	piece_count = 0;
 	require(linux_boot_load(&input, &plan, write_piece, NULL) == 0);
 	return 0;

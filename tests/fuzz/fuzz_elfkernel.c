@@ -1,4 +1,4 @@
-/* SRCS: hv/kernel/elf_boot.c hv/kernel/elf_kernel.c hv/kernel/linux_boot.c mm/base/fmt.c */
+/* SRCS: hv/kernel/elf_boot.c hv/kernel/elf_kernel.c hv/kernel/e820.c mm/base/fmt.c */
 /*
  * Any bytes as an ELF kernel: what is accepted is loaded into a VM without a write outside its RAM,
  * without a read outside the file, with no two pieces on the same bytes, and is entered where it

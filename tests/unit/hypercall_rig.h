@@ -13,6 +13,7 @@
 #include "hv/exit/hypercall.h"
 #include "hv/sched/sched.h"
 #include "hv/vm/vm.h"
+#include "hv/vm/vm_promise.h"
 #include "mm/balloon/balloon.h"
 #include "mm/space/promise.h"
 #include <stdlib.h>
@@ -69,7 +70,7 @@ u64 time_now_ns(void)
 	return rig.now_ns;
 }
 
-u64 vm_promise(struct vm *vm, u64 pages)
+u64 vm_promise_move(struct vm *vm, u64 pages)
 {
 	return promise_move(vm->space, &vm->admitted, pages);
 }

@@ -1,4 +1,5 @@
-/* SRCS: hv/config/config.c hv/config/config_value.c mm/base/ini.c mm/base/fmt.c */
+/* SRCS: hv/config/config.c hv/config/config_keys.c hv/config/config_change.c
+ * hv/config/config_value.c mm/base/ini.c mm/base/fmt.c */
 /*
  * bellows.conf: what a good one says, and for each kind of mistake the line, the words, and which
  * VM it stops. The example configuration is read too.
@@ -12,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "hv/config/config.h"
+#include "hv/config/config_change.h"
 
 static struct vm_config vms[4];
 static struct config config;
@@ -318,7 +319,7 @@ static const char *shown(const char *key)
 {
 	static char text[CONFIG_PROBLEM_BYTES];
 
-	config_print_vm(&vms[0], key, text, sizeof(text));
+	config_change_print_vm(&vms[0], key, text, sizeof(text));
 	return text;
 }
 
@@ -399,11 +400,11 @@ static void what_is_shown_would_be_read_as_the_same_value(void **state)
 		assert_true(change(good[i].key, good[i].shown));
 		assert_string_equal(shown(good[i].key), good[i].shown);
 	}
-	config_print_host(&config.host, "Mem.IdleTax", text, sizeof(text));
+	config_change_print_host(&config.host, "Mem.IdleTax", text, sizeof(text));
 	assert_string_equal(text, "50%");
-	config_print_host(&config.host, "states", text, sizeof(text));
+	config_change_print_host(&config.host, "states", text, sizeof(text));
 	assert_string_equal(text, "fixed");
-	config_print_host(&config.host, "Mem.ShareScanTime", text, sizeof(text));
+	config_change_print_host(&config.host, "Mem.ShareScanTime", text, sizeof(text));
 	assert_string_equal(text, "60");
 }
 

@@ -1,4 +1,4 @@
-/* SRCS: hv/kernel/elf_boot.c hv/kernel/elf_kernel.c hv/kernel/linux_boot.c mm/base/fmt.c */
+/* SRCS: hv/kernel/elf_boot.c hv/kernel/elf_kernel.c hv/kernel/e820.c mm/base/fmt.c */
 /*
  * Starting ELF kernels: which files are refused with which sentence, where modules lie, and what a
  * kernel finds at its entry point, by PVH and by Multiboot. Made-up files serve.
