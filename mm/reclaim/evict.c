@@ -5,6 +5,8 @@
  */
 #include "mm/reclaim/evict.h"
 #include "mm/reclaim/evict_io.h"
+#include "mm/reclaim/evict_write.h"
+#include "mm/reclaim/evict_objects.h"
 #include "mm/reclaim/evict_worth.h"
 #include "mm/reclaim/evicted.h"
 #include "mm/frame/frame.h"
@@ -269,7 +271,7 @@ static void finish(struct evict_batch *batch, struct space *space)
 {
 	struct swap_io *io = batch->io;
 	u32 given = io ? io->page_count : 0;
-	u32 taken = given ? evict_io_write(space, io) : 0;
+	u32 taken = given ? evict_write(space, io) : 0;
 
 	if (io && !given)
 		swap_io_give(io);
@@ -279,7 +281,7 @@ static void finish(struct evict_batch *batch, struct space *space)
 	for (u32 i = taken; i < given; i++)
 		note_refused(space);
 	if (batch->cache_is_full && space->swap)
-		evict_io_write_objects(space);
+		evict_objects_write(space);
 }
 
 bool evict_some(struct evict_batch *batch, struct space *space, u64 end_ns)

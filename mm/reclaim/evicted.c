@@ -6,6 +6,7 @@
  */
 #include "mm/reclaim/evicted.h"
 #include "mm/reclaim/evict_io.h"
+#include "mm/reclaim/evict_read.h"
 #include "mm/fault/fault_guard.h"
 #include "mm/frame/frame.h"
 #include "mm/platform.h"
@@ -86,7 +87,7 @@ static enum fault_result swapped_resolve(struct space *space, gfn_t gfn, u64 *en
 
 	if (pfn_is_none(frame))
 		return FAULT_NOMEM;
-	enum fault_result result = evict_io_read(space, gfn, entry, frame, access);
+	enum fault_result result = evict_read(space, gfn, entry, frame, access);
 
 	if (result != FAULT_WAIT || slat_state(space->format, slat_load(entry)) != PAGE_LOADING)
 		frame_free(frame);

@@ -8,7 +8,7 @@
 #include "tests/fake/fake_blk.h"
 #include "tests/fake/fake_guest.h"
 #include "tests/fake/fake_platform.h"
-#include "mm/reclaim/evict_io.h"
+#include "mm/reclaim/evict_objects.h"
 #include "mm/reclaim/reclaim.h"
 #include "mm/space/space_entry.h"
 #include "mm/swap/swap.h"
@@ -113,7 +113,7 @@ static void evict_all(struct space *space)
 	reclaim_everything(space);
 	REQUIRE(space_audit(space));
 	if (space->zcache && space->swap)
-		evict_io_write_objects(space);
+		evict_objects_write(space);
 	REQUIRE(space_audit(space));
 	complete();
 	kept_in_memory += space_pages_in_state(space, PAGE_PRIVATE);

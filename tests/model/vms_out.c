@@ -4,6 +4,7 @@
  */
 #include "tests/model/vms_private.h"
 #include "mm/reclaim/evict_io.h"
+#include "mm/reclaim/evict_objects.h"
 #include "mm/reclaim/evicted.h"
 #include "mm/reclaim/reclaim.h"
 #include "mm/reclaim/reclaim_choice.h"
@@ -148,7 +149,7 @@ void step_evict(struct vm *vm)
 	else if (dice < 85)
 		reclaim_from(vm->space, 1 + below(100), chance(50) ? 0 : 1000000);
 	else if (dice < 88 && vm->space->zcache && vm->space->swap)
-		evict_io_write_objects(vm->space);
+		evict_objects_write(vm->space);
 	else if (dice < 90)
 		reclaim_everything(vm->space);
 	else if (!has_batch) {
