@@ -4,7 +4,7 @@
 #include "mm/zcache/zcache.h"
 
 #define COMPARE_EVERY 512u /* steps between comparisons of every byte */
-#define FRAMES_BELOW  48u  /* where RAM begins: fake_start_plain() */
+#define FRAMES_BELOW  48u  /* numbers below those that are free at first: fake_start_plain() */
 
 /* How often each frame is referenced, as far as it is a shared one. */
 static u32 references[1 << 16];
