@@ -1,4 +1,5 @@
-/* SRCS: hv/config/config.c hv/config/config_keys.c hv/config/config_value.c mm/base/ini.c mm/base/fmt.c */
+/* SRCS: hv/config/config.c hv/config/config_keys.c hv/config/config_value.c mm/base/ini.c
+ * mm/base/fmt.c */
 /*
  * Any text as bellows.conf: parsing ends, reads nothing outside the text, and whatever it calls
  * startable keeps every promise that the rest of the hypervisor relies on.
