@@ -4,13 +4,17 @@
 
 static u64 last; /* [a] */
 
+void draw_init(void)
+{
+	if (!platform_random(&last))
+		last = platform_now_ns();
+	last |= last == 0;
+}
+
 u64 draw(u64 below)
 {
 	u64 x = __atomic_load_n(&last, __ATOMIC_RELAXED);
 
-	if (x == 0 && !platform_random(&x))
-		x = platform_now_ns();
-	x |= x == 0;
 	x ^= x << 13;
 	x ^= x >> 7;
 	x ^= x << 17;

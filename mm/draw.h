@@ -4,6 +4,9 @@
 
 #include "mm/base/types.h"
 
+/* Begin, by the platform's random numbers: once, before other CPUs draw. */
+void draw_init(void);
+
 /* One of 0 .. @below - 1. Two CPUs may draw the same. Cost: a division. */
 u64 draw(u64 below);
 

@@ -32,4 +32,10 @@ static inline u64 stats_get(const u64 *counter)
 	return __atomic_load_n(counter, __ATOMIC_RELAXED);
 }
 
+/* Of an estimate: of what CPUs do to it at the same moment one may be forgotten. */
+static inline void stats_set(u64 *estimate, u64 value)
+{
+	__atomic_store_n(estimate, value, __ATOMIC_RELAXED);
+}
+
 #endif

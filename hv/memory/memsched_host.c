@@ -117,8 +117,7 @@ void memsched_look(struct vm *vm, struct mem_vm *out)
 		.cache_frames = cache_frames(vm),
 		.zipped = space_pages_in_state(space, PAGE_ZIPPED) +
 			  space_pages_in_state(space, PAGE_ZIPPED_WRITING),
-		.swapped = space_pages_in_state(space, PAGE_SWAPPED) +
-			   space_pages_in_state(space, PAGE_WRITING),
+		.swapped = space_pages_in_state(space, PAGE_SWAPPED) + space_leaving_pages(space),
 		.blocked = vm->memory.blocked,
 	};
 	out->consumed = space_held_pages(space) + out->cache_frames;

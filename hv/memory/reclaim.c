@@ -80,7 +80,7 @@ static bool command_slice(void)
 	}
 	u64 now = reclaim_freed_frames(vm->space);
 	u64 freed = now > command.freed_before ? now - command.freed_before : 0;
-	u64 leaving = space_pages_in_state(vm->space, PAGE_WRITING);
+	u64 leaving = space_leaving_pages(vm->space);
 
 	note(vm, MEMORY_COMMAND);
 	if (freed >= command.wanted_frames || (command.nothing_left && leaving == 0)) {

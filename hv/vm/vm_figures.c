@@ -26,7 +26,7 @@ static u64 all_shared_pages(void)
 
 	list_for_each_entry (vm, sched_vms(), all) {
 		if (vm->space)
-			pages += space_pages_in_state(vm->space, PAGE_SHARED);
+			pages += space_shared_pages(vm->space);
 	}
 	return pages;
 }
@@ -52,7 +52,7 @@ static void memory_figures(const struct vm *vm, struct vm_figures *out)
 	out->cache_pages = zip.frames;
 	out->cache_most_pages = zip.most_frames;
 	out->zero_pages = space_pages_in_state(space, PAGE_ZERO);
-	out->shared_pages = space_pages_in_state(space, PAGE_SHARED);
+	out->shared_pages = space_shared_pages(space);
 	out->shared_saved_pages = saved_pages(out->shared_pages);
 	out->hint_pages = stats_get(&space->share.hints);
 	out->granted_pages = space_consumed_pages(space) + out->shared_pages + out->zero_pages;

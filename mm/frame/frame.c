@@ -1,5 +1,5 @@
 /*
- * Physical frames: the table, references and pins, and what RAM there is.
+ * Physical frames: the table, references and pins, and what each is used for.
  *
  * A frame's word (frame.h) is changed by atomic operations only, and whoever makes both references
  * and pins zero, and nobody else, puts the frame into this CPU's cache (frame_cache.c), in front of
@@ -8,9 +8,9 @@
 #include "mm/frame/frame.h"
 #include "mm/frame/frame_cache.h"
 #include "mm/frame/frame_pool.h"
+#include "mm/frame/frame_ram.h"
 #include "mm/platform.h"
 #include "mm/base/check.h"
-#include "mm/base/log.h"
 #include "mm/base/str.h"
 
 #define COUNT_MASK BITS(31, 0)
@@ -20,11 +20,9 @@
 #define KIND_MASK  BITS(55, 48)
 
 static struct {
-	struct frame *table;              /* [I] */
-	const struct frame_range *ranges; /* [I] all RAM; neighbours merged */
-	u32 range_count;                  /* [I] */
-	u64 total;                        /* [I] RAM frames */
-	pfn_t zero;                       /* [I] */
+	struct frame *table; /* [I] */
+	u64 total;           /* [I] RAM frames */
+	pfn_t zero;          /* [I] */
 } frames;
 
 #ifdef BELLOWS_HOST
@@ -143,28 +141,6 @@ static void range_take_over(const struct frame_range *range)
 	take_over(first, count, range->kind);
 }
 
-/* A copy of @ranges in frames of our own, neighbours merged whatever their kind. */
-static void ranges_keep(const struct frame_range *ranges, u32 range_count)
-{
-	u64 bytes = range_count * sizeof(struct frame_range);
-	pfn_t run = frame_alloc_run(FRAME_HV, (bytes + PAGE_BYTES - 1) / PAGE_BYTES);
-	u32 kept = 0;
-
-	CHECK(!pfn_is_none(run));
-	struct frame_range *copy = platform_frame_va(run);
-
-	for (u32 i = 0; i < range_count; i++) {
-		struct frame_range *last = kept ? &copy[kept - 1] : NULL;
-
-		if (last && last->first.v + last->count == ranges[i].first.v)
-			last->count += ranges[i].count;
-		else
-			copy[kept++] = ranges[i];
-	}
-	frames.ranges = copy;
-	frames.range_count = kept;
-}
-
 void frame_init(struct frame *table, void *regions, pfn_t end, const struct frame_range *ranges,
 	u32 range_count)
 {
@@ -180,9 +156,7 @@ void frame_init(struct frame *table, void *regions, pfn_t end, const struct fram
 		next = ranges[i].first.v + ranges[i].count;
 		range_take_over(&ranges[i]);
 	}
-	frames.ranges = ranges;
-	frames.range_count = range_count;
-	ranges_keep(ranges, range_count);
+	frame_ram_keep(ranges, range_count);
 	frames.zero = frame_alloc_zeroed(FRAME_ZERO);
 	CHECK(!pfn_is_none(frames.zero));
 }
@@ -235,9 +209,10 @@ pfn_t frame_alloc_run(enum frame_kind kind, u64 count)
 	CHECK(count > 0);
 	if (count == 1)
 		return frame_alloc_zeroed(kind);
-	pfn_t first = hook_alloc_fails()
-			      ? PFN_NONE
-			      : frame_pool_take_run(frames.ranges, frames.range_count, count);
+	u32 range_count;
+	const struct frame_range *ranges = frame_ram_ranges(&range_count);
+	pfn_t first =
+		hook_alloc_fails() ? PFN_NONE : frame_pool_take_run(ranges, range_count, count);
 
 	if (pfn_is_none(first))
 		return PFN_NONE;
@@ -445,24 +420,6 @@ u32 frame_pin_count(pfn_t pfn)
 	return (u32)((word_load(pfn) & PIN_MASK) / PIN_ONE);
 }
 
-bool frame_is_ram(pfn_t pfn)
-{
-	u32 low = 0, high = frames.range_count;
-
-	while (low < high) {
-		u32 middle = low + (high - low) / 2;
-		const struct frame_range *range = &frames.ranges[middle];
-
-		if (pfn.v < range->first.v)
-			high = middle;
-		else if (pfn.v - range->first.v < range->count)
-			return true;
-		else
-			low = middle + 1;
-	}
-	return false;
-}
-
 void frame_account_get(struct frame_account *out)
 {
 	for (u32 kind = 0; kind < FRAME_KIND_COUNT; kind++)
@@ -518,64 +475,4 @@ u64 frame_free_large_count(void)
 pfn_t frame_zero(void)
 {
 	return frames.zero;
-}
-
-/* Is what the table says of one frame consistent? */
-static bool frame_sound(pfn_t pfn)
-{
-	u64 word = word_load(pfn);
-	u64 pins = word & PIN_MASK, count = word & COUNT_MASK;
-
-	switch (word_kind(word)) {
-	case FRAME_RESERVED:
-		return false;
-	case FRAME_FREE:
-		return pins == 0 && count == 0;
-	case FRAME_ORPHAN:
-		return pins != 0 && count == 0 && !frame_pool_has(pfn);
-	case FRAME_SHARED:
-		return count != 0 && !frame_pool_has(pfn);
-	default:
-		return count == 1 && !frame_pool_has(pfn);
-	}
-}
-
-bool frame_audit(void)
-{
-	u64 counted[FRAME_KIND_COUNT] = {0};
-	u64 cached = frame_cache_frames(), in_pool = 0, total = 0;
-	bool sound = true;
-
-	for (u32 i = 0; i < frames.range_count; i++) {
-		for (u64 k = 0; k < frames.ranges[i].count; k++) {
-			pfn_t pfn = PFN(frames.ranges[i].first.v + k);
-
-			if (!frame_sound(pfn)) {
-				log_error("frame %llx: record %llx is not sound",
-					(unsigned long long)pfn.v,
-					(unsigned long long)word_load(pfn));
-				sound = false;
-			}
-			counted[frame_kind(pfn)]++;
-			in_pool += frame_pool_has(pfn);
-		}
-	}
-	for (u32 kind = 0; kind < FRAME_KIND_COUNT; kind++) {
-		total += kind == FRAME_RESERVED ? 0 : frame_account_sum(kind);
-		if (counted[kind] == frame_account_sum(kind))
-			continue;
-		log_error("frames: %llu are %s, the account says %llu",
-			(unsigned long long)counted[kind], frame_kind_name(kind),
-			(unsigned long long)frame_account_sum(kind));
-		sound = false;
-	}
-	if (in_pool != frame_pool_free_count() || in_pool + cached != counted[FRAME_FREE] ||
-		total != frames.total) {
-		log_error("frames: pool %llu, caches %llu, free %llu; sum %llu of %llu",
-			(unsigned long long)in_pool, (unsigned long long)cached,
-			(unsigned long long)counted[FRAME_FREE], (unsigned long long)total,
-			(unsigned long long)frames.total);
-		sound = false;
-	}
-	return sound;
 }

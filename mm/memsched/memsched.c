@@ -3,6 +3,7 @@
  * snapshot of all VMs.
  */
 #include "mm/memsched/memsched.h"
+#include "mm/draw.h"
 #include "mm/frame/frame.h"
 #include "mm/space/promise.h"
 #include "mm/base/check.h"
@@ -77,6 +78,7 @@ void memsched_init(void)
 	sched.guest_page_count = 0;
 	sched.state = MEM_HIGH;
 	promise_init();
+	draw_init();
 }
 
 void memsched_set_levels(u32 min_free_pct, bool fixed)

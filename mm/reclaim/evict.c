@@ -5,6 +5,8 @@
  */
 #include "mm/reclaim/evict.h"
 #include "mm/reclaim/evict_io.h"
+#include "mm/reclaim/evict_write.h"
+#include "mm/reclaim/evict_objects.h"
 #include "mm/reclaim/evict_worth.h"
 #include "mm/reclaim/evicted.h"
 #include "mm/frame/frame.h"
@@ -64,9 +66,11 @@ static void drop_clean(struct space *space, u64 *entry, pfn_t frame, struct evic
 static void join_command(struct space *space, gfn_t gfn, u64 *entry, enum page_state from,
 	pfn_t frame, struct evict_batch *batch)
 {
-	slat_exchange(entry,
-		slat_make_leaf(space->format, frame, SPACE_RIGHTS_READ_ONLY, PAGE_WRITING, false));
-	space_count_state(space, from, PAGE_WRITING, 1);
+	enum page_state to = from == PAGE_SHARED ? PAGE_SHARED_WRITING : PAGE_WRITING;
+
+	slat_exchange(
+		entry, slat_make_leaf(space->format, frame, SPACE_RIGHTS_READ_ONLY, to, false));
+	space_count_state(space, from, to, 1);
 	batch->io->pages[batch->io->page_count++] =
 		(struct swap_page){.gfn = gfn, .frame = frame, .bytes = PAGE_BYTES};
 }
@@ -267,7 +271,7 @@ static void finish(struct evict_batch *batch, struct space *space)
 {
 	struct swap_io *io = batch->io;
 	u32 given = io ? io->page_count : 0;
-	u32 taken = given ? evict_io_write(space, io) : 0;
+	u32 taken = given ? evict_write(space, io) : 0;
 
 	if (io && !given)
 		swap_io_give(io);
@@ -277,7 +281,7 @@ static void finish(struct evict_batch *batch, struct space *space)
 	for (u32 i = taken; i < given; i++)
 		note_refused(space);
 	if (batch->cache_is_full && space->swap)
-		evict_io_write_objects(space);
+		evict_objects_write(space);
 }
 
 bool evict_some(struct evict_batch *batch, struct space *space, u64 end_ns)

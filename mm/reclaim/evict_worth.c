@@ -7,27 +7,17 @@
 #define MEMORY     16u /* attempts that the average looks back */
 #define TRY_EVERY  16u
 
-static u32 load(const u32 *value)
-{
-	return __atomic_load_n(value, __ATOMIC_RELAXED);
-}
-
-static void store(u32 *value, u32 to)
-{
-	__atomic_store_n(value, to, __ATOMIC_RELAXED);
-}
-
 bool evict_is_worth_it(struct space_worth *worth)
 {
-	if (load(&worth->fails) <= FAILS_MOST)
+	if (stats_get(&worth->fails) <= FAILS_MOST)
 		return true;
-	store(&worth->skipped, load(&worth->skipped) + 1);
-	return load(&worth->skipped) % TRY_EVERY == 0;
+	stats_set(&worth->skipped, stats_get(&worth->skipped) + 1);
+	return stats_get(&worth->skipped) % TRY_EVERY == 0;
 }
 
 void evict_worth_note(struct space_worth *worth, bool came)
 {
-	u32 before = load(&worth->fails);
+	u64 before = stats_get(&worth->fails);
 
-	store(&worth->fails, before - before / MEMORY + (came ? 0 : FAILS_ALL / MEMORY));
+	stats_set(&worth->fails, before - before / MEMORY + (came ? 0 : FAILS_ALL / MEMORY));
 }

@@ -6,6 +6,7 @@
  */
 #include "mm/reclaim/evicted.h"
 #include "mm/reclaim/evict_io.h"
+#include "mm/reclaim/evict_read.h"
 #include "mm/fault/fault_guard.h"
 #include "mm/frame/frame.h"
 #include "mm/platform.h"
@@ -86,7 +87,7 @@ static enum fault_result swapped_resolve(struct space *space, gfn_t gfn, u64 *en
 
 	if (pfn_is_none(frame))
 		return FAULT_NOMEM;
-	enum fault_result result = evict_io_read(space, gfn, entry, frame, access);
+	enum fault_result result = evict_read(space, gfn, entry, frame, access);
 
 	if (result != FAULT_WAIT || slat_state(space->format, slat_load(entry)) != PAGE_LOADING)
 		frame_free(frame);
@@ -116,14 +117,15 @@ void evicted_keep(struct space *space, u64 *entry)
 {
 	const struct slat_format *f = space->format;
 	u64 leaf = slat_load(entry);
-	bool shared = frame_kind(slat_pfn(f, leaf)) == FRAME_SHARED;
+	enum page_state from = slat_state(f, leaf);
+	bool shared = from == PAGE_SHARED_WRITING;
 	enum page_state state = shared ? PAGE_SHARED : PAGE_PRIVATE;
 	u32 rights = shared ? SPACE_RIGHTS_READ_ONLY : SPACE_RIGHTS_ALL;
 
 	/* It counts as used, or it would be the first to be chosen again. */
 	slat_exchange(entry,
 		slat_make_leaf(f, slat_pfn(f, leaf), rights, state, false) | f->accessed_bit);
-	space_count_state(space, PAGE_WRITING, state, 1);
+	space_count_state(space, from, state, 1);
 }
 
 /* A write while the page is being written out: the command will find that it came too late. */
@@ -152,6 +154,7 @@ enum fault_result evicted_resolve(struct space *space, gfn_t gfn, u64 *entry, u3
 		clean_resolve(space, gfn, entry);
 		return FAULT_DONE;
 	case PAGE_WRITING:
+	case PAGE_SHARED_WRITING:
 		return writing_resolve(space, gfn, entry);
 	default:
 		CHECK(!"page state");
@@ -202,6 +205,7 @@ void evicted_forget(struct space *space, u64 old, struct tlb_gather *gather)
 	case PAGE_PRIVATE:
 	case PAGE_SHARED:
 	case PAGE_WRITING: /* its command frees the slot */
+	case PAGE_SHARED_WRITING:
 		tlb_gather_put(gather, slat_pfn(f, old));
 		break;
 	case PAGE_HIDDEN:

@@ -24,9 +24,9 @@
 _Static_assert(SLAT_PAYLOAD_BITS == 39, "bit 38 is the highest of a payload");
 
 /*
- * @gfn's @entry is ZIPPED, SWAPPED, LOADING, CLEAN, WRITING or ZIPPED_WRITING, and does not allow
- * @access. Returns FAULT_DONE; FAULT_WAIT (it is being read, or no command can be started now);
- * FAULT_NOMEM (no frame; nothing is changed); FAULT_CORRUPT (its contents are lost).
+ * @gfn's @entry is ZIPPED, SWAPPED, LOADING, CLEAN or in a state of being written, and does not
+ * allow @access. Returns FAULT_DONE; FAULT_WAIT (it is being read, or no command can be started
+ * now); FAULT_NOMEM (no frame; nothing is changed); FAULT_CORRUPT (its contents are lost).
  * Locks: region held. Cost: a decompression, or starting a read.
  */
 must_check enum fault_result evicted_resolve(
@@ -48,7 +48,8 @@ bool evicted_overwrite(struct space *space, gfn_t gfn, enum fault_result *result
 /* All of @frame is one 32-bit value. */
 void evicted_fill(pfn_t frame, u32 value);
 
-/* A WRITING page is not evicted after all: it is PRIVATE, or SHARED, again. Locks: region held. */
+/* A page that is WRITING, or SHARED_WRITING, is not evicted after all: it is PRIVATE, or SHARED,
+ * again. Locks: region held. */
 void evicted_keep(struct space *space, u64 *entry);
 
 /* A CLEAN page's frame remembers its slot, where a PRIVATE one's remembers its page. */

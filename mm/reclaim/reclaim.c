@@ -10,6 +10,7 @@
  */
 #include "mm/reclaim/reclaim.h"
 #include "mm/reclaim/evict_io.h"
+#include "mm/reclaim/evict_write.h"
 #include "mm/frame/frame.h"
 #include "mm/memsched/memsched.h"
 #include "mm/platform.h"
@@ -174,7 +175,7 @@ static bool ordered_start(void)
 /* Lock held. With hysteresis; what is leaving is as good as free. */
 static bool is_short(void)
 {
-	u64 spare = promise_spare_pages() + evict_io_pages_leaving();
+	u64 spare = promise_spare_pages() + evict_write_pages_leaving();
 	const struct mem_levels *levels = memsched_levels();
 
 	reclaim.is_short =

@@ -73,7 +73,7 @@ static void sweep_end(struct space *space)
 
 	tlb_flush(&space->tlb);
 	for (u32 age = 0; age < SPACE_AGES; age++)
-		__atomic_store_n(&ages->pages[age], ages->found[age], __ATOMIC_RELAXED);
+		stats_set(&ages->pages[age], ages->found[age]);
 	ages->next_page = 0;
 	__atomic_store_n(&ages->swept_ns, platform_now_ns(), __ATOMIC_RELAXED);
 }
@@ -100,17 +100,16 @@ u32 reclaim_age_to_evict(const struct space *space)
 	u32 age = SPACE_AGES;
 
 	while (age > 0 && found < enough)
-		found += __atomic_load_n(&space->ages.pages[--age], __ATOMIC_RELAXED);
+		found += stats_get(&space->ages.pages[--age]);
 	return age;
 }
 
 void reclaim_age_gone(struct space *space, u32 age)
 {
-	u64 pages = __atomic_load_n(&space->ages.pages[age], __ATOMIC_RELAXED);
+	u64 pages = stats_get(&space->ages.pages[age]);
 
-	/* An estimate: what several CPUs do in the same moment may be counted once. */
 	if (pages)
-		__atomic_store_n(&space->ages.pages[age], pages - 1, __ATOMIC_RELAXED);
+		stats_set(&space->ages.pages[age], pages - 1);
 }
 
 void reclaim_age_unwanted(struct space *space, pfn_t frame)
@@ -118,7 +117,7 @@ void reclaim_age_unwanted(struct space *space, pfn_t frame)
 	u64 *oldest = &space->ages.pages[SPACE_AGES - 1];
 
 	age_set(frame, SPACE_AGES - 1);
-	__atomic_store_n(oldest, __atomic_load_n(oldest, __ATOMIC_RELAXED) + 1, __ATOMIC_RELAXED);
+	stats_set(oldest, stats_get(oldest) + 1);
 }
 
 void reclaim_age_used(struct space *space, pfn_t frame)

@@ -27,7 +27,7 @@ static bool page_unshare(struct space *space, gfn_t gfn, u64 *entry)
 	if (!slat_is_present(f, leaf))
 		return true;
 	/* On its way out it may come back: its command is told that it comes too late. */
-	if (slat_state(f, leaf) == PAGE_WRITING && is_stray(space, leaf)) {
+	if (slat_state(f, leaf) == PAGE_SHARED_WRITING && is_stray(space, leaf)) {
 		evicted_keep(space, entry);
 		leaf = slat_load(entry);
 	}

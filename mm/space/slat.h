@@ -29,6 +29,7 @@ enum page_state {
 	PAGE_SWAPPED,
 	PAGE_LOADING,
 	PAGE_WRITING,
+	PAGE_SHARED_WRITING, /* the same, of a SHARED page: its frame is not its own */
 	PAGE_ZIPPED_WRITING,
 	PAGE_BALLOONED,
 	PAGE_HIDDEN, /* absent, payload = its frame: see space_hide() */

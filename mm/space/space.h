@@ -77,15 +77,15 @@ struct space_ages {
 
 /* Of reads from the swap file, what came along: read_ahead.c. */
 struct space_ahead {
-	u32 narrowed;     /* [a] times that the reach was halved */
-	u32 alone;        /* [a] reads of one page alone */
-	u32 came, unused; /* [a] since it was last judged */
+	u64 narrowed;     /* [a] times that the reach was halved */
+	u64 alone;        /* [a] reads of one page alone */
+	u64 came, unused; /* [a] since it was last judged */
 };
 
 /* Of attempts to save a page from being swapped: evict_worth.c. */
 struct space_worth {
-	u32 fails;   /* [a] */
-	u32 skipped; /* [a] pages, for want of worth */
+	u64 fails;   /* [a] */
+	u64 skipped; /* [a] pages, for want of worth */
 };
 
 /*

@@ -57,16 +57,16 @@ static void clean_audit(struct audit *audit, gfn_t gfn, u64 leaf, pfn_t frame)
 /* The command holds the frame. */
 static void writing_audit(struct audit *audit, gfn_t gfn, u64 leaf, pfn_t frame)
 {
-	bool held = frame_is_ram(frame) &&
-		    (frame_kind(frame) == FRAME_SHARED ? frame_ref_count(frame) > 1
-						       : frame_pin_count(frame) > 0);
+	if (!frame_is_ram(frame) || frame_pin_count(frame) == 0)
+		fail(audit, gfn, leaf, "being written, but its frame is not pinned");
+	private_audit(audit, gfn, leaf, frame);
+}
 
-	if (!held)
+static void shared_writing_audit(struct audit *audit, gfn_t gfn, u64 leaf, pfn_t frame)
+{
+	if (!frame_is_ram(frame) || frame_ref_count(frame) < 2)
 		fail(audit, gfn, leaf, "being written, but its frame is not held");
-	else if (frame_kind(frame) == FRAME_PRIVATE)
-		private_audit(audit, gfn, leaf, frame);
-	else
-		shared_audit(audit, gfn, leaf, frame);
+	shared_audit(audit, gfn, leaf, frame);
 }
 
 static void loading_audit(struct audit *audit, gfn_t gfn, u64 leaf, pfn_t frame)
@@ -136,6 +136,11 @@ static void leaf_audit(struct audit *audit, gfn_t gfn, u64 leaf)
 		if (rights != SPACE_RIGHTS_READ_ONLY)
 			fail(audit, gfn, leaf, "being written, but of wrong rights");
 		writing_audit(audit, gfn, leaf, slat_pfn(f, leaf));
+		break;
+	case PAGE_SHARED_WRITING:
+		if (rights != SPACE_RIGHTS_READ_ONLY)
+			fail(audit, gfn, leaf, "being written, but of wrong rights");
+		shared_writing_audit(audit, gfn, leaf, slat_pfn(f, leaf));
 		break;
 	case PAGE_LOADING:
 		loading_audit(audit, gfn, leaf, evict_io_frame(slat_payload(leaf)));

@@ -63,6 +63,18 @@ u64 space_held_pages(const struct space *space)
 	return consumed - min(consumed, space_pages_in_state(space, PAGE_WRITING));
 }
 
+u64 space_shared_pages(const struct space *space)
+{
+	return space_pages_in_state(space, PAGE_SHARED) +
+	       space_pages_in_state(space, PAGE_SHARED_WRITING);
+}
+
+u64 space_leaving_pages(const struct space *space)
+{
+	return space_pages_in_state(space, PAGE_WRITING) +
+	       space_pages_in_state(space, PAGE_SHARED_WRITING);
+}
+
 /* What all sets have apart, at most, but for what CPUs do in the same moment. */
 static u64 apart_most(const struct space_counts *counts)
 {

@@ -133,6 +133,9 @@ u64 space_pages_in_state(const struct space *space, enum page_state state);
 u64 space_consumed_pages(const struct space *space);
 /* Of these, those that are not on their way out. Cost: O(sets). */
 u64 space_held_pages(const struct space *space);
+/* Pages mapped from shared frames; pages on their way out, shared ones too. Cost: O(sets). */
+u64 space_shared_pages(const struct space *space);
+u64 space_leaving_pages(const struct space *space);
 /* Between these two space_consumed_pages() is; they are equal where there is one set. O(1). */
 u64 space_consumed_at_least(const struct space *space);
 u64 space_consumed_at_most(const struct space *space);

@@ -33,7 +33,9 @@ ALL = "all"
 # What the issue on the memory scheduler asks for at 2:1, in percent of 1:1 that may be lost.
 LIMITS = {("2to1", "mixed"): 15, ("2to1", "unique"): 40}
 CPU_SECONDS = 900
-VOLUME = disk.Disk(name="swap", mib=ALL_MIB + 16, partitions=(("swap", "swap", ALL_MIB + 8),))
+# A flash disk's 80 us are some 200,000 instructions; at random, and so half of what the latest takes.
+LATENCY = 200000
+VOLUME = disk.Disk(name="swap", mib=ALL_MIB + 16, partitions=(("swap", "swap", ALL_MIB + 8),), faults=f"delay {2 * LATENCY}\n")
 LOST = re.compile(session.OWN + r"\b([\w.-]+: (?:stopped|not started): .*)\n", re.M)
 FREE = re.compile(r"^memory is .*, (\d+\.\d) MiB free", re.M)
 MIN_FREE_PART = 0.0625     # and the margin above it where memory is not short

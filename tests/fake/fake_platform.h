@@ -20,6 +20,14 @@ void fake_stop(void);
 
 void fake_cpu_set(u32 cpu);
 
+/*
+ * From now on the clock is the test's own, so that a test of one thread repeats itself; until then
+ * it is the machine's. It stands, but for fake_clock_move() and for each look at it, which moves it
+ * on by up to @look_ns, drawn from @seed, so that what goes on until a moment comes to its end.
+ */
+void fake_clock_start(u64 seed);
+void fake_clock_move(u64 ns, u64 look_ns);
+
 /* Called by platform_kick(). Without one, kicking a CPU is an error of the test. */
 void fake_on_kick(void (*kick)(u32 cpu));
 

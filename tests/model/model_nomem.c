@@ -212,6 +212,7 @@ static void all_failures(const struct slat_format *format, bool large, bool and_
 	u64 value = 0x6e65696768626f75, back = 0, count = 0;
 
 	fake_start_plain(2, 6000);
+	fake_clock_start(0);
 	fake_guest_start();
 	frame_account_get(&start);
 	REQUIRE(space_create(&neighbour, &config) == E_OK);
@@ -248,6 +249,7 @@ static void all_break_failures(const struct slat_format *format, bool and_all_af
 	failing_all_after = and_all_after;
 	for (failing = 1; failing == 1 || failures_seen; failing++) {
 		fake_start_plain(2, 2000);
+		fake_clock_start(0);
 		fake_guest_start();
 		failures_seen = 0;
 		sharers_use(format);

@@ -8,7 +8,7 @@
 #include "tests/fake/fake_blk.h"
 #include "tests/fake/fake_guest.h"
 #include "tests/fake/fake_platform.h"
-#include "mm/reclaim/evict_io.h"
+#include "mm/reclaim/evict_objects.h"
 #include "mm/reclaim/reclaim.h"
 #include "mm/space/space_entry.h"
 #include "mm/swap/swap.h"
@@ -113,7 +113,7 @@ static void evict_all(struct space *space)
 	reclaim_everything(space);
 	REQUIRE(space_audit(space));
 	if (space->zcache && space->swap)
-		evict_io_write_objects(space);
+		evict_objects_write(space);
 	REQUIRE(space_audit(space));
 	complete();
 	kept_in_memory += space_pages_in_state(space, PAGE_PRIVATE);
@@ -160,6 +160,7 @@ static u64 run(bool and_all_after)
 
 	refused = lost = kept_in_memory = 0;
 	fake_start_plain(2, 1200);
+	fake_clock_start(0);
 	fake_log_quiet(true);
 	fake_guest_start();
 	fake_blk_init(&disk, BLOCK, (PAGES * 2 + 1) * (PAGE_BYTES / BLOCK));

@@ -4,7 +4,8 @@
  * VMs whose pages are often alike, scanned for sharing all the time, equal the naive model: with
  * guests' writes, pins, resets and ends of VMs on other CPUs between any two steps of a merge, with
  * hashes cut so short that false matches are the rule, in both formats, with and without large
- * pages, with memory running out. SEED=n replays one seed; STEPS=n runs longer.
+ * pages, with memory running out. A world goes by its seed alone: SEED=n begins with that one,
+ * STEPS=n runs longer.
  */
 #include "tests/model/vms.h"
 #include <stdio.h>
@@ -13,21 +14,21 @@ int main(void)
 {
 	const char *steps_text = getenv("STEPS");
 	u64 steps = steps_text ? strtoull(steps_text, NULL, 0) : 8000;
-	u64 seed = rng_seed(20241101);
+	u64 first = rng_seed(20241101);
 
-	for (u32 i = 0; i < 8; i++) {
+	for (u64 seed = first; seed < first + 8; seed++) {
 		struct world_options options = {
-			.seed = seed + i,
+			.seed = seed,
 			.steps = steps,
-			.ram_frames = i & 2 ? (i & 4 ? 2600 : 12288) : 1300,
+			.ram_frames = seed & 2 ? (seed & 4 ? 2600 : 12288) : 1300,
 			.memory_bytes = MIB(6),
-			.format = i & 1 ? &slat_npt : &slat_ept,
-			.large_pages = i & 2,
-			.large_pages_no_exec = i & 4,
+			.format = seed & 1 ? &slat_npt : &slat_ept,
+			.large_pages = seed & 2,
+			.large_pages_no_exec = seed & 4,
 			.share = true,
-			.hash_bits = i % 3 == 0   ? 0
-				     : i % 3 == 1 ? 4
-						  : 1,
+			.hash_bits = seed % 3 == 0   ? 0
+				     : seed % 3 == 1 ? 4
+						     : 1,
 		};
 
 		if (!world_run(&options))

@@ -2,7 +2,8 @@
    tests/fake/fake_blk.c mm */
 /*
  * VMs' memory under random operations on four CPUs equals the naive model, in both formats, with
- * and without large pages, with memory running out. SEED=n replays one seed; STEPS=n runs longer.
+ * and without large pages, with memory running out. A world goes by its seed alone: SEED=n begins
+ * with that one, STEPS=n runs longer.
  */
 #include "tests/model/vms.h"
 #include <stdio.h>
@@ -11,18 +12,18 @@ int main(void)
 {
 	const char *steps_text = getenv("STEPS");
 	u64 steps = steps_text ? strtoull(steps_text, NULL, 0) : 10000;
-	u64 seed = rng_seed(20240601);
+	u64 first = rng_seed(20240601);
 
-	for (u32 i = 0; i < 8; i++) {
+	for (u64 seed = first; seed < first + 8; seed++) {
 		struct world_options options = {
-			.seed = seed + i,
+			.seed = seed,
 			.steps = steps,
 			/* For large pages plenty, or half enough; for small ones too little. */
-			.ram_frames = i & 2 ? (i & 4 ? 2600 : 12288) : 1300,
+			.ram_frames = seed & 2 ? (seed & 4 ? 2600 : 12288) : 1300,
 			.memory_bytes = MIB(6),
-			.format = i & 1 ? &slat_npt : &slat_ept,
-			.large_pages = i & 2,
-			.large_pages_no_exec = i & 4,
+			.format = seed & 1 ? &slat_npt : &slat_ept,
+			.large_pages = seed & 2,
+			.large_pages_no_exec = seed & 4,
 		};
 
 		if (!world_run(&options))

@@ -14,7 +14,7 @@
 #include "tests/fake/fake_guest.h"
 #include "tests/fake/fake_platform.h"
 #include "mm/balloon/balloon.h"
-#include "mm/reclaim/evict_io.h"
+#include "mm/reclaim/evict_objects.h"
 #include "mm/reclaim/reclaim.h"
 #include "mm/share/share.h"
 #include "mm/share/share_index.h"
@@ -255,7 +255,7 @@ static void step_work(struct stress_worker *w, struct stress_vm *vm)
 		reclaim_from(space, 1 + rng_below(&w->rng, 64), 1000000);
 		break;
 	case 5:
-		evict_io_write_objects(space);
+		evict_objects_write(space);
 		break;
 	case 6:
 		reclaim_everything(space);

@@ -5,6 +5,7 @@
 
 #define HOARD_MAX 4096u
 #define WAITS_MAX 1000u
+#define SECOND_NS 1000000000ull
 
 struct world world;
 const struct world_options *options;
@@ -315,10 +316,18 @@ static void step_scan(struct vm *vm)
 		share_set_salt(vm->space, (u32)below(3));
 }
 
+/* A slice is over at once, or far off; now and then all pages have grown old. */
+static void clock_move(void)
+{
+	fake_clock_move(
+		chance(1) ? below(2 * SECOND_NS) : below(SECOND_NS / 10000), 1ull << below(17));
+}
+
 static void step(void)
 {
 	u64 dice = below(1000);
 
+	clock_move();
 	fake_cpu_set((u32)below(MODEL_CPUS));
 	struct vm *vm = any_vm();
 
@@ -420,6 +429,7 @@ bool world_run(const struct world_options *chosen)
 	memset(&world, 0, sizeof(world));
 	world.rng.state = options->seed;
 	fake_start_plain(MODEL_CPUS, options->ram_frames);
+	fake_clock_start(options->seed + options->clock_seed);
 	fake_guest_start();
 	fake_guest_before_leave(before_leave);
 	share_test_hooks(options->share ? in_a_merge : NULL, options->hash_bits);
@@ -434,6 +444,7 @@ bool world_run(const struct world_options *chosen)
 			return false;
 		}
 		check();
+		trace_step();
 	}
 	compare_all();
 	if (options->reclaim)
@@ -482,6 +493,7 @@ bool world_run(const struct world_options *chosen)
 			(unsigned long long)world.objects, (unsigned long long)world.came_back,
 			(unsigned long long)world.read_ahead, (unsigned long long)world.waits,
 			(unsigned long long)world.lost, (unsigned long long)world.peeks);
+	printf("  trace %016llx\n", (unsigned long long)world.trace);
 	fflush(stdout);
 	if (options->reclaim)
 		out_stop();

@@ -42,6 +42,7 @@ struct world {
 	u64 inflated, touched;
 	u64 zipped, filled, shared_instead, swapped, cleaned, objects, came_back, read_ahead;
 	u64 shared_out, waits, lost, peeks;
+	u64 trace;          /* a hash over all that was done and came of it */
 	struct vm *scanned; /* in the middle of a merge: this VM cannot end */
 };
 
@@ -57,6 +58,8 @@ struct world_options {
 	u32 hash_bits;          /* of a page's hash; 0: all */
 	bool reclaim;           /* pages are compressed, swapped, ballooned, and come back */
 	bool disk_faults;       /* and the disk fails now and then */
+	u64 clock_seed;         /* besides the seed, for what a look at the clock costs */
+	u64 *trace; /* NULL; or room for world.trace after each step: where two runs part */
 };
 
 /*

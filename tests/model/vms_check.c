@@ -1,59 +1,62 @@
 /* What must hold after each step. See vms.h. */
 #include "tests/model/vms_private.h"
 #include "mm/balloon/balloon.h"
-#include "mm/reclaim/evict.h"
-#include "mm/reclaim/evict_io.h"
 #include "mm/zcache/zcache.h"
 
 #define COMPARE_EVERY 512u /* steps between comparisons of every byte */
+#define FRAMES_BELOW  48u  /* where RAM begins: fake_start_plain() */
 
-/* Pages that are being written out from shared frames. */
-static u64 shared_leaving(struct space *space)
+/* How often each frame is referenced, as far as it is a shared one. */
+static u32 references[1 << 16];
+
+/* By pages of @space, also those on their way out. */
+static void references_of_pages(struct space *space)
 {
-	u64 found = 0, left = space_pages_in_state(space, PAGE_WRITING);
+	u64 left = space_shared_pages(space);
 
 	for (u64 index = 0; left && index < space->page_count; index++) {
 		pfn_t frame;
 		u64 leaf = space_leaf(space, space_page_gfn(space, index), &frame);
+		enum page_state state = slat_state(space->format, leaf);
 
-		if (slat_state(space->format, leaf) != PAGE_WRITING)
+		if (state != PAGE_SHARED && state != PAGE_SHARED_WRITING)
 			continue;
 		left--;
-		found += frame_kind(frame) == FRAME_SHARED;
+		references[frame.v]++;
 	}
-	return found;
+}
+
+static void references_check(u64 end)
+{
+	for (u64 pfn = 0; pfn < end; pfn++) {
+		if (frame_is_ram(PFN(pfn)) && frame_kind(PFN(pfn)) == FRAME_SHARED &&
+			frame_ref_count(PFN(pfn)) != references[pfn])
+			wrong("references to a shared frame are not those of pages and commands");
+	}
 }
 
 static void account_check(void)
 {
 	struct frame_account account;
-	u64 sum = 0, private_pages = 0, shared_pages = 0, references = 0, leaving = 0;
+	u64 sum = 0, private_pages = 0, end = options->ram_frames + FRAMES_BELOW;
 
 	frame_account_get(&account);
 	for (u32 kind = FRAME_FREE; kind < FRAME_KIND_COUNT; kind++)
 		sum += account.frames[kind];
 	if (sum != account.total)
 		wrong("the account does not sum to all frames");
+	memset(references, 0, end * sizeof(*references));
 	for (u32 i = 0; i < VMS_MAX; i++) {
 		if (!world.vms[i].space)
 			continue;
 		private_pages += space_consumed_pages(world.vms[i].space);
-		shared_pages += space_pages_in_state(world.vms[i].space, PAGE_SHARED);
-		leaving += shared_leaving(world.vms[i].space);
+		references_of_pages(world.vms[i].space);
 	}
-	for (u64 pfn = 0; account.frames[FRAME_SHARED] && pfn < options->ram_frames + 48; pfn++) {
-		if (frame_is_ram(PFN(pfn)) && frame_kind(PFN(pfn)) == FRAME_SHARED)
-			references += frame_ref_count(PFN(pfn));
-	}
-	/*
-	 * What leaves has one more for each page, also where the page is its VM's again: commands,
-	 * and two batches, the model's and the background's.
-	 */
-	u64 most = options->reclaim ? evict_io_pages_leaving() + 2 * EVICT_BATCH_PAGES : 0;
-
-	if (references < shared_pages + leaving || references - shared_pages - leaving > most)
-		wrong("references to shared frames are not those of the VMs and of commands");
-	if (account.frames[FRAME_PRIVATE] + leaving != private_pages)
+	if (options->reclaim)
+		out_references(references);
+	if (account.frames[FRAME_SHARED])
+		references_check(end);
+	if (account.frames[FRAME_PRIVATE] != private_pages)
 		wrong("private frames are not those of the VMs");
 }
 
@@ -123,4 +126,43 @@ void check(void)
 		compare_all();
 	if (fake_guest_violations() && !options->stop_on_violation)
 		wrong("a stale translation was used");
+}
+
+static void trace_add(const void *bytes, u64 count)
+{
+	for (const u8 *at = bytes; count--; at++)
+		world.trace = (world.trace ^ *at) * 0x100000001b3;
+}
+
+/* What each page's entry is: its frame, slot or object, its A and D. */
+static void trace_entries(const struct space *space)
+{
+	for (u64 index = 0; index < space->page_count; index++) {
+		pfn_t frame;
+		u64 leaf = space_leaf(space, space_page_gfn(space, index), &frame);
+
+		trace_add(&leaf, sizeof(leaf));
+	}
+}
+
+void trace_step(void)
+{
+	struct frame_account account;
+	u64 now = platform_now_ns();
+
+	frame_account_get(&account);
+	trace_add(&now, sizeof(now));
+	trace_add(&world.rng, sizeof(world.rng));
+	trace_add(&account, sizeof(account));
+	for (u32 i = 0; i < VMS_MAX; i++) {
+		if (!world.vms[i].space)
+			continue;
+		struct space_stats stats = space_stats(world.vms[i].space);
+
+		trace_add(&stats, sizeof(stats));
+		if (world.steps % COMPARE_EVERY == 0)
+			trace_entries(world.vms[i].space);
+	}
+	if (options->trace)
+		options->trace[world.steps - 1] = world.trace;
 }

@@ -4,6 +4,7 @@
  */
 #include "tests/model/vms_private.h"
 #include "mm/reclaim/evict_io.h"
+#include "mm/reclaim/evict_objects.h"
 #include "mm/reclaim/evicted.h"
 #include "mm/reclaim/reclaim.h"
 #include "mm/reclaim/reclaim_choice.h"
@@ -17,6 +18,7 @@
 #define BLOCK_BYTES 512u
 #define DISK_SLOTS  8000u
 #define PEEKS       3u
+#define RECORDS_MAX 513u /* and NULL */
 
 static struct fake_blk disk;
 static struct evict_batch batch;
@@ -54,6 +56,7 @@ void out_start(void)
 	if (reclaim_init())
 		wrong("reclaim_init");
 	disk.shuffle = true;
+	reclaim_choose_randomly(false);
 	has_batch = false;
 	for (u32 i = 0; i < ARRAY_COUNT(scratch); i++)
 		scratch[i] = frame_alloc(FRAME_HV);
@@ -137,6 +140,8 @@ void step_evict(struct vm *vm)
 		reclaim_choose_randomly(chance(50));
 	if (has_batch && dice < 70)
 		batch_go_on(chance(70) ? 0 : ~0ull);
+	else if (!has_batch && dice < 40)
+		shared_begin();
 	else if (dice < 75)
 		reclaim_work(chance(50) ? 0 : 1000000);
 	else if (!vm)
@@ -144,16 +149,37 @@ void step_evict(struct vm *vm)
 	else if (dice < 85)
 		reclaim_from(vm->space, 1 + below(100), chance(50) ? 0 : 1000000);
 	else if (dice < 88 && vm->space->zcache && vm->space->swap)
-		evict_io_write_objects(vm->space);
+		evict_objects_write(vm->space);
 	else if (dice < 90)
 		reclaim_everything(vm->space);
-	else if (!has_batch && dice < 95)
-		shared_begin();
 	else if (!has_batch) {
 		reclaim_choose(vm->space, &batch, 1 + (u32)below(EVICT_BATCH_PAGES),
 			(enum reclaim_effort)below(RECLAIM_ANY + 1));
 		has_batch = true;
 	}
+}
+
+/*
+ * A record that cannot be taken is a command's under way, or a batch's: the model's own, or the
+ * background's. It holds each shared frame in it by one reference. Records are given back in the
+ * order that leaves them as they were.
+ */
+void out_references(u32 *references)
+{
+	static struct swap_io *free_ones[RECORDS_MAX];
+	bool is_free[RECORDS_MAX] = {false};
+	u32 free_count = 0;
+
+	while ((free_ones[free_count] = swap_io_take(false)) != NULL)
+		is_free[swap_io_number(free_ones[free_count++])] = true;
+	for (u32 number = 0; number < swap_io_count(); number++) {
+		const struct swap_io *io = swap_io_find(number);
+
+		for (u32 i = 0; !is_free[number] && i < io->page_count; i++)
+			references[io->pages[i].frame.v]++;
+	}
+	while (free_count)
+		swap_io_give(free_ones[--free_count]);
 }
 
 /* --- Peeks ----------------------------------------------------------------------------------- */

@@ -62,6 +62,9 @@ void out_lost(struct vm *vm);
 /* A page's bytes wherever they are now; NULL: zeros. *@lost: they are nowhere. */
 const u8 *out_look(struct space *space, gfn_t gfn, bool *lost);
 
+/* Add the references that commands hold, and batches, to those of each frame by number. */
+void out_references(u32 *references);
+
 /* --- vms_balloon.c --- */
 void step_balloon(struct vm *vm);
 /* The guest has used the page: if it was in the balloon, it is its own again. */
@@ -69,6 +72,8 @@ void page_used(struct vm *vm, u64 index);
 
 /* --- vms_check.c --- */
 void check(void);
+/* Add to the trace what this step has done. */
+void trace_step(void);
 void compare_all(void);
 
 #endif

@@ -6,7 +6,6 @@
 #define TESTS_UNIT_RECLAIM_RIG_H
 
 #include "mm/reclaim/evict.h"
-#include "mm/reclaim/evict_io.h"
 #include "mm/reclaim/evicted.h"
 #include "mm/reclaim/reclaim.h"
 #include "mm/reclaim/reclaim_choice.h"

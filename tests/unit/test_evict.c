@@ -2,6 +2,7 @@
 /* One page's way out of memory and back, through every state. */
 #include "tests/unit/reclaim_rig.h"
 #include "mm/balloon/balloon.h"
+#include "mm/reclaim/evict_objects.h"
 #include "mm/reclaim/reclaim_age.h"
 #include "mm/space/space_peek.h"
 
@@ -280,7 +281,7 @@ static void put_in_every_state(void)
 	rig_complete();
 	rig_evict(space, 5);
 	rig_evict(space, 1);
-	assert_int_equal(evict_io_write_objects(space), 1);
+	assert_int_equal(evict_objects_write(space), 1);
 	rig_evict(space, 3);
 	assert_int_equal(
 		fake_guest_access(space, GPA(600 * PAGE_BYTES), SLAT_READ, &value, 8), FAULT_WAIT);
@@ -349,7 +350,7 @@ static void an_object_is_written_as_it_is_and_comes_back(void **state)
 	(void)state;
 	rig_fill(space, 1, RIG_SMALL);
 	rig_evict(space, 1);
-	assert_int_equal(evict_io_write_objects(space), 1);
+	assert_int_equal(evict_objects_write(space), 1);
 	rig_complete();
 	assert_int_equal(rig_state(space, 1), PAGE_SWAPPED);
 	zcache_figures(space->zcache, &zip);
@@ -365,7 +366,7 @@ static void an_object_that_could_not_be_written_stays_in_the_cache(void **state)
 	rig_fill(space, 1, RIG_SMALL);
 	rig_evict(space, 1);
 	rig.disk.fail_nth = 1;
-	assert_int_equal(evict_io_write_objects(space), 1);
+	assert_int_equal(evict_objects_write(space), 1);
 	rig_complete();
 	assert_int_equal(rig_state(space, 1), PAGE_ZIPPED);
 	rig_verify(space, 1, RIG_SMALL);
