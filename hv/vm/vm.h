@@ -68,15 +68,15 @@ struct vm {
 	struct vdev *vdev;   /* [l] NULL unless it is on; contents [v] */
 	struct vcpu *vcpus;  /* [l] likewise; who wakes them holds vcpus_lock */
 	struct spinlock vcpus_lock;
-	u32 vcpu_count;               /* [I] */
-	bool start_wanted;            /* [l] it waits: vm_wait.h */
-	char waits_for[VM_WHY_BYTES]; /* [l] then: for what, as "starts when ..." */
-	u64 wait_asked_ns;            /* [l] and when that was found */
-	bool frames_come;             /* [l] vm_wait.c's: ended VMs' swap files still hold some */
-	struct vm_boot *boot;         /* [l] vm_boot.c's; NULL unless starting, or while its
-					 memory is still being cleared for a reset */
-	bool is_reset;                /* [l] it is starting again */
-	struct swap_file *swap;       /* [l] the space's; NULL unless it is on, and has one */
+	u32 vcpu_count;                   /* [I] */
+	bool start_wanted;                /* [l] it waits: vm_wait.h */
+	char waits_for[VM_WHY_BYTES];     /* [l] then: for what, as "starts when ..." */
+	u64 wait_asked_ns;                /* [l] and when that was found */
+	bool frames_come;                 /* [l] vm_wait.c's: those of ended VMs' swap files come */
+	struct vm_boot *boot;             /* [l] vm_boot.c's; NULL unless starting, or while its
+					     memory is still being cleared for a reset */
+	bool is_reset;                    /* [l] it is starting again */
+	struct swap_file *swap;           /* [l] the space's; NULL unless it is on, and has one */
 	struct memsched_request admitted; /* what memsched was told: vm_promise.h */
 	u64 tsc_origin;                   /* [l] host TSC at which the guest's was 0 */
 	u64 origin_ns;                    /* [l] host time at that moment */

@@ -23,12 +23,12 @@ static bool any_is_releasing(void)
 bool vm_wait_must(struct vm *vm)
 {
 	u64 now = time_now_ns();
-	bool lacks_frames = vm->start_wanted && vm->frames_come;
+	bool lacks_frames;
 
 	if (vm->start_wanted && now - vm->wait_asked_ns < ASK_EVERY_NS)
 		return true;
 	vm->wait_asked_ns = now;
-	vm->frames_come = false;
+	vm->frames_come &= vm->start_wanted;
 	if (any_is_releasing()) {
 		fmt_snprintf(vm->waits_for, sizeof(vm->waits_for),
 			"starts when the memory of what has ended is free");
@@ -36,6 +36,8 @@ bool vm_wait_must(struct vm *vm)
 	}
 	if (vm_swap_must_wait(vm, vm->waits_for, sizeof(vm->waits_for)))
 		return true;
+	/* It was tried while some were to come. */
+	lacks_frames = vm->frames_come;
 	vm->frames_come = vm_swap_has_frames_of_ended(vm->waits_for, sizeof(vm->waits_for));
 	return lacks_frames && vm->frames_come;
 }

@@ -1,5 +1,5 @@
-"""Cases of starts that wait for what VMs that have ended leave behind, and of their end: room in the swap volume comes
-back when the disk is through with it, or the disk is dead."""
+"""Cases of starts that wait for what VMs that have ended leave behind, and of their end: room in the swap volume, and the
+frames that a swap file holds, come back when the disk is through with it, or the disk is dead."""
 import re
 
 from disk import Disk
@@ -67,26 +67,37 @@ def cases(host, bare, workload, prompt, panic, pvh):
     # spins keeps Bochs from leaping over idle time. A thousand pages are more than 30 commands.
     waits = (r"g1 starts when", "\r")
     config = host(**{"autostop": "no", "Mem.MemZipEnable": 0, "Mem.AllocGuestLargePage": 0}) + \
-        bare("g1", workload(mib=32, ops=200, profile="unique", wait=1), "48M", pvh) + \
-        bare("s1", "spin", "8M", pvh, **{"sched.mem.min": "8M"})
+        bare("s1", "spin", "8M", pvh, **{"sched.mem.min": "8M"}) + \
+        bare("g1", workload(mib=32, ops=200, profile="unique", wait=1), "48M", pvh)
 
-    def stopped_with_writes_under_way(limit_ms):
+    def stopped_with_writes_under_way(limit_ms, size="16M", used=r"\d{4} of 12288"):
         return ((r"\[g1\] WORKLOAD waiting", "\r"), *typed(prompt, f"disk limits {limit_ms} 300"),
                 (r"its abort 300 ms", "\r"), (prompt, stand_still), ("", "\r"),
-                *typed(prompt, "reclaim g1 16M"), *asked(prompt, "swap", r"g1\.vswp .* \d{4} of 12288 slots used"),
+                *typed(prompt, f"reclaim g1 {size}"), *asked(prompt, "swap", rf"g1\.vswp .* {used} slots used"),
                 *typed(prompt, "stop g1"), (r"g1: powered off by command", "\r"))
 
+    starts_again = (
+        (prompt, go_on), (r"g1: started", None), (r"\[g1\] WORKLOAD waiting", "\r"),
+        *typed(prompt, "stop g1"), (r"g1: powered off by command", "\r"),
+        *typed(prompt, "frames"), (r"all accounted for", "\r"), *typed(prompt, "poweroff"))
+
     # For longer than all of this takes, where the disk can be told to go on; else until the driver aborts the command.
+    # A VM of 15 GiB needs 62 MiB before its guest has any page: 30 are its swap file's, which go with the last command.
+    large = config.replace("48M", "15G").replace("mib=32", "mib=4")
     for target, limit_ms in (("qemu", 600000), ("bochs", 12000)):
         yield dict(
             name="start-waits-for-writes", targets=(target,), config=config, forbid=(panic, "g1 was not started"),
             verdict="stopped", timeout=90,
             disks=(Disk(name="swap", mib=96, partitions=(("swap", "swap", 80),), faults="delay 20000\n"),),
             script=(*stopped_with_writes_under_way(limit_ms), *typed(prompt, "start g1"), waits,
-                    *asked(prompt, "vms", r"g1 +waiting .*" + BUSY.format(r"48\.0")), (prompt, go_on),
-                    (r"g1: started", None), (r"\[g1\] WORKLOAD waiting", "\r"),
-                    *typed(prompt, "stop g1"), (r"g1: powered off by command", "\r"),
-                    *typed(prompt, "frames"), (r"all accounted for", "\r"), *typed(prompt, "poweroff")))
+                    *asked(prompt, "vms", r"g1 +waiting .*" + BUSY.format(r"48\.0")), *starts_again))
+        yield dict(
+            name="start-waits-for-frames", targets=(target,), config=large, forbid=(panic, "not started"),
+            verdict="stopped", timeout=90, memory=96,
+            disks=(Disk(name="swap", mib=32000, partitions=(("swap", "swap", 31900),), faults="delay 20000\n"),),
+            script=(*stopped_with_writes_under_way(limit_ms, "2M", r"\d{2,} of 3932160"), *typed(prompt, "start g1"),
+                    (r"g1 starts when swap volume nvme0n1p1 \(swap\) is through with what has ended, and that memory is free",
+                     "\r"), *starts_again))
 
     # For longer than all of this takes; and then the disk dies.
     yield dict(

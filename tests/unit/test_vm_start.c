@@ -266,7 +266,7 @@ static void a_start_that_was_called_off_is_tried_when_it_is_wanted_again(void **
 	assert_int_equal(tries, 2);
 }
 
-/* Another VM's memory is waited for first, as if that one had just ended. */
+/* Another VM ends; the try itself left a file behind that takes its room. */
 static void what_it_waits_for_may_change(void **state)
 {
 	(void)state;
@@ -277,6 +277,14 @@ static void what_it_waits_for_may_change(void **state)
 	assert_int_equal(start_later(), E_WAIT);
 	assert_waits("starts when the memory of what has ended is free");
 	other.space = NULL;
+	room_comes = true;
+	assert_int_equal(start_later(), E_WAIT);
+	assert_waits("starts when there is room");
+	room_comes = false;
+	assert_int_equal(start_later(), E_WAIT);
+	assert_waits("starts when files let go");
+	assert_int_equal(tries, 1);
+	files_hold_frames = false;
 	parts = 0;
 	assert_int_equal(start_later(), 0);
 }
