@@ -117,7 +117,7 @@ struct pci_msix {
 must_check err_t pci_msix_find(
 	const struct pci_config *config, pci_bdf_t bdf, struct pci_msix *out);
 #define PCI_MSIX_ENTRY_BYTES 16u
-/* Fill entry @index of the mapped @table, which the caller checked to be one, and unmask it. */
+/* Fill entry @index, below the count, of the mapped @table, and unmask it. */
 void pci_msix_set(volatile void *table, u32 index, const struct pci_message *message);
 /* After the entries are set that will be used: others stay masked, the wired interrupt goes off. */
 void pci_msix_enable(const struct pci_config *config, pci_bdf_t bdf, const struct pci_msix *msix);

@@ -27,7 +27,7 @@ static u32 get_u32(const u8 *p)
 	return get_u16(p) | get_u16(p + 2) << 16;
 }
 
-/* PSF1: 16-bit characters; FFFE begins sequences, which are no single ones; FFFF ends a glyph. */
+/* PSF1: 16-bit characters; FFFE begins sequences, not single characters; FFFF ends a glyph. */
 static void map_psf1(struct psf_font *font, const u8 *at, const u8 *end)
 {
 	bool in_sequence = false;

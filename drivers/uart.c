@@ -14,7 +14,7 @@ enum {
 
 #define LCR_8N1          0x03
 #define LCR_DLAB         0x80
-#define FCR_ENABLE_CLEAR 0xc7 /* trigger level 14: emulators hand over no more at once */
+#define FCR_ENABLE_CLEAR 0x07
 #define MCR_DTR_RTS_OUT2 0x0b
 #define LSR_DATA         0x01
 #define LSR_OVERRUN      0x02 /* reading it clears it */

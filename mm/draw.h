@@ -4,7 +4,7 @@
 
 #include "mm/base/types.h"
 
-/* Begin, by the platform's random numbers: once, before other CPUs draw. */
+/* Begin anew with the platform's random numbers: once, before other CPUs draw. */
 void draw_init(void);
 
 /* One of 0 .. @below - 1. Two CPUs may draw the same. Cost: a division. */

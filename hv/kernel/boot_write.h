@@ -5,7 +5,7 @@
 #include "mm/base/types.h"
 #include "mm/base/err.h"
 
-/* Copies @bytes of @data, the caller's, into the guest. An error is the load's end, and result. */
+/* Copies @bytes of @data, the caller's, into the guest. Its first error ends the load. */
 typedef err_t (*boot_write_fn)(void *context, gpa_t to, const void *data, size_t bytes);
 
 #endif

@@ -40,7 +40,7 @@
  */
 #define PARK_RETRY_NS 10000000ull
 
-/* Work in root mode comes in slices of this; VMs that end or start have so much between guests'. */
+/* Work in root mode comes in slices; VMs that end or start have a turn between guests' slices. */
 #define WORK_SLICE_NS 100000ull
 #define START_TURN_NS 2000000ull
 
@@ -232,7 +232,7 @@ static bool look_after_vms(u64 now, u64 *console_due)
 	balloon_work(now);
 	if (config.host.autostop && lives.all_ended)
 		finish();
-	is_busy = vm_lives_continue(&lives, time_tsc() + work_ticks);
+	is_busy = vm_lives_continue(&lives, work_ticks);
 	spin_unlock(&lives_lock);
 	return is_busy;
 }

@@ -158,7 +158,7 @@ bool svm_event_before(struct virt_vcpu *vcpu)
 	svm->in_shadow = shadow(svm) && !svm_event_pending(vcpu);
 	svm->shadow_rip = vmcb->save.rip;
 
-	/* Step over what keeps an NMI out, unless the guest steps itself: #DB comes anyway. */
+	/* Step over what keeps an NMI out; where the guest steps itself #DB comes anyway. */
 	bool closing = svm->nmi == SVM_NMI_AT_IRET || (svm->nmi == SVM_NMI_OPEN && shadow(svm));
 
 	svm->step_done = false;

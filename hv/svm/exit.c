@@ -54,7 +54,7 @@ static void exit_npf(struct vm_exit *exit, const struct vmcb *vmcb)
 	exit->fault.access = info & VMCB_NPF_WRITE   ? SLAT_WRITE
 			     : info & VMCB_NPF_FETCH ? SLAT_EXEC
 						     : SLAT_READ;
-	/* Its page tables were walked: a write in hardware's eyes, for A and D bits. */
+	/* The guest's page tables were walked: a write in hardware's eyes, for A and D bits. */
 	if (info & VMCB_NPF_WALK)
 		exit->fault.access |= FAULT_WALK;
 }

@@ -129,7 +129,8 @@ static bool alarm_field_matches(const struct rtc *rtc, u32 reg, u32 value)
 	return (reg == REG_HOURS_ALARM ? decode_hour(rtc, alarm) : decode(rtc, alarm)) == value;
 }
 
-/* First wall-clock second from @from on at which the alarm matches; ~0: never. 48+60+60 steps. */
+/* First wall-clock second from @from on at which the alarm matches; ~0: never. At most 48+60+60
+ * steps. */
 static u64 next_alarm_s(const struct rtc *rtc, u64 from)
 {
 	u64 s = from;

@@ -72,7 +72,7 @@ struct vm {
 	bool start_wanted;                /* [l] it waits: vm_wait.h */
 	char waits_for[VM_WHY_BYTES];     /* [l] then: for what, as "starts when ..." */
 	u64 wait_asked_ns;                /* [l] and when that was found */
-	bool frames_come;                 /* [l] vm_wait.c's: those of ended VMs' swap files come */
+	bool frames_come;                 /* [l] vm_wait.c's: ended VMs' swap files hold some */
 	struct vm_boot *boot;             /* [l] vm_boot.c's; NULL unless starting, or while its
 					     memory is still being cleared for a reset */
 	bool is_reset;                    /* [l] it is starting again */

@@ -82,16 +82,16 @@ static struct vm *start_those_that_waited(void)
 }
 
 /* One VM at a time goes on with its start, the others wait for it: so the first one runs soon. */
-bool vm_lives_continue(const struct vm_lives *lives, u64 until)
+bool vm_lives_continue(const struct vm_lives *lives, u64 ticks)
 {
 	struct vm *first;
 
 	if (lives->releasing) {
-		vm_release_some(lives->releasing, until);
+		vm_release_some(lives->releasing, time_tsc() + ticks);
 		return true;
 	}
 	first = lives->start_wanted ? start_those_that_waited() : lives->starting;
 	if (first)
-		vm_continue_start(first, until);
+		vm_continue_start(first, time_tsc() + ticks);
 	return first;
 }

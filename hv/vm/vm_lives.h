@@ -27,10 +27,10 @@ void vm_lives_begin(void);
 void vm_lives_look(struct vm_lives *out);
 
 /*
- * Free memory of what has ended, until about @until (host TSC); if there is none, go on with one
+ * Free memory of what has ended, for about @ticks of the TSC; if there is none, go on with one
  * VM's start. @lives: of this turn's look. Returns whether there is more to do. Cost: O(VMs) while
  * one waits to start.
  */
-bool vm_lives_continue(const struct vm_lives *lives, u64 until);
+bool vm_lives_continue(const struct vm_lives *lives, u64 ticks);
 
 #endif

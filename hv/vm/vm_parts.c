@@ -70,14 +70,19 @@ static struct space_config space_config_of(struct vm *vm)
 	};
 }
 
+/* What it has before it has memory. */
+static u64 held_frames(const struct vm *vm)
+{
+	return vm_swap_frames(vm) + vm_disk_frames(vm);
+}
+
 /* What the hypervisor needs for it besides its memory. */
 static u64 overhead_frames(struct vm *vm)
 {
 	struct space_config space = space_config_of(vm);
 	u64 of_vcpu = frames_of(sizeof(struct vcpu)) + frames_of(fpu_area_bytes()) + 4;
 
-	return space_overhead_frames(&space) + vm_swap_frames(vm) + vm_disk_frames(vm) +
-	       vm->vcpu_count * of_vcpu;
+	return space_overhead_frames(&space) + held_frames(vm) + vm->vcpu_count * of_vcpu;
 }
 
 /* --- vCPUs ----------------------------------------------------------------------------------- */
@@ -232,7 +237,7 @@ err_t vm_parts_take(struct vm *vm)
 	err = vm_swap_create(vm, vm->why, sizeof(vm->why));
 	if (err)
 		goto close_disk;
-	err = vm_promise_begin(vm, overhead_frames(vm));
+	err = vm_promise_begin(vm, overhead_frames(vm), held_frames(vm));
 	if (err)
 		goto abandon_swap;
 	space = space_config_of(vm);

@@ -13,7 +13,7 @@ u64 vm_promise_first_bytes(const struct vm *vm)
 				      : config->reservation_bytes;
 }
 
-err_t vm_promise_begin(struct vm *vm, u64 overhead_frames)
+err_t vm_promise_begin(struct vm *vm, u64 overhead_frames, u64 held_frames)
 {
 	err_t err;
 
@@ -21,11 +21,12 @@ err_t vm_promise_begin(struct vm *vm, u64 overhead_frames)
 		.memory_frames = vm->config->memory_bytes >> PAGE_SHIFT,
 		.promised_frames = vm_promise_first_bytes(vm) >> PAGE_SHIFT,
 		.overhead_frames = overhead_frames,
+		.held_frames = held_frames,
 	};
 	spin_lock(&promises);
 	err = memsched_power_on(&vm->admitted, vm->why, sizeof(vm->why));
 	spin_unlock(&promises);
-	return err ? E_NOMEM : 0;
+	return err;
 }
 
 void vm_promise_end(struct vm *vm)

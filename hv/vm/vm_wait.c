@@ -1,4 +1,5 @@
-/* What a start waits for: memory first, then room for the swap file, then what others' hold. */
+/* What a start waits for: memory first, then room for the swap file, then frames that files of
+ * ended VMs hold. */
 #include "hv/vm/vm_wait.h"
 #include "hv/sched/sched.h"
 #include "hv/vm/vm.h"

@@ -7,7 +7,8 @@
  * command: then the room is there, or the disk is dead, which is an error of the start's.
  *
  * Such a file also holds frames until then: its words (8 bytes a page), and the pages under way.
- * Most starts have enough without these; one that has not waits for them, too.
+ * Most starts have enough without these; one that lacks them waits for them, and for those of files
+ * that VMs leave behind meanwhile.
  *
  * Boot CPU only.
  */
@@ -27,7 +28,7 @@ struct vm;
 bool vm_wait_must(struct vm *vm);
 
 /*
- * It needed not wait, was tried, and that returned @err: must it wait now? For want of memory
+ * It did not have to wait, was tried, and that returned @err: must it wait now? For want of memory
  * (E_NOMEM) alone, where some has been coming since before; so it fails when none comes any more.
  */
 bool vm_wait_again(const struct vm *vm, err_t err);

@@ -13,7 +13,7 @@
 
 #define DEBUGCTL_BTF 2ull
 
-static u8 *msr_bitmap; /* [I] a set bit exits: reads of 0.. and C0000000.., writes; 1 KiB each */
+static u8 *msr_bitmap; /* [I] a set bit exits: reads of 0.., of C0000000.., then writes */
 
 static void bitmap_clear(u32 msr, bool read, bool write)
 {

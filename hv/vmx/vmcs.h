@@ -207,7 +207,7 @@
 #define INVVPID_SINGLE 1ull
 #define INVVPID_ALL    2ull
 
-/* Entry, exit, and IDT-vectoring information: "VM-Entry Controls for Event Injection" */
+/* One layout for entry, exit, IDT-vectoring: "VM-Entry Controls for Event Injection" */
 #define EVENT_INFO_VECTOR      0xffu
 #define EVENT_INFO_TYPE(v)     (((v) >> 8) & 7)
 #define EVENT_INFO_ERROR       (1u << 11)

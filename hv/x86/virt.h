@@ -164,7 +164,8 @@ struct virt_ops {
 	err_t (*cpu_on)(void);
 	void (*cpu_off)(void);
 
-	/* Allocate the control structure; registers as after INIT/RESET. E_NOMEM, E_LIMIT. */
+	/* Allocate the control structure; registers as after INIT/RESET until set_sregs(). E_NOMEM,
+	 * E_LIMIT. */
 	err_t (*vcpu_init)(struct virt_vcpu *vcpu);
 	void (*vcpu_destroy)(struct virt_vcpu *vcpu);
 	/* Power-on state again (real mode, CS:IP F000:FFF0, all events forgotten). */
@@ -185,7 +186,8 @@ struct virt_ops {
 
 	/* Deliver @event with the next run(); nothing else may be set, nor reinject be valid. */
 	void (*inject)(struct virt_vcpu *vcpu, const struct virt_event *event);
-	/* Could an interrupt be injected now (RFLAGS.IF, no shadow, nothing pending)? An NMI? */
+	/* Could an external interrupt be injected now (RFLAGS.IF, no shadow, nothing pending)? Same
+	 * for NMI. */
 	bool (*interrupt_allowed)(struct virt_vcpu *vcpu);
 	bool (*nmi_allowed)(struct virt_vcpu *vcpu);
 	/*

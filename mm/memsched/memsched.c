@@ -104,9 +104,14 @@ enum mem_state memsched_state_move(u64 free_frames)
 	return state;
 }
 
+static bool is_empty(void)
+{
+	return sched.promised_frames == 0 && sched.overhead_frames == 0;
+}
+
 void memsched_snapshot_get(struct memsched_snapshot *out)
 {
-	if (sched.promised_frames == 0 && sched.overhead_frames == 0)
+	if (is_empty())
 		sched.fixed_frames = fixed_now();
 	out->total_frames = sched.total_frames;
 	out->fixed_frames = sched.fixed_frames;
@@ -123,10 +128,14 @@ err_t memsched_power_on(const struct memsched_request *vm, char *why, size_t why
 	struct memsched_snapshot now;
 
 	memsched_snapshot_get(&now);
+	/* With no VM on, what this one has already was taken for the hypervisor's own. */
+	if (is_empty())
+		sched.fixed_frames -= min(sched.fixed_frames, vm->held_frames);
+	now.fixed_frames = sched.fixed_frames;
 	err_t err = memsched_admit(&now, vm, why, why_bytes);
 
 	if (err)
-		return err;
+		return is_empty() ? E_NOMEM : err;
 	sched.promised_frames += vm->promised_frames;
 	sched.overhead_frames += vm->overhead_frames;
 	return E_OK;

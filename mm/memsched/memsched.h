@@ -18,6 +18,7 @@ struct memsched_request {
 	u64 memory_frames;   /* configured */
 	u64 promised_frames; /* reservation where stated, else memory */
 	u64 overhead_frames; /* space_overhead_frames() + what hv needs */
+	u64 held_frames;     /* of these, what it has already, when it is powered on */
 };
 
 struct memsched_snapshot {
@@ -49,6 +50,10 @@ const struct mem_levels *memsched_levels(void);
 /* So many frames are free that nobody is owed: the state that follows. Boot CPU. */
 enum mem_state memsched_state_move(u64 free_frames);
 enum mem_state memsched_state(void);
+/*
+ * Admit a VM: memsched_admit(), and its sums. E_LIMIT with the reason in @why; E_NOMEM where no VM
+ * is on, so that it is the hypervisor itself that holds too much, now.
+ */
 must_check err_t memsched_power_on(const struct memsched_request *vm, char *why, size_t why_bytes);
 void memsched_power_off(const struct memsched_request *vm);
 /* What an admitted VM is promised from now on: more than before by memsched_unpromised_frames() at

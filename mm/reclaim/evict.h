@@ -6,7 +6,8 @@
  * what is still hidden cannot change: filled with one value it needs no storage; else, where a
  * shared frame has the same bytes, it is mapped to that and not evicted at all; else it goes into
  * the compression cache, if it shrinks to half; else it is mapped read-only (PAGE_WRITING) and
- * joins the batch's command to the swap file. What hardly ever succeeds is seldom tried
+ * joins the batch's command to the swap file. A shared page, which nobody can write, joins that at
+ * once (PAGE_SHARED_WRITING). What hardly ever succeeds is seldom tried
  * (evict_worth.h). A page that is CLEAN goes with no I/O, in the same flush round.
  */
 #ifndef MM_RECLAIM_EVICT_H

@@ -1,7 +1,5 @@
 /* What commands of all kinds have in common: how an entry finds its command, and the other way. */
 #include "mm/reclaim/evict_io.h"
-#include "mm/reclaim/evict_objects.h"
-#include "mm/reclaim/evict_write.h"
 #include "mm/frame/frame.h"
 #include "mm/platform.h"
 #include "mm/share/share_index.h"
@@ -14,15 +12,7 @@ static pfn_t decode_frames; /* [I] one for each CPU: where an object is decompre
 err_t evict_io_init(void)
 {
 	decode_frames = frame_alloc_run(FRAME_HV, platform_cpu_count());
-	if (pfn_is_none(decode_frames))
-		return E_NOMEM;
-	evict_write_init();
-	return evict_objects_init();
-}
-
-bool evict_io_is_writing(void)
-{
-	return evict_write_pages_leaving() || evict_objects_leaving();
+	return pfn_is_none(decode_frames) ? E_NOMEM : E_OK;
 }
 
 u64 evict_io_payload(const struct swap_io *io, u32 index)

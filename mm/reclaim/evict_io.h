@@ -18,8 +18,7 @@
 
 struct space;
 
-/* Set aside the frames that compressed objects leave through, and are decompressed from. E_NOMEM.
- */
+/* Set aside the frames from which objects are decompressed that were read. E_NOMEM. */
 must_check err_t evict_io_init(void);
 
 /* The payload of an absent entry that names @io and the page's place in it. */
@@ -39,8 +38,5 @@ void evict_io_let_go(pfn_t frame);
 /* What was read into @page->frame may be a compressed object: make it a page, in place. E_CORRUPT.
  */
 must_check err_t evict_io_unfold(const struct swap_page *page);
-
-/* Is anything being written out, objects too? */
-bool evict_io_is_writing(void);
 
 #endif

@@ -10,7 +10,6 @@
 #include "mm/reclaim/reclaim.h"
 #include "mm/frame/frame.h"
 #include "mm/space/space_entry.h"
-#include "mm/space/space_registry.h"
 #include "mm/zcache/zcache.h"
 
 #define BOUNCE_FRAMES 64u

@@ -5,7 +5,6 @@
 #include "mm/reclaim/reclaim.h"
 #include "mm/frame/frame.h"
 #include "mm/space/space_entry.h"
-#include "mm/space/space_registry.h"
 
 static u64 pages_leaving; /* [a] */
 

@@ -10,6 +10,7 @@
  */
 #include "mm/reclaim/reclaim.h"
 #include "mm/reclaim/evict_io.h"
+#include "mm/reclaim/evict_objects.h"
 #include "mm/reclaim/evict_write.h"
 #include "mm/frame/frame.h"
 #include "mm/memsched/memsched.h"
@@ -41,8 +42,11 @@ err_t reclaim_init(void)
 	reclaim.is_short = reclaim.has_batch = false;
 	reclaim.ordered = reclaim.waiting = 0;
 	reclaim_shared_init();
+	evict_write_init();
 	err_t err = evict_io_init();
 
+	if (!err)
+		err = evict_objects_init();
 	if (!err)
 		promise_reserve(RESERVE_FRAMES);
 	return err;
@@ -366,5 +370,7 @@ enum fault_result reclaim_for_fault(struct space *space, u32 tries)
 
 	if (frame_free_count() > before)
 		return FAULT_DONE;
-	return chosen || evict_io_is_writing() ? FAULT_WAIT : FAULT_NOMEM;
+	bool comes = chosen || evict_write_pages_leaving() || evict_objects_leaving();
+
+	return comes ? FAULT_WAIT : FAULT_NOMEM;
 }

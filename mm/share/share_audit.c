@@ -77,14 +77,14 @@ static void page_list(struct space *space, u64 leaf, pfn_t frame, struct list_of
 {
 	const struct slat_format *f = space->format;
 	enum page_state state = slat_state(f, leaf);
-	bool zero = state == PAGE_ZERO;
+	bool zero = state == PAGE_ZERO, shared = page_state_is_shared(state);
 
 	if (state == PAGE_PRIVATE &&
 		((leaf & (f->dirty_bit | SLAT_WALKED)) || frame_pin_count(frame)))
 		return;
-	if (state != PAGE_PRIVATE && state != PAGE_SHARED && !zero)
+	if (state != PAGE_PRIVATE && !shared && !zero)
 		return;
-	if (!list->pages && state == PAGE_SHARED && share_index_salt(frame) != share_salt(space))
+	if (!list->pages && shared && share_index_salt(frame) != share_salt(space))
 		list->audit->stray_pages++;
 	if (share_salt(space) == 0)
 		return;
@@ -102,9 +102,8 @@ static void page_list(struct space *space, u64 leaf, pfn_t frame, struct list_of
 		list->audit->saved_pages += state == PAGE_ZERO;
 		return;
 	}
-	list->pages[list->count++] =
-		(struct page){hash, (state == PAGE_SHARED ? IS_SHARED : 0) |
-					    (u64)share_salt(space) << SALT_SHIFT | frame.v};
+	list->pages[list->count++] = (struct page){
+		hash, (shared ? IS_SHARED : 0) | (u64)share_salt(space) << SALT_SHIFT | frame.v};
 }
 
 static void space_list(struct space *space, struct list_of_pages *list)

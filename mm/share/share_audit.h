@@ -11,10 +11,10 @@
 struct share_audit {
 	u64 quiet_pages;    /* not written since their VM's last sweep, and no page tables */
 	u64 alike_pages;    /* of them: zero, or with the bytes of another of equal salt */
-	u64 shared_pages;   /* of those: SHARED or ZERO */
+	u64 shared_pages;   /* of those: SHARED, on its way out or not, or ZERO */
 	u64 possible_pages; /* frames that sharing all alike pages would save */
 	u64 saved_pages;    /* frames that it does save among them */
-	u64 stray_pages;    /* of all: SHARED under a salt that their VM has left */
+	u64 stray_pages;    /* of all: shared under a salt that their VM has left */
 };
 
 /*

@@ -9,7 +9,7 @@ static void page_figures(const struct space *space, u64 leaf, struct share_figur
 {
 	const struct slat_format *f = space->format;
 
-	if (slat_state(f, leaf) != PAGE_SHARED || !slat_is_present(f, leaf))
+	if (!page_state_is_shared(slat_state(f, leaf)) || !slat_is_present(f, leaf))
 		return;
 	pfn_t frame = slat_pfn(f, leaf);
 	u64 sharers = frame_ref_count(frame);
@@ -27,7 +27,7 @@ void share_figures_get(struct space *space, struct share_figures *out)
 		.hint_pages = stats_get(&space->share.hints),
 		.zero_pages = space_pages_in_state(space, PAGE_ZERO),
 	};
-	if (space_pages_in_state(space, PAGE_SHARED) == 0)
+	if (space_shared_pages(space) == 0)
 		return;
 	for (u64 index = 0; index < space->page_count; index += REGION_PAGE_COUNT) {
 		gfn_t gfn = space_page_gfn(space, index);

@@ -5,17 +5,14 @@
  */
 #include "mm/share/share_batch.h"
 #include "mm/reclaim/evicted.h"
-#include "mm/frame/frame.h"
 #include "mm/platform.h"
 #include "mm/reclaim/reclaim.h"
 #include "mm/space/space_entry.h"
 
-/* Region held. Is it a page of a shared frame that this space may not share any more? */
+/* Region held. May this space not share the shared page's frame any more? */
 static bool is_stray(const struct space *space, u64 leaf)
 {
-	pfn_t frame = slat_pfn(space->format, leaf);
-
-	return frame_kind(frame) == FRAME_SHARED && share_index_salt(frame) != share_salt(space);
+	return share_index_salt(slat_pfn(space->format, leaf)) != share_salt(space);
 }
 
 /* Region held. Returns false where there was no frame. */

@@ -36,6 +36,12 @@ enum page_state {
 	PAGE_STATE_COUNT
 };
 
+/* Mapped from a frame that other pages may have, too. */
+static inline bool page_state_is_shared(enum page_state state)
+{
+	return state == PAGE_SHARED || state == PAGE_SHARED_WRITING;
+}
+
 /*
  * Software's marks in present leaves. SEEN: page sharing has hashed the page since D was last
  * cleared. WALKED: the guest's page-table walk met it, so it is one of the guest's page tables.

@@ -52,7 +52,7 @@ struct space_stats {
 	u64 faults_swap;    /* a read was started */
 	u64 faults_joined;  /* the page was being read already */
 	u64 faults_clean;   /* CLEAN -> PRIVATE */
-	u64 faults_writing; /* WRITING -> PRIVATE: written out for nothing */
+	u64 faults_writing; /* written to on its way out: that was for nothing */
 	u64 faults_waited;  /* FAULT_WAIT, for whatever reason */
 	u64 read_ahead;     /* pages that came along */
 	u64 evicted_zip, evicted_fill, evicted_swap,
@@ -133,8 +133,9 @@ u64 space_pages_in_state(const struct space *space, enum page_state state);
 u64 space_consumed_pages(const struct space *space);
 /* Of these, those that are not on their way out. Cost: O(sets). */
 u64 space_held_pages(const struct space *space);
-/* Pages mapped from shared frames; pages on their way out, shared ones too. Cost: O(sets). */
+/* Pages mapped from shared frames. Cost: O(sets). */
 u64 space_shared_pages(const struct space *space);
+/* Pages on their way out, shared ones too. Cost: O(sets). */
 u64 space_leaving_pages(const struct space *space);
 /* Between these two space_consumed_pages() is; they are equal where there is one set. O(1). */
 u64 space_consumed_at_least(const struct space *space);

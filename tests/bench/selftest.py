@@ -79,12 +79,17 @@ def check_overcommit():
              for which in (overcommit.ALL, *overcommit.TECHNIQUES)}
     found["swap", "3to1"] = overcommit.Outcome(why="g4: not started: no room")
     found[overcommit.ALL, "2to1"] = overcommit.Outcome([[5.0, 7.0]] * 4)
-    lines = "\n".join(overcommit.matrix("mixed", found))
+    on_flash = {("swap", "2to1"): overcommit.Outcome([[15.0]] * 4), ("swap", "3to1"): found["swap", "3to1"]}
+    lines = "\n".join(overcommit.matrix("mixed", found, on_flash))
     yield "the table tells totals, percent of 1:1, and why there are none", all(
-        words in lines for words in ("120 = 100%", "24 = 20%", "swap alone at 3:1: g4: not started: no room"))
-    one = overcommit.result("mixed", overcommit.ALL, "2to1", found)
+        words in lines for words in ("120 = 100%", "24 = 20%", "swap alone at 3:1: g4: not started: no room",
+                               "with flash's latency: 2:1 swap 60 = 50%; 3:1 swap -"))
+    one = overcommit.result("mixed", overcommit.ALL, "2to1", found, 120)
     yield "what is lost is judged at 2:1", one.limit[1:] == (80.0, 15) and not one.is_within and \
-        overcommit.result("mixed", overcommit.ALL, "3to1", found).limit is None
+        overcommit.result("mixed", overcommit.ALL, "3to1", found, 120).limit is None
+    flash = overcommit.result("mixed", "swap", "2to1", on_flash, 120, ".flash")
+    yield "with flash's latency it has a name of its own, and no limit", (
+        flash.name, flash.limit) == ("overcommit.2to1.mixed.swap.flash", None)
     yield "a span's totals are its range", (one.ours, one.minimum, one.maximum) == (24.0, 20.0, 28.0)
 
 

@@ -1,7 +1,7 @@
 """Cases of memory that is short: pages compressed and swapped by command, because there is too little for all,
 and at every chance; every guest verifies every byte."""
 from disk import Disk
-from steps import press, typed
+from steps import ENDED, press, typed
 
 
 def cases(host, vm, bare, workload, prompt, panic, pvh):
@@ -20,7 +20,7 @@ def cases(host, vm, bare, workload, prompt, panic, pvh):
                bare("g1", workload(mib=48, ops=1000, wait=1, overwrite=1), "64M", pvh, **{"sched.mem.min": 0}),
                script=((r"\] WORKLOAD waiting", "\r"), *typed(prompt, "reclaim g1 4M"),
                        (r"g1: reclaimed 4\.\d MiB of 4\.0 in \d+ us: ", "\r"), (prompt, "memtop\r"), (r"g1: .*time=", "\r"),
-                       *press(prompt, "g1", r"WORKLOAD ok"), (prompt, "poweroff\r")))
+                       *press(prompt, "g1", ENDED), (prompt, "poweroff\r")))
 
     # The same through a swap volume: pages that do not shrink, and objects for which the cache has no room.
     volume = Disk(name="swap", mib=96, partitions=(("swap", "swap", 80),))
@@ -33,7 +33,7 @@ def cases(host, vm, bare, workload, prompt, panic, pvh):
                script=((r"\] WORKLOAD waiting", "\r"), *typed(prompt, "reclaim g1 30M"),
                        (r"g1: reclaimed (29\.[5-9]|3\d\.\d) MiB of 30\.0 in \d+ us: \d+ pages compressed, \d+ of one "
                         r"value, [1-9]\d* written to swap", "\r"), (prompt, "memtop\r"), (r"g1: .*time=", "\r"),
-                       *press(prompt, "g1", r"WORKLOAD ok"), (prompt, "poweroff\r")))
+                       *press(prompt, "g1", ENDED), (prompt, "poweroff\r")))
 
     # Six guests on too little memory for two and a half of them, all techniques on: all finish, every byte verifies. (The
     # same in small, and with faults: reclaim_fault_cases.)

@@ -71,6 +71,9 @@ def cases(host, bare, workload, prompt, panic, pvh):
     def step(wait, do):
         return (wait, do), ("", "\r")
 
+    def press_all(names):
+        return (step for name in names for step in press(prompt, name))
+
     def case(name, target, faults=("", ""), waiting=NAMES, goes_wrong=(), pressed=NAMES, disks=(), swap=(), **verdicts):
         verdicts = {**dict.fromkeys((*NAMES, "g6"), "ok "), **verdicts}
         return dict(
@@ -84,7 +87,8 @@ def cases(host, bare, workload, prompt, panic, pvh):
                 *typed(prompt, "balloon g6 4M"), (all_of(r"\[g6\] BALLOON size=1024"), "\r"),
                 *typed(prompt, "reclaim g2 8M"), (r"g2: reclaimed", "\r"), *typed(prompt, "memtop"),
                 (r"g6: .*time=", "\r"), *typed(prompt, "disk limits 2000 1000"), (r"its abort 1000 ms", "\r"),
-                *goes_wrong, *(step for name in pressed for step in press(prompt, name)), (ended(*NAMES), "\r"), *typed(prompt, "disks"), (r"requests: ", "\r"),
+                *goes_wrong, *press_all(pressed), (ended(*NAMES), "\r"), *typed(prompt, "disks"),
+                (r"requests: ", "\r"),
                 *typed(prompt, "balloon g6 off"), (ended("g6"), "\r"), *typed(prompt, "swap"),
                 (r"\(bad\)(.|\n)*\(good\).*\n.*\n", "\r"), *typed(prompt, "frames"), (r"accounted for", "\r"),
                 *typed(prompt, "vms"), (r"^g6 .*$", "\r"), *typed(prompt, "poweroff")),
@@ -98,7 +102,8 @@ def cases(host, bare, workload, prompt, panic, pvh):
     # What a second try mends.
     once = WHEN_MADE + "".join(FAILS.format(what) + ONCE for what in ("read", "write"))
     yield case("transient-faults", "qemu", (once, once), pressed=NAMES[1:], goes_wrong=(
-        *step(prompt, still("bad", 1)), *press(prompt, "g1"), *step(r"nvme0: reset: a request is not answered", still("bad", 0))),
+        *step(prompt, still("bad", 1)), *press(prompt, "g1"),
+        *step(r"nvme0: reset: a request is not answered", still("bad", 0))),
         disks=(rf" 0 failed; commands: {some} retried, {some} late", rf" 0 failed; commands: {some} retried"),
         swap=(BAD_IS_FREE, GOOD_IS_FREE))
     yield case("transient-faults", "bochs", (DELAY, ""), goes_wrong=step(prompt, control(DELAY + TRANSIENT)), disks=(

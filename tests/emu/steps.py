@@ -4,7 +4,7 @@ While the console is attached to a guest, its lines stand there without its name
 said all that it has to say before the key that leaves the console arrives."""
 import re
 
-ENDED = r"WORKLOAD (ok|FAIL)"
+ENDED = r"WORKLOAD (ok|FAIL) .*\n"
 
 
 def typed(prompt, line):
@@ -14,7 +14,8 @@ def typed(prompt, line):
 
 
 def press(prompt, name, until=""):
-    """Steps that press a key in a guest's console and leave that: at once, or when the guest has said `until` there."""
+    """Steps that press a key in a guest's console and leave that: at once, or when `until` has been seen, there or of the
+    hypervisor. What is seen there first is the guest's last output, perhaps of a run before; and no other guest's."""
     attached = rf"-- {name}: its last output"
     keys = ((attached, "x"), (until, "\x1d")) if until else ((attached, "x\x1d"),)
     return (*typed(prompt, f"console {name}"), *keys, (rf"detached from {name}", "\r"))

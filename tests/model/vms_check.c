@@ -148,10 +148,8 @@ static void trace_entries(const struct space *space)
 void trace_step(void)
 {
 	struct frame_account account;
-	u64 now = platform_now_ns();
 
 	frame_account_get(&account);
-	trace_add(&now, sizeof(now));
 	trace_add(&world.rng, sizeof(world.rng));
 	trace_add(&account, sizeof(account));
 	for (u32 i = 0; i < VMS_MAX; i++) {

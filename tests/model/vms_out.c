@@ -140,7 +140,7 @@ void step_evict(struct vm *vm)
 		reclaim_choose_randomly(chance(50));
 	if (has_batch && dice < 70)
 		batch_go_on(chance(70) ? 0 : ~0ull);
-	else if (!has_batch && dice < 40)
+	else if (options->share && !has_batch && dice < 40)
 		shared_begin();
 	else if (dice < 75)
 		reclaim_work(chance(50) ? 0 : 1000000);

@@ -2,7 +2,9 @@
 /* Shared pages as victims: which leave, when their frame is free, and what a command that fails, or
  * comes twice, leaves behind. */
 #include "tests/unit/share_reclaim_rig.h"
+#include "mm/balloon/balloon.h"
 #include "mm/reclaim/reclaim_shared.h"
+#include "mm/share/share_audit.h"
 #include "mm/space/promise.h"
 
 /* The next batch of the sweep, if there is one without a completion. */
@@ -30,6 +32,26 @@ static void verify_first(u64 count)
 {
 	for (u64 page = 0; page < count; page++)
 		rig_verify_as(one, page, 7, RIG_RANDOM);
+}
+
+static void sweep_all(void)
+{
+	struct evict_batch batch;
+	struct space *leaver;
+
+	while (sweep(&batch, &leaver)) {
+		evict_some(&batch, leaver, ~0ull);
+		space_release(leaver);
+	}
+}
+
+/* They stand as the sweep left them, with their command under way. */
+static void leave_first(u64 count)
+{
+	share_first(count);
+	sweep_all();
+	assert_int_equal(space_pages_in_state(one, PAGE_SHARED_WRITING), count);
+	assert_int_equal(space_leaving_pages(one), count);
 }
 
 /* Nothing is won before the last of a frame's sharers has left; a command holds 32. */
@@ -72,6 +94,81 @@ static void a_write_that_fails_leaves_its_pages_shared(void **state)
 	assert_int_equal(space_pages_in_state(one, PAGE_SHARED), 20);
 	assert_int_equal(swap_file_used(one->swap), 0);
 	verify_first(20);
+}
+
+static void a_write_on_the_way_out_gets_a_copy_and_the_others_leave(void **state)
+{
+	u64 bytes = 99;
+
+	(void)state;
+	leave_first(20);
+	assert_int_equal(rig_access(one, 3, SLAT_WRITE, &bytes), 0);
+	assert_int_equal(rig_state(one, 3), PAGE_PRIVATE);
+	rig_complete();
+	assert_int_equal(space_pages_in_state(one, PAGE_SWAPPED), 19);
+	assert_int_equal(swap_file_used(one->swap), 19);
+	assert_int_equal(rig_read(one, 3), 99);
+	rig_verify_as(one, 4, 7, RIG_RANDOM);
+}
+
+static void a_page_that_is_read_on_the_way_out_stays_shared(void **state)
+{
+	(void)state;
+	leave_first(20);
+	rig_read(one, 3);
+	rig_complete();
+	assert_int_equal(rig_state(one, 3), PAGE_SHARED);
+	assert_int_equal(space_pages_in_state(one, PAGE_SWAPPED), 19);
+	assert_int_equal(swap_file_used(one->swap), 19);
+	verify_first(20);
+}
+
+/* A pin is of the frame, and does not tell whose of its sharers it is. */
+static void a_pin_on_the_way_out_keeps_all_sharers_of_its_frame(void **state)
+{
+	pfn_t pinned;
+
+	(void)state;
+	leave_first(20);
+	assert_int_equal(space_pin(one, GFN(3), false, &pinned), 0);
+	rig_complete();
+	space_unpin(one, pinned);
+	assert_int_equal(space_pages_in_state(one, PAGE_SHARED), 20);
+	assert_int_equal(swap_file_used(one->swap), 0);
+	verify_first(20);
+}
+
+static void the_balloon_and_a_reset_take_pages_on_their_way_out(void **state)
+{
+	static const u64 pages[] = {3, 4, 5};
+	err_t why;
+
+	(void)state;
+	leave_first(20);
+	assert_int_equal(
+		balloon_inflate(one, pages, ARRAY_COUNT(pages), 0, &why), ARRAY_COUNT(pages));
+	assert_true(space_audit(one));
+	space_clear(one);
+	assert_true(space_audit(one));
+	rig_complete();
+	assert_int_equal(swap_file_used(one->swap), 0);
+	assert_int_equal(frame_kind_count(FRAME_SHARED), 0);
+}
+
+/* Also while they leave: who watches, and who looks for what may not be shared any more. */
+static void pages_on_their_way_out_are_told_as_shared(void **state)
+{
+	struct share_figures figures;
+	struct share_audit audit;
+
+	(void)state;
+	leave_first(20);
+	assert_int_equal(space_shared_pages(one), 20);
+	share_figures_get(one, &figures);
+	assert_int_equal(figures.shared_pages, 20);
+	share_set_salt(one, 2);
+	assert_int_equal(share_audit(&audit), 0);
+	assert_int_equal(audit.stray_pages, 20);
 }
 
 /* A write that finds no frame for its copy keeps the page, and the sweep may choose it again. */
@@ -142,17 +239,6 @@ static void reserve(u64 promised_pages)
 	assert_int_equal(space_create(&one, &config), 0);
 }
 
-static void sweep_all(void)
-{
-	struct evict_batch batch;
-	struct space *leaver;
-
-	while (sweep(&batch, &leaver)) {
-		evict_some(&batch, leaver, ~0ull);
-		space_release(leaver);
-	}
-}
-
 /* Not even while what is on its way out has not left yet. */
 static void shared_pages_within_a_reservation_stay(void **state)
 {
@@ -194,8 +280,12 @@ static void while_shared_pages_leave_their_space_has_what_it_is_promised(void **
 	sweep_all();
 	while (promise_spare_pages())
 		hoard[hoarded++] = frame_alloc(FRAME_HV);
-	assert_true(promise_allows(one, 50, false));
 	assert_false(promise_allows(two, 1, false));
+	for (u64 page = 600; page < 650; page++) {
+		u64 bytes = page;
+
+		assert_int_equal(rig_access(one, page, SLAT_WRITE, &bytes), 0);
+	}
 	rig_complete();
 	while (hoarded)
 		frame_free(hoard[--hoarded]);
@@ -237,6 +327,11 @@ int main(void)
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 		CASE(sharers_of_one_frame_leave_together_and_free_it),
 		CASE(a_write_that_fails_leaves_its_pages_shared),
+		CASE(a_write_on_the_way_out_gets_a_copy_and_the_others_leave),
+		CASE(a_page_that_is_read_on_the_way_out_stays_shared),
+		CASE(a_pin_on_the_way_out_keeps_all_sharers_of_its_frame),
+		CASE(the_balloon_and_a_reset_take_pages_on_their_way_out),
+		CASE(pages_on_their_way_out_are_told_as_shared),
 		CASE(of_two_commands_with_one_page_the_first_to_complete_decides),
 		CASE(a_vm_that_ends_leaves_its_shared_frames_to_the_command),
 		CASE(shared_pages_within_a_reservation_stay),
