@@ -41,7 +41,8 @@ must_check err_t memsched_admit(const struct memsched_snapshot *now,
 
 /*
  * Host-wide record, kept under no lock of its own (hv/vm/vm_promise.c has one for it). Whatever
- * the hypervisor holds while no VM is on counts as its own fixed cost.
+ * the hypervisor holds while no VM is on counts as its own fixed cost. Promises and draws
+ * (promise.h, draw.h) begin anew with it.
  */
 void memsched_init(void);
 /* Levels other than the sliding scale's: mem_levels_set(). At any time. */

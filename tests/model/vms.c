@@ -319,8 +319,10 @@ static void step_scan(struct vm *vm)
 /* A slice is over at once, or far off; now and then all pages have grown old. */
 static void clock_move(void)
 {
-	fake_clock_move(
-		chance(1) ? below(2 * SECOND_NS) : below(SECOND_NS / 10000), 1ull << below(17));
+	u64 ns = chance(1) ? below(2 * SECOND_NS) : below(SECOND_NS / 10000);
+	u64 look_ns = 1ull << below(17);
+
+	fake_clock_move(ns, options->slow ? look_ns * 1000 : look_ns);
 }
 
 static void step(void)
@@ -429,7 +431,7 @@ bool world_run(const struct world_options *chosen)
 	memset(&world, 0, sizeof(world));
 	world.rng.state = options->seed;
 	fake_start_plain(MODEL_CPUS, options->ram_frames);
-	fake_clock_start(options->seed + options->clock_seed);
+	fake_clock_start(options->seed);
 	fake_guest_start();
 	fake_guest_before_leave(before_leave);
 	share_test_hooks(options->share ? in_a_merge : NULL, options->hash_bits);

@@ -58,7 +58,7 @@ struct world_options {
 	u32 hash_bits;          /* of a page's hash; 0: all */
 	bool reclaim;           /* pages are compressed, swapped, ballooned, and come back */
 	bool disk_faults;       /* and the disk fails now and then */
-	u64 clock_seed;         /* besides the seed, for what a look at the clock costs */
+	bool slow;              /* from look to look at the clock a thousand times as long passes */
 	u64 *trace; /* NULL; or room for world.trace after each step: where two runs part */
 };
 
